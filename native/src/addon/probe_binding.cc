@@ -1,0 +1,7 @@
+#include "addon/bindings.h"
+
+namespace mcfleet {
+
+void init_probe(Napi::Env, Napi::Object) {}
+
+}  // namespace mcfleet
