@@ -304,6 +304,13 @@ export interface Heartbeat {
   dataplaneHealthy: boolean;
   /** Why it does not. Empty if it does. */
   dataplaneMessage: string;
+  /**
+   * The same as a stable CamelCase code, the reason of the host's condition "DataplaneHealthy": "MissingCapability",
+   * "SocketInUse", "Starting". Empty if it answers.
+   */
+  dataplaneReason: string;
+  /** Why the held state could not be written to the host's disk, so that it would be lost at a reboot. Empty if it was written. */
+  storageMessage: string;
 }
 
 /** Counters of relays. */
@@ -1841,6 +1848,8 @@ function createBaseHeartbeat(): Heartbeat {
     stateHash: Buffer.alloc(0),
     dataplaneHealthy: false,
     dataplaneMessage: "",
+    dataplaneReason: "",
+    storageMessage: "",
   };
 }
 
@@ -1868,6 +1877,12 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     }
     if (message.dataplaneMessage !== "") {
       writer.uint32(42).string(message.dataplaneMessage);
+    }
+    if (message.dataplaneReason !== "") {
+      writer.uint32(50).string(message.dataplaneReason);
+    }
+    if (message.storageMessage !== "") {
+      writer.uint32(58).string(message.storageMessage);
     }
     return writer;
   },
@@ -1925,6 +1940,22 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
             message.dataplaneMessage = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.dataplaneReason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.storageMessage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1964,6 +1995,16 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
         : isSet(object.dataplane_message)
         ? globalThis.String(object.dataplane_message)
         : "",
+      dataplaneReason: isSet(object.dataplaneReason)
+        ? globalThis.String(object.dataplaneReason)
+        : isSet(object.dataplane_reason)
+        ? globalThis.String(object.dataplane_reason)
+        : "",
+      storageMessage: isSet(object.storageMessage)
+        ? globalThis.String(object.storageMessage)
+        : isSet(object.storage_message)
+        ? globalThis.String(object.storage_message)
+        : "",
     };
   },
 
@@ -1984,6 +2025,12 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     if (message.dataplaneMessage !== "") {
       obj.dataplaneMessage = message.dataplaneMessage;
     }
+    if (message.dataplaneReason !== "") {
+      obj.dataplaneReason = message.dataplaneReason;
+    }
+    if (message.storageMessage !== "") {
+      obj.storageMessage = message.storageMessage;
+    }
     return obj;
   },
 
@@ -2001,6 +2048,8 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     message.stateHash = object.stateHash ?? Buffer.alloc(0);
     message.dataplaneHealthy = object.dataplaneHealthy ?? false;
     message.dataplaneMessage = object.dataplaneMessage ?? "";
+    message.dataplaneReason = object.dataplaneReason ?? "";
+    message.storageMessage = object.storageMessage ?? "";
     return message;
   },
 };
