@@ -26,7 +26,10 @@ export interface InterfaceWatch {
 
 interface Addon {
   listInterfaces(): readonly InterfaceFacts[];
-  watchInterfaces(listener: (interfaces: readonly InterfaceFacts[]) => void): InterfaceWatch;
+  watchInterfaces(
+    listener: (interfaces: readonly InterfaceFacts[]) => void,
+    onError: (error: Error) => void,
+  ): InterfaceWatch;
 }
 
 /** All interfaces of this network namespace, by index. Needs no privilege. */
@@ -36,8 +39,14 @@ export function listInterfaces(): readonly InterfaceFacts[] {
 
 /**
  * Calls `listener` with all interfaces at once and again whenever a link or address changes; changes within a few milliseconds
- * are merged. A lost notification (ENOBUFS) leads to a new dump, never to a stale list.
+ * are merged. A lost notification (ENOBUFS) leads to a new dump, never to a stale list. Watches until closed, also when the result
+ * is not kept, but does not keep the process alive.
+ *
+ * @param onError Told once when the kernel refuses a dump; the watch goes on trying. Default: a process warning.
  */
-export function watchInterfaces(listener: (interfaces: readonly InterfaceFacts[]) => void): InterfaceWatch {
-  return loadAddon<Addon>().watchInterfaces(listener);
+export function watchInterfaces(
+  listener: (interfaces: readonly InterfaceFacts[]) => void,
+  onError: (error: Error) => void = (error) => process.emitWarning(error),
+): InterfaceWatch {
+  return loadAddon<Addon>().watchInterfaces(listener, onError);
 }
