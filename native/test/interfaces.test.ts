@@ -19,7 +19,7 @@ describe('listInterfaces', () => {
 
 it('a worker may end without having closed its watch', async () => {
   const program = `
-    import { watchInterfaces } from ${JSON.stringify(join(import.meta.dirname, '../index.ts'))};
+    import { watchInterfaces } from ${JSON.stringify(new URL('../index.ts', import.meta.url).href)};
     import { parentPort } from 'node:worker_threads';
     watchInterfaces((interfaces) => parentPort.postMessage(interfaces.length));
     setInterval(() => {}, 1000);
