@@ -1,0 +1,43 @@
+import type { Lab } from './lab.ts';
+
+/** UDP datagrams from one namespace to another, for the lab's own tests: machines need not have ping. */
+export interface Datagrams {
+  readonly from: string;
+  /** Source address. Default the kernel's choice. */
+  readonly source?: string;
+  readonly to: string;
+  readonly address: string;
+  readonly count: number;
+  readonly bytes?: number;
+}
+
+const port = 9_000;
+
+/** Sends datagrams, and counts those that arrived until `quietMs` after the last was sent. */
+export async function sendDatagrams(lab: Lab, datagrams: Datagrams, quietMs = 100): Promise<number> {
+  const receiver = lab.start(datagrams.to, [
+    process.execPath,
+    '--eval',
+    `let received = 0;
+     const socket = require('node:dgram').createSocket('udp4', () => { received += 1; });
+     socket.bind(${port}, () => console.log('listening'));
+     process.on('SIGTERM', () => { console.log('received ' + received); process.exit(); });`,
+  ]);
+  await receiver.waitForOutput(/listening/);
+  const sent = await lab.run(datagrams.from, [
+    process.execPath,
+    '--eval',
+    `const socket = require('node:dgram').createSocket('udp4');
+     socket.bind(0, ${JSON.stringify(datagrams.source)}, async () => {
+       for (let sent = 0; sent < ${datagrams.count}; sent += 1) {
+         await new Promise((done, failed) => socket.send(Buffer.alloc(${datagrams.bytes ?? 100}), ${port},
+           '${datagrams.address}', (error) => (error ? failed(error) : done())));
+       }
+       socket.close();
+     });`,
+  ]);
+  if (sent.code !== 0) throw new Error(`datagrams to ${datagrams.address} could not be sent: ${sent.stderr}`);
+  await new Promise((resolve) => setTimeout(resolve, quietMs));
+  const { stdout } = await receiver.stop();
+  return Number(/received (\d+)/.exec(stdout)?.[1]);
+}
