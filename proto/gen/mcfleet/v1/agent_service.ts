@@ -298,7 +298,10 @@ export interface Heartbeat {
   timeUnixNano: bigint;
   /** The revision whose state it holds. */
   appliedRevision: bigint;
-  /** SHA-256, cut to 16 bytes, over "uid generation content_hash" of every relay held, in the order of the uids. */
+  /**
+   * SHA-256, cut to 16 bytes, over one line per relay held, in the order of the uids: "{uid} {generation} {content_hash}\n", with
+   * the generation in decimal and the hash in lower-case hexadecimal. No relay: the hash of nothing.
+   */
   stateHash: Buffer;
   /** Whether the data plane answers. */
   dataplaneHealthy: boolean;

@@ -1,0 +1,14 @@
+import type { Duration } from '@mcfleet/proto/google/protobuf/duration';
+
+const NANOS_PER_MS = 1_000_000;
+
+/** Milliseconds, fractions included, as google.protobuf.Duration. */
+export function toDuration(ms: number): Duration {
+  const nanos = BigInt(Math.round(ms * NANOS_PER_MS));
+  return { seconds: nanos / 1_000_000_000n, nanos: Number(nanos % 1_000_000_000n) };
+}
+
+/** A google.protobuf.Duration in milliseconds. */
+export function toMilliseconds(duration: Duration): number {
+  return Number(duration.seconds) * 1000 + duration.nanos / NANOS_PER_MS;
+}
