@@ -6,14 +6,22 @@ import { dirname, join } from 'node:path';
 
 const here = import.meta.dirname;
 
+const pinned = join(here, '../node_modules/node/node_modules', `node-linux-${process.arch}`);
+
 /** The directory that holds include/node for the running Node: of the pinned `node` package, or of a Node installed in a prefix. */
 function findNodeHeaders(): string {
-  const pinned = join(here, '../node_modules/node/node_modules', `node-linux-${process.arch}`);
   const prefix = dirname(dirname(realpathSync(process.execPath)));
-  for (const candidate of [pinned, prefix]) {
-    if (existsSync(join(candidate, 'include/node/node_api.h'))) return candidate;
+  const found = [pinned, prefix].find((candidate) => existsSync(join(candidate, 'include/node/node_api.h')));
+  if (found === undefined) {
+    throw new Error(`native: no Node headers below ${pinned} or ${prefix}; run 'npm ci' at the repository root`);
   }
-  throw new Error(`native: no Node headers below ${pinned} or ${prefix}; run 'npm install' at the repository root`);
+  return found;
+}
+
+// The `node` package installs its binary and headers in a script of its own, and every later `npm install` prunes what npm does
+// not know of: the binary stays, the headers go.
+if (existsSync(join(here, '../node_modules/node')) && !existsSync(pinned)) {
+  spawnSync('npm', ['rebuild', 'node'], { cwd: join(here, '..'), stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
