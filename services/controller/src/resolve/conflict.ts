@@ -1,0 +1,33 @@
+import type { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import type { RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+
+/** Relays with different keys never conflict. Those with the same key may. */
+export function inputKey(relay: ResolvedRelay): string {
+  return `${relay.input?.interface} ${relay.input?.group}`;
+}
+
+/**
+ * The first output of `a` to which `b` sends the same packets, as "239.10.10.10:6001@eth1"; undefined if there is none. The same
+ * input with different outputs is no conflict: both forward.
+ */
+export function findConflict(a: ResolvedRelay, b: ResolvedRelay): string | undefined {
+  if (a.input === undefined || b.input === undefined || inputKey(a) !== inputKey(b)) return undefined;
+  if (!portsOverlap(a.input, b.input) || !sourcesOverlap(a.input, b.input)) return undefined;
+  // Packets that both take arrive on this port; undefined means on any.
+  const arriving = a.input.port ?? b.input.port;
+  const targets = new Set(b.outputs.map((output) => target(output, arriving)));
+  return a.outputs.map((output) => target(output, arriving)).find((each) => targets.has(each));
+}
+
+function portsOverlap(a: RelayInput, b: RelayInput): boolean {
+  return a.port === undefined || b.port === undefined || a.port === b.port;
+}
+
+function sourcesOverlap(a: RelayInput, b: RelayInput): boolean {
+  return a.sources.length === 0 || b.sources.length === 0 || a.sources.some((source) => b.sources.includes(source));
+}
+
+function target({ address, port, interface: name }: RelayOutput, arriving: number | undefined): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return `${host}:${port ?? arriving ?? '*'}@${name}`;
+}

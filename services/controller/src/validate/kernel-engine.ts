@@ -1,0 +1,48 @@
+import type { RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
+import { addressKind, type IpAddress, isUnroutableGroup, parseAddress } from './address.ts';
+import type { Violations } from './violations.ts';
+
+const ADVICE = 'use engine USERSPACE or AUTO for that';
+
+/**
+ * What the kernel's forwarding cache cannot do: it matches source and group, decrements the TTL and changes nothing else
+ * (net/ipv4/ipmr.c, `ipmr_queue_xmit`).
+ */
+export function validateKernelEngine(
+  spec: RelaySpec,
+  group: IpAddress | undefined,
+  path: string,
+  violations: Violations,
+): void {
+  if (spec.input?.port !== undefined) {
+    violations.add(
+      `${path}.input.port`,
+      `engine KERNEL takes every port of a group, because the kernel's routes know no ports: omit the port, or ${ADVICE}`,
+    );
+  }
+  if (group !== undefined && addressKind(group) !== 'multicast') {
+    violations.add(`${path}.input.group`, `engine KERNEL relays groups only, and ${group.text} is unicast: ${ADVICE}`);
+  } else if (group !== undefined && isUnroutableGroup(group)) {
+    const range = group.family === 4 ? '224.0.0.0/24' : 'interface-local and link-local scope';
+    violations.add(
+      `${path}.input.group`,
+      `the kernel never routes ${range}, so engine KERNEL cannot relay ${group.text}: ${ADVICE}`,
+    );
+  }
+  spec.outputs.forEach((output, i) => {
+    const address = output.address === '' ? undefined : parseAddress(output.address);
+    const rewritten: [string, boolean][] = [
+      ['address', address !== undefined && group !== undefined && address.text !== group.text],
+      ['port', output.port !== undefined],
+      ['ttl', output.ttl !== undefined],
+      ['source', output.source !== '' && output.source !== 'KEEP'],
+    ];
+    for (const [field, wanted] of rewritten) {
+      if (!wanted) continue;
+      violations.add(
+        `${path}.outputs[${i}].${field}`,
+        `engine KERNEL cannot rewrite the ${field}: omit it, or ${ADVICE}`,
+      );
+    }
+  });
+}

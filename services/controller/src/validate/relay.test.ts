@@ -1,0 +1,242 @@
+import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { expect, test } from 'vitest';
+import { validateRelay } from './relay.ts';
+
+const HOSTS = new Set(['edge-1', 'edge-2.example']);
+
+/** A valid relay, changed by `change` where a test wants it wrong. */
+function relay(change: (draft: ReturnType<typeof draftRelay>) => void = () => {}): Relay {
+  const draft = draftRelay();
+  change(draft);
+  return draft;
+}
+
+function draftRelay() {
+  const input = { interface: 'eth0', group: '239.1.1.1', port: 5001 as number | undefined, sources: ['10.99.99.99'] };
+  const output = {
+    interface: 'eth1',
+    address: '239.10.10.10',
+    port: 6001 as number | undefined,
+    ttl: 16,
+    source: 'INTERFACE',
+  };
+  const spec = {
+    hosts: { names: ['edge-1'], matchLabels: {} as Record<string, string> },
+    engine: 1 as RelayEngine,
+    input,
+    outputs: [output],
+  };
+  return { ...Relay.fromPartial({ name: 'relays/camera-7' }), spec, output };
+}
+
+function violations(subject: Relay, id = 'camera-7'): string[] {
+  const found = validateRelay(subject, {
+    path: 'relay',
+    id,
+    idPath: 'relay_id',
+    hostExists: (host) => HOSTS.has(host),
+  });
+  return found.map(({ field, description }) => `${field}: ${description}`);
+}
+
+test('a valid relay has no violations', () => {
+  expect(violations(relay())).toEqual([]);
+});
+
+test.each(['10.0.0.1', 'ff0e::1', 'fe80::1', '224.0.0.251'])('%s is taken as input', (group) => {
+  const subject = relay(({ spec, output }) => {
+    spec.input = { ...spec.input, group, sources: [] };
+    output.address = '';
+  });
+  expect(violations(subject)).toEqual([]);
+});
+
+type Change = Parameters<typeof relay>[0];
+const bad: [string, Change, RegExp][] = [
+  [
+    'group that is no address',
+    (r) => (r.spec.input.group = '239.1.1'),
+    /^relay.spec.input.group: "239.1.1" is not a multicast group .*224.0.0.0 to/,
+  ],
+  ['group of letters', (r) => (r.spec.input.group = 'abc'), /^relay.spec.input.group: "abc" is not a multicast group/],
+  [
+    'unspecified group',
+    (r) => (r.spec.input.group = '0.0.0.0'),
+    /^relay.spec.input.group: 0.0.0.0 is not a multicast group/,
+  ],
+  [
+    'broadcast group',
+    (r) => (r.spec.input.group = '255.255.255.255'),
+    /^relay.spec.input.group: 255.255.255.255 is not/,
+  ],
+  ['reserved group', (r) => (r.spec.input.group = '240.1.2.3'), /^relay.spec.input.group: 240.1.2.3 is not/],
+  ['no group', (r) => (r.spec.input.group = ''), /^relay.spec.input.group: is missing/],
+  ['PTP group', (r) => (r.spec.input.group = '224.0.1.129'), /^relay.spec.input.group: .*PTP/],
+  ['PTP output', (r) => (r.output.address = '224.0.1.130'), /^relay.spec.outputs\[0\].address: .*PTP/],
+  ['input port 0', (r) => (r.spec.input.port = 0), /^relay.spec.input.port: 0 is not a UDP port/],
+  ['output port 70000', (r) => (r.output.port = 70000), /^relay.spec.outputs\[0\].port: 70000 is not a UDP port/],
+  ['ttl 0', (r) => (r.output.ttl = 0), /^relay.spec.outputs\[0\].ttl: 0 is not a TTL/],
+  ['ttl 256', (r) => (r.output.ttl = 256), /^relay.spec.outputs\[0\].ttl: 256 is not a TTL/],
+  ['no input interface', (r) => (r.spec.input.interface = ''), /^relay.spec.input.interface: is missing/],
+  ['long interface', (r) => (r.spec.input.interface = 'x'.repeat(16)), /^relay.spec.input.interface: .*15 bytes/],
+  ['slash in interface', (r) => (r.output.interface = 'a/b'), /^relay.spec.outputs\[0\].interface: "a\/b" cannot be/],
+  [
+    'white space in interface',
+    (r) => (r.output.interface = 'a b'),
+    /^relay.spec.outputs\[0\].interface: "a b" cannot be/,
+  ],
+  ['escape in interface', (r) => (r.output.interface = 'a\u001b[0m'), /^relay.spec.outputs\[0\].interface: "a\\u001b/],
+  ['multicast source', (r) => (r.spec.input.sources = ['239.1.1.1']), /^relay.spec.input.sources\[0\]: .*unicast/],
+  [
+    'source of the other family',
+    (r) => (r.spec.input.sources = ['2001:db8::1']),
+    /^relay.spec.input.sources\[0\]: .* is IPv6, but the input is IPv4/,
+  ],
+  [
+    'source twice',
+    (r) => (r.spec.input.sources = ['10.0.0.1', '10.0.0.1']),
+    /^relay.spec.input.sources\[1\]: names source 10.0.0.1 again/,
+  ],
+  [
+    'too many sources',
+    (r) => (r.spec.input.sources = Array.from({ length: 65 }, (_, i) => `10.0.0.${i}`)),
+    /^relay.spec.input.sources: has 65/,
+  ],
+  [
+    'output of the other family',
+    (r) => (r.output.address = 'ff0e::1'),
+    /^relay.spec.outputs\[0\].address: .* do not translate/,
+  ],
+  [
+    'rewritten source of the other family',
+    (r) => (r.output.source = '2001:db8::1'),
+    /^relay.spec.outputs\[0\].source: .* is IPv6/,
+  ],
+  [
+    'source keyword in lower case',
+    (r) => (r.output.source = 'keep'),
+    /^relay.spec.outputs\[0\].source: "keep" must be written KEEP/,
+  ],
+  ['no outputs', (r) => (r.spec.outputs = []), /^relay.spec.outputs: is empty/],
+  [
+    'too many outputs',
+    (r) => (r.spec.outputs = Array.from({ length: 257 }, () => r.output)),
+    /^relay.spec.outputs: has 257/,
+  ],
+  ['engine 9', (r) => (r.spec.engine = 9 as never), /^relay.spec.engine: 9 is not an engine/],
+  ['no hosts', (r) => (r.spec.hosts.names = []), /^relay.spec.hosts: selects no host/],
+  [
+    'unknown host',
+    (r) => (r.spec.hosts.names = ['edge-9']),
+    /^relay.spec.hosts.names\[0\]: host "edge-9" is not known: start its agent/,
+  ],
+  [
+    'host with prefix',
+    (r) => (r.spec.hosts.names = ['hosts/edge-1']),
+    /^relay.spec.hosts.names\[0\]: .*without "hosts\/"/,
+  ],
+  [
+    'host twice',
+    (r) => (r.spec.hosts.names = ['edge-1', 'edge-1']),
+    /^relay.spec.hosts.names\[1\]: names host "edge-1" again/,
+  ],
+  [
+    'bad label in selector',
+    (r) => (r.spec.hosts.matchLabels = { 'a b': 'c' }),
+    /^relay.spec.hosts.match_labels\["a b"\]: key "a b"/,
+  ],
+  ['bad label value', (r) => (r.labels = { site: '-x-' }), /^relay.labels.site: value "-x-"/],
+  [
+    'too many labels',
+    (r) => (r.labels = Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, 'v']))),
+    /^relay.labels: has 65/,
+  ],
+  [
+    'large annotations',
+    (r) => (r.annotations = { note: 'x'.repeat(262_144) }),
+    /^relay.annotations: takes 262148 bytes/,
+  ],
+  ['long display name', (r) => (r.displayName = 'é'.repeat(257)), /^relay.display_name: has 257 characters/],
+];
+
+test.each(bad)('one clear violation for: %s', (_, change, expected) => {
+  const found = violations(relay(change));
+  expect(found).toEqual([expect.stringMatching(expected)]);
+});
+
+test.each(['', 'Camera', '7up', 'a-', 'x'.repeat(64)])('refuses the name %j', (id) => {
+  expect(violations(relay(), id)).toEqual([expect.stringMatching(/^relay_id: /)]);
+});
+
+test('all violations are told at once', () => {
+  const subject = relay((r) => {
+    r.spec.hosts.names = [];
+    r.spec.input.port = 0;
+    r.output.interface = '';
+    r.output.ttl = 300;
+  });
+  const fields = validateRelay(subject, {
+    path: 'relays[3]',
+    id: 'A',
+    idPath: 'relays[3].name',
+    hostExists: () => true,
+  });
+  expect(fields.map(({ field }) => field)).toEqual([
+    'relays[3].name',
+    'relays[3].spec.hosts',
+    'relays[3].spec.input.port',
+    'relays[3].spec.outputs[0].interface',
+    'relays[3].spec.outputs[0].ttl',
+  ]);
+});
+
+test('an output that is the input is refused, with defaults filled in', () => {
+  const same = { interface: 'eth0', address: '', port: undefined, ttl: 4, source: '' };
+  expect(violations(relay((r) => (r.spec.outputs = [same])))).toEqual([
+    expect.stringMatching(/^relay.spec.outputs\[0\]: is the input itself: copies to 239.1.1.1:5001@eth0/),
+  ]);
+  expect(violations(relay((r) => (r.spec.outputs = [{ ...same, port: 5002 }])))).toEqual([]);
+  const anyPort = relay((r) => {
+    r.spec.input.port = undefined;
+    r.spec.outputs = [{ ...same, port: 5002 }];
+  });
+  expect(violations(anyPort)).toEqual([expect.stringMatching(/is the input itself/)]);
+});
+
+test('two outputs that are the same after defaults are refused', () => {
+  const subject = relay((r) => {
+    r.spec.outputs = [
+      { interface: 'eth1', address: '', port: undefined, ttl: 1, source: '' },
+      { interface: 'eth1', address: '239.1.1.1', port: 5001, ttl: 9, source: 'KEEP' },
+    ];
+  });
+  expect(violations(subject)).toEqual([expect.stringMatching(/^relay.spec.outputs\[1\]: is the same as outputs\[0\]/)]);
+});
+
+test('engine KERNEL is refused whatever needs rewriting or ports', () => {
+  const subject = relay((r) => {
+    r.spec.engine = RelayEngine.KERNEL;
+    r.spec.input.group = '224.0.0.251';
+  });
+  expect(violations(subject)).toEqual([
+    expect.stringMatching(/^relay.spec.input.port: engine KERNEL takes every port/),
+    expect.stringMatching(/^relay.spec.input.group: the kernel never routes 224.0.0.0\/24/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].address: engine KERNEL cannot rewrite/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].port: engine KERNEL cannot rewrite/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].ttl: engine KERNEL cannot rewrite/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].source: engine KERNEL cannot rewrite/),
+  ]);
+});
+
+test('engine KERNEL takes a group as it is, and only groups', () => {
+  const plain = (group: string): Relay =>
+    relay((r) => {
+      r.spec.engine = RelayEngine.KERNEL;
+      r.spec.input = { interface: 'eth0', group, port: undefined, sources: [] };
+      r.spec.outputs = [
+        { interface: 'eth1', address: group, port: undefined, ttl: undefined as never, source: 'KEEP' },
+      ];
+    });
+  expect(violations(plain('239.1.1.1'))).toEqual([]);
+  expect(violations(plain('10.0.0.1'))).toEqual([expect.stringMatching(/^relay.spec.input.group: .*groups only/)]);
+});
