@@ -1,0 +1,315 @@
+import type { Clock } from '@mcfleet/common/clock';
+import { FleetError } from '@mcfleet/common/error';
+import type { Logger } from '@mcfleet/common/log';
+import { toRpcStatus } from '@mcfleet/common/status-details';
+import { uuidv7 } from '@mcfleet/common/uuid';
+import {
+  ApplyPhase,
+  type ConfigStatus,
+  type ConfigUpdate,
+  type Heartbeat,
+  type Hello,
+  type RelayResult,
+  type RelayTelemetry,
+  type Welcome,
+} from '@mcfleet/proto/mcfleet/v1/agent_service';
+import type { StatusResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  admitController,
+  applyUpdate,
+  type CompleteUpdate,
+  EMPTY_STATE,
+  type HeldState,
+  hashOf,
+} from './cache/held-state.ts';
+import { StateStore } from './cache/state-store.ts';
+import type { DataplaneClient } from './dataplane/dataplane-client.ts';
+import { DataplaneSupervisor } from './dataplane/dataplane-supervisor.ts';
+import type { DataplaneFault } from './dataplane/respawn.ts';
+import type { HostFacts } from './inventory/host-facts.ts';
+import { toNetworkInterface } from './inventory/interface-facts.ts';
+import { Inventory } from './inventory/inventory.ts';
+import type { AgentOptions } from './options.ts';
+import { Reconciler } from './reconcile/reconciler.ts';
+import { byName } from './resolve/local-interfaces.ts';
+import { ControllerSession } from './session/controller-session.ts';
+import { relayTelemetry } from './session/telemetry.ts';
+import { sleep } from './sleep.ts';
+
+/** Above this many relays Hello leaves them out, and the controller compares by the state's hash alone. */
+const MAX_KNOWN = 2_000;
+/** A session is opened after this time even if there is no data plane yet: the controller shall know that. */
+const DATAPLANE_WAIT_MS = 2_000;
+/** An update is acknowledged after this time even if the disk has not taken it yet. */
+const DISK_WAIT_MS = 2_000;
+
+export interface AgentParts extends AgentOptions {
+  /** The program that starts the data plane. */
+  readonly launcher: string;
+  readonly version: string;
+  readonly hostFacts: HostFacts;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * The agent of one host. It owns the held state (single writer) and ties the parts together: desired state comes down from the
+ * session, goes to disk and to the reconciler; facts of the host go to the reconciler; what came of it goes up by the session.
+ */
+export class Agent {
+  readonly #parts: AgentParts;
+  readonly #instanceUid: string;
+  readonly #startTime: Date;
+  readonly #store: StateStore;
+  readonly #inventory: Inventory;
+  readonly #reconciler: Reconciler;
+  readonly #supervisor: DataplaneSupervisor;
+  readonly #session: ControllerSession;
+  readonly #firstDataplane = new AbortController();
+  #held: HeldState = EMPTY_STATE;
+  #client: DataplaneClient | undefined;
+  #capabilities: string[] = [];
+  #fault: DataplaneFault | undefined = { reason: 'Starting', message: 'the data plane is being started' };
+  #trouble = '';
+
+  constructor(parts: AgentParts) {
+    const { clock, log } = parts;
+    this.#parts = parts;
+    this.#instanceUid = uuidv7(clock);
+    this.#startTime = new Date(clock.now());
+    this.#store = new StateStore({
+      directory: parts.stateDir,
+      clock,
+      log,
+      onHealth: () => this.#session.reportHealth(),
+    });
+    this.#reconciler = new Reconciler({
+      clock,
+      log,
+      onResults: (changed) => this.#session.reportRelays(changed.map(({ uid }) => uid)),
+      onTrouble: (message) => {
+        this.#trouble = message;
+        this.#session.reportHealth();
+      },
+    });
+    this.#inventory = new Inventory({
+      clock,
+      log,
+      onInterfaces: (interfaces) => void this.#reconciler.setInterfaces(byName(interfaces)),
+      onReport: () => this.#session.reportInventory(),
+    });
+    this.#supervisor = new DataplaneSupervisor({
+      socketPath: parts.dataplaneSocket,
+      launcher: parts.launcher,
+      clock,
+      log,
+      onUp: (client, facts) => this.#dataplaneUp(client, facts),
+      onDown: (fault) => this.#dataplaneDown(fault),
+    });
+    this.#session = new ControllerSession({
+      controllers: parts.controllers,
+      clock,
+      log,
+      handler: {
+        hello: () => this.#hello(),
+        welcome: (welcome) => this.#welcome(welcome),
+        update: (update, clusterUid) => this.#update(update, clusterUid),
+        refuse: (update, error) => this.#refusal(update, error),
+        telemetry: () => this.#telemetry(),
+        heartbeat: () => this.#heartbeat(),
+        inventory: () => ({ interfaces: this.#inventory.interfaces.map(toNetworkInterface) }),
+        result: (uid) => this.#reconciler.results.get(uid),
+      },
+    });
+  }
+
+  /** Forwards from the last good state, then looks for a controller. Resolves when the first of both was tried. */
+  async start(): Promise<void> {
+    const { clock, log, name } = this.#parts;
+    const began = clock.monotonic();
+    // Both the data plane and the disk take their time; neither waits for the other.
+    this.#supervisor.start();
+    this.#held = await this.#store.load();
+    void this.#reconciler.setInterfaces(byName(this.#inventory.interfaces));
+    void this.#reconciler.setAssignments(this.#held.assignments);
+    this.#inventory.start();
+    await sleep(clock, DATAPLANE_WAIT_MS, this.#firstDataplane.signal);
+    await this.#reconciler.reconcile();
+    this.#session.start();
+    log.info(
+      {
+        host: name,
+        relays: this.#held.assignments.size,
+        revision: this.#held.revision.toString(),
+        dataplane_pid: this.#supervisor.pid,
+        ms: Math.round(clock.monotonic() - began),
+      },
+      'agent is ready',
+    );
+  }
+
+  /** Ends the session and everything of this process. The data plane goes on forwarding. */
+  async stop(): Promise<void> {
+    await this.#session.stop('the agent stops');
+    this.#inventory.close();
+    await this.#reconciler.close();
+    await this.#supervisor.stop();
+    await this.#store.close();
+  }
+
+  #dataplaneUp(client: DataplaneClient, facts: StatusResponse): void {
+    this.#client = client;
+    this.#capabilities = facts.capabilities;
+    this.#fault = undefined;
+    void this.#reconciler
+      .setDataplane({ running: true, client, capabilities: new Set(facts.capabilities) })
+      .then(() => this.#firstDataplane.abort());
+    this.#session.reportHealth();
+  }
+
+  #dataplaneDown(fault: DataplaneFault): void {
+    this.#client = undefined;
+    this.#fault = fault;
+    void this.#reconciler.setDataplane({ running: false, message: fault.message });
+    this.#session.reportHealth();
+  }
+
+  #hello(): Hello {
+    const { name, version, hostFacts, labels } = this.#parts;
+    const assignments = [...this.#held.assignments.values()];
+    return {
+      host: name,
+      instanceUid: this.#instanceUid,
+      protocolMin: 1,
+      protocolMax: 1,
+      agentVersion: version,
+      bootId: hostFacts.bootId,
+      startTime: this.#startTime,
+      kernel: hostFacts.kernel,
+      capabilities: this.#capabilities,
+      labels: { ...labels },
+      clusterUid: this.#held.clusterUid,
+      highestTerm: this.#held.term,
+      appliedRevision: this.#held.revision,
+      stateHash: hashOf(this.#held),
+      known:
+        assignments.length > MAX_KNOWN
+          ? []
+          : assignments.map(({ uid, generation, contentHash }) => ({ uid, generation, contentHash })),
+      inventory: { interfaces: this.#inventory.interfaces.map(toNetworkInterface) },
+    };
+  }
+
+  #welcome(welcome: Welcome): void {
+    const admitted = admitController(this.#held, welcome.clusterUid, welcome.term);
+    if (admitted !== this.#held) {
+      this.#held = admitted;
+      void this.#store.save(admitted);
+    }
+    if (this.#held.clusterUid !== welcome.clusterUid) {
+      this.#parts.log.warn(
+        { held: this.#held.clusterUid, met: welcome.clusterUid },
+        'the controller serves another cluster; its snapshot will replace what this host forwards',
+      );
+    }
+    // Whatever the controller knew of the relays may be from before its restart.
+    this.#session.reportRelays(this.#held.assignments.keys());
+  }
+
+  async #update(update: CompleteUpdate, clusterUid: string): Promise<ConfigStatus> {
+    const before = this.#held;
+    let next: HeldState;
+    try {
+      next = applyUpdate(before, clusterUid, update);
+    } catch (thrown) {
+      return this.#refusal(update, FleetError.from(thrown));
+    }
+    this.#held = next;
+    const saved = this.#store.save(next);
+    await this.#reconciler.setAssignments(next.assignments);
+    const patience = new AbortController();
+    void saved.then(() => patience.abort());
+    await sleep(this.#parts.clock, DISK_WAIT_MS, patience.signal);
+    const results = this.#updateResults(update, before, next);
+    const refused = results.some(({ state }) => state === InstanceState.FAILED);
+    this.#parts.log.info(
+      { revision: update.revision.toString(), upserts: update.upserts.length, relays: next.assignments.size, refused },
+      'took an update',
+    );
+    return {
+      nonce: update.nonce,
+      revision: update.revision,
+      phase: refused ? ApplyPhase.PARTIAL : ApplyPhase.APPLIED,
+      stateHash: hashOf(next),
+      results,
+      error: undefined,
+    };
+  }
+
+  /** One result per relay of the update; in a snapshot, relays that it leaves out are removed ones. */
+  #updateResults(update: CompleteUpdate, before: HeldState, next: HeldState): RelayResult[] {
+    const kept = update.upserts.flatMap(({ uid }) => this.#reconciler.results.get(uid) ?? []);
+    const gone = new Set(update.removedUids);
+    for (const uid of before.assignments.keys()) if (!next.assignments.has(uid)) gone.add(uid);
+    return [...kept, ...[...gone].map((uid) => removedResult(uid, before.assignments.get(uid)?.generation ?? 0n))];
+  }
+
+  #refusal(update: Pick<ConfigUpdate, 'nonce' | 'revision'>, error: FleetError): ConfigStatus {
+    this.#parts.log.error(
+      { revision: update.revision.toString(), reason: error.reason, detail: error.message },
+      'refused an update; the state before stays in force',
+    );
+    return {
+      nonce: update.nonce,
+      revision: update.revision,
+      phase: ApplyPhase.REJECTED,
+      stateHash: hashOf(this.#held),
+      results: [],
+      error: toRpcStatus(error),
+    };
+  }
+
+  #heartbeat(): Heartbeat {
+    const fault =
+      this.#fault ?? (this.#trouble === '' ? undefined : { reason: 'NotAnswering', message: this.#trouble });
+    return {
+      timeUnixNano: BigInt(Math.round(this.#parts.clock.now())) * 1_000_000n,
+      appliedRevision: this.#held.revision,
+      stateHash: hashOf(this.#held),
+      dataplaneHealthy: fault === undefined,
+      dataplaneMessage: fault?.message ?? '',
+      dataplaneReason: fault?.reason ?? '',
+      storageMessage: this.#store.failure,
+    };
+  }
+
+  async #telemetry(): Promise<readonly RelayTelemetry[] | undefined> {
+    const client = this.#client;
+    if (client === undefined) return undefined;
+    try {
+      const snapshot = await client.snapshot();
+      if (client !== this.#client) return undefined;
+      this.#reconciler.observe(snapshot);
+      return relayTelemetry(this.#reconciler.plans(), snapshot);
+    } catch (thrown) {
+      // The supervisor sees a data plane that died, the reconciler one that does not answer; both tell it.
+      this.#parts.log.debug({ err: thrown }, 'cannot read counters');
+      return undefined;
+    }
+  }
+}
+
+function removedResult(uid: string, generation: bigint): RelayResult {
+  return {
+    uid,
+    generation,
+    state: InstanceState.UNSPECIFIED,
+    removed: true,
+    error: undefined,
+    effectiveEngine: RelayEngine.UNSPECIFIED,
+    engineReason: '',
+    applyDuration: undefined,
+    outputsDown: [],
+  };
+}

@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Exit } from './respawn.ts';
+
+/** How a data plane is started: `command dataplane --socket PATH`. */
+export interface StartedDataplane {
+  readonly pid: number | undefined;
+  /** Resolves when it has ended, or could not be started (then with the error). Never rejects. */
+  readonly ended: Promise<Exit | Error>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts a data plane in a session of its own: neither the end of the agent, nor a Ctrl-C at its terminal, reaches it. It writes
+ * its log where the agent does.
+ *
+ * @param launcher the program that starts mcfleet's programs: services are started by path, they never import one another.
+ */
+export function startDataplane(launcher: string, socketPath: string): StartedDataplane {
+  const child: ChildProcess = spawn(launcher, ['dataplane', '--socket', socketPath], {
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const { promise, resolve } = Promise.withResolvers<Exit | Error>();
+  child.once('error', resolve);
+  child.once('exit', (code, signal) => resolve({ code, signal }));
+  child.unref();
+  return { pid: child.pid, ended: promise, kill: (signal) => void child.kill(signal) };
+}
+
+/** Whether anybody accepts connections on a unix socket. `nobody` also if the socket was left behind by a process that died. */
+export function probeSocket(path: string): Promise<'accepts' | 'nobody' | Error> {
+  const { promise, resolve } = Promise.withResolvers<'accepts' | 'nobody' | Error>();
+  const socket = connect({ path });
+  socket.once('connect', () => {
+    socket.destroy();
+    resolve('accepts');
+  });
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    resolve(error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? 'nobody' : error);
+  });
+  return promise;
+}
+
+/** Whether a process still runs. A zombie does not: its descriptors are closed. */
+export function isRunning(pid: number): boolean {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOENT' || thrown.code === 'ESRCH'))
+      return false;
+    throw thrown;
+  }
+  // proc_pid_stat(5): the state follows the name, which may itself contain parentheses.
+  const state = stat[stat.lastIndexOf(')') + 2];
+  return state !== 'Z' && state !== 'X';
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '@mcfleet/common/clock';
+import { FleetError } from '@mcfleet/common/error';
+import { createLogger } from '@mcfleet/common/log';
+import { onShutdown } from '@mcfleet/common/shutdown';
+import { Agent } from './agent.ts';
+import { lockStateDirectory } from './cache/state-lock.ts';
+import { readHostFacts } from './inventory/host-facts.ts';
+import { type AgentOptions, parseAgentOptions, USAGE } from './options.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+
+/** The script that starts each of mcfleet's programs; the data plane is one of them. */
+const LAUNCHER = process.env.MCFLEET_LAUNCHER ?? join(import.meta.dirname, '../../cli/bin/mcfleet');
+
+function readOptions(): AgentOptions {
+  try {
+    const options = parseAgentOptions(process.argv.slice(2), { env: process.env, uid: process.getuid?.() ?? -1 });
+    if (options !== undefined) return options;
+    process.stdout.write(USAGE);
+    process.exit(0);
+  } catch (thrown) {
+    const error = FleetError.from(thrown);
+    if (error.reason !== 'USAGE') throw thrown;
+    process.stderr.write(`${error.message.replaceAll(/^/gm, 'mcfleet agent: ')}\nTry 'mcfleet agent --help'.\n`);
+    process.exit(EXIT_USAGE);
+  }
+}
+
+async function run(options: AgentOptions): Promise<void> {
+  const log = createLogger({ component: 'agent', level: options.logLevel });
+  // Timers of the clock do not keep the process alive, and without controller and data plane there is nothing else.
+  setInterval(() => {}, 2 ** 30);
+  const lock = lockStateDirectory(options.stateDir);
+  if (lock.warning !== '') log.error({ detail: lock.warning }, 'cannot lock the state directory; going on without');
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
+    version: string;
+  };
+  const agent = new Agent({
+    ...options,
+    launcher: LAUNCHER,
+    version,
+    hostFacts: readHostFacts(),
+    clock: systemClock,
+    log,
+  });
+  onShutdown(log, async () => {
+    await agent.stop();
+    lock.release();
+  });
+  await agent.start();
+}
+
+const options = readOptions();
+try {
+  await run(options);
+} catch (thrown) {
+  process.stderr.write(`mcfleet agent: ${FleetError.from(thrown).message}\n`);
+  process.exit(EXIT_FAILURE);
+}

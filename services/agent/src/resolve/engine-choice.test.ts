@@ -1,0 +1,61 @@
+import { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { describe, expect, it } from 'vitest';
+import { chooseEngine } from './engine-choice.ts';
+import { outputKeys } from './output-key.ts';
+
+interface Shape {
+  readonly engine?: RelayEngine;
+  readonly group?: string;
+  readonly port?: number;
+  readonly output?: { address?: string; port?: number; ttl?: number; source?: string };
+}
+
+function relay({ engine = RelayEngine.AUTO, group = '239.1.1.1', port, output = {} }: Shape): ResolvedRelay {
+  return ResolvedRelay.fromPartial({
+    engine,
+    input: { interface: 'in0', group, ...(port === undefined ? {} : { port }) },
+    outputs: [{ interface: 'out0', address: group, ...output }],
+  });
+}
+
+describe('chooseEngine', () => {
+  it.each<[string, Shape]>([
+    ['REQUESTED', { engine: RelayEngine.USERSPACE }],
+    ['UNICAST_INPUT', { group: '192.0.2.1' }],
+    ['UNICAST_OUTPUT', { output: { address: '192.0.2.1' } }],
+    ['REWRITE_REQUESTED', { output: { address: '239.2.2.2' } }],
+    ['REWRITE_REQUESTED', { port: 5001, output: { port: 6001 } }],
+    ['REWRITE_REQUESTED', { output: { ttl: 4 } }],
+    ['REWRITE_REQUESTED', { output: { source: 'INTERFACE' } }],
+    ['PORT_REQUESTED', { port: 5001, output: { port: 5001 } }],
+    ['LINK_LOCAL_GROUP', { group: '224.0.0.251' }],
+    ['KERNEL_ENGINE_UNAVAILABLE', { output: { source: 'KEEP' } }],
+  ])('uses the userspace engine, reason %s, for %o', (reason, shape) => {
+    expect(chooseEngine(relay(shape), new Set())).toEqual({ engine: RelayEngine.USERSPACE, reason });
+  });
+
+  it('takes the kernel engine when it is asked for and there', () => {
+    const asked = relay({ engine: RelayEngine.KERNEL });
+    expect(chooseEngine(asked, new Set(['engine.kernel.v4']))).toEqual({
+      engine: RelayEngine.KERNEL,
+      reason: 'REQUESTED',
+    });
+    expect(chooseEngine(asked, new Set())).toMatchObject({ reason: 'EngineUnavailable' });
+  });
+});
+
+describe('outputKeys', () => {
+  it('names outputs as people write them, and tells equal ones apart', () => {
+    const several = ResolvedRelay.fromPartial({
+      input: { interface: 'in0', group: 'ff0e::1', port: 5 },
+      outputs: [{ interface: 'a' }, { interface: 'a', ttl: 3 }, { interface: 'b', address: '239.1.1.1', port: 7 }],
+    });
+    expect(outputKeys(several)).toEqual(['[ff0e::1]:5@a', '[ff0e::1]:5@a#2', '239.1.1.1:7@b']);
+    const anyPort = ResolvedRelay.fromPartial({
+      input: { interface: 'i', group: '239.1.1.1' },
+      outputs: [{ interface: 'c' }],
+    });
+    expect(outputKeys(anyPort)).toEqual(['239.1.1.1@c']);
+  });
+});

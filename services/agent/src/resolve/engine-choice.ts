@@ -1,0 +1,61 @@
+import { status } from '@grpc/grpc-js';
+import type { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { isLinkLocalGroup, isMulticast } from './address.ts';
+import type { Problem } from './problem.ts';
+
+/** What the host's data plane calls its kernel engine in StatusResponse.capabilities. */
+const KERNEL_ENGINE = 'engine.kernel.v4';
+
+/** The engine that shall forward a relay on this host, and why that one as a stable code (RelayInstance.engine_reason). */
+export interface EngineChoice {
+  readonly engine: RelayEngine;
+  readonly reason: string;
+}
+
+/**
+ * Chooses the engine. AUTO means the kernel's forwarding cache where that can do the job; what it cannot do is told by the first
+ * reason that applies, so that an operator who wants the kernel engine knows what to change.
+ */
+export function chooseEngine(relay: ResolvedRelay, capabilities: ReadonlySet<string>): EngineChoice | Problem {
+  switch (relay.engine) {
+    case RelayEngine.USERSPACE:
+      return { engine: RelayEngine.USERSPACE, reason: 'REQUESTED' };
+    case RelayEngine.KERNEL:
+      if (capabilities.has(KERNEL_ENGINE)) return { engine: RelayEngine.KERNEL, reason: 'REQUESTED' };
+      return {
+        code: status.FAILED_PRECONDITION,
+        reason: 'EngineUnavailable',
+        message: 'the data plane of this host has no kernel engine; set spec.engine to AUTO or USERSPACE',
+      };
+    case RelayEngine.AUTO:
+    case RelayEngine.UNSPECIFIED:
+      return { engine: RelayEngine.USERSPACE, reason: whyNotKernel(relay) };
+    default:
+      return {
+        code: status.UNIMPLEMENTED,
+        reason: 'EngineUnknown',
+        message: `this agent does not know the engine ${relay.engine}; upgrade it, or set spec.engine to AUTO`,
+      };
+  }
+}
+
+function whyNotKernel(relay: ResolvedRelay): string {
+  const group = relay.input?.group ?? '';
+  if (!isMulticast(group)) return 'UNICAST_INPUT';
+  for (const output of relay.outputs) {
+    const address = output.address || group;
+    if (!isMulticast(address)) return 'UNICAST_OUTPUT';
+    const rewrites =
+      address !== group ||
+      (output.port !== undefined && output.port !== relay.input?.port) ||
+      output.ttl !== undefined ||
+      (output.source !== '' && output.source !== 'KEEP');
+    if (rewrites) return 'REWRITE_REQUESTED';
+  }
+  // The forwarding cache knows sources and groups, no ports: it would forward more than was asked for.
+  if (relay.input?.port !== undefined) return 'PORT_REQUESTED';
+  // The kernel never routes 224.0.0.0/24 on (net/ipv4/route.c, ipv4_is_local_multicast).
+  if (isLinkLocalGroup(group)) return 'LINK_LOCAL_GROUP';
+  return 'KERNEL_ENGINE_UNAVAILABLE';
+}

@@ -1,0 +1,59 @@
+import { isIPv4 } from 'node:net';
+import { status } from '@grpc/grpc-js';
+import type { InterfaceFacts } from '@mcfleet/native';
+import { withoutPrefix } from './address.ts';
+import type { Problem } from './problem.ts';
+
+/** linux/if.h */
+const IFF_UP = 0x1;
+const IFF_LOWER_UP = 0x10000;
+
+/** The interfaces of this host by name. Names are unique in a network namespace; an interface created again has another index. */
+export type InterfacesByName = ReadonlyMap<string, InterfaceFacts>;
+
+export function byName(interfaces: readonly InterfaceFacts[]): InterfacesByName {
+  return new Map(interfaces.map((facts) => [facts.name, facts]));
+}
+
+export function notFound(name: string): Problem {
+  return {
+    code: status.FAILED_PRECONDITION,
+    reason: 'InterfaceNotFound',
+    message: `interface ${name} does not exist on this host; the relay starts by itself when it comes`,
+  };
+}
+
+/** Why no packet can pass an interface that exists, or undefined if nothing is known to hinder it. */
+export function linkProblem(facts: InterfaceFacts): Problem | undefined {
+  if ((facts.flags & IFF_UP) === 0) {
+    return {
+      code: status.FAILED_PRECONDITION,
+      reason: 'InterfaceDown',
+      message: `interface ${facts.name} is down; set it up: ip link set ${facts.name} up`,
+    };
+  }
+  if ((facts.flags & IFF_LOWER_UP) === 0) {
+    return {
+      code: status.FAILED_PRECONDITION,
+      reason: 'NoCarrier',
+      message: `interface ${facts.name} has no carrier (${facts.operState}); check its cable, peer or ports`,
+    };
+  }
+  return undefined;
+}
+
+/** The source address of copies that leave by an interface: its first IPv4 address, or its first IPv6 one, global before link-local. */
+export function sourceAddress(facts: InterfaceFacts, family: 4 | 6): string | Problem {
+  const addresses = facts.addresses.map(withoutPrefix);
+  const wanted = addresses.filter((address) => isIPv4(address) === (family === 4));
+  const found = wanted.find((address) => !/^fe[89ab]/i.test(address)) ?? wanted[0];
+  return (
+    found ?? {
+      code: status.FAILED_PRECONDITION,
+      reason: 'NoInterfaceAddress',
+      message:
+        `interface ${facts.name} has no IPv${family} address to send from; ` +
+        "give it one, or set the output's source to KEEP or an address",
+    }
+  );
+}

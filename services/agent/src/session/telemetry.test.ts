@@ -1,0 +1,83 @@
+import { AgentMessage, RelayTelemetry } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { SnapshotResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { RelayPlan } from '../resolve/resolve-relay.ts';
+import { MAX_MESSAGE_BYTES } from './batches.ts';
+import { relayTelemetry, TelemetryDiff } from './telemetry.ts';
+
+const telemetry = (uid: string, rxPackets: bigint, outputs = 1): RelayTelemetry =>
+  RelayTelemetry.fromPartial({
+    uid,
+    counters: {
+      rxPackets,
+      outputs: Array.from({ length: outputs }, (_, i) => ({
+        output: `239.1.1.${i}:6001@eth1`,
+        txPackets: rxPackets,
+        up: true,
+      })),
+    },
+  });
+
+describe('TelemetryDiff', () => {
+  it('tells what changed since it was told last, and all of it at first', () => {
+    const diff = new TelemetryDiff();
+    const told = (...relays: RelayTelemetry[]) =>
+      diff.next(relays, 1n).flatMap((batch) => batch.relays.map(({ uid }) => uid));
+    expect(told(telemetry('a', 1n), telemetry('b', 1n))).toEqual(['a', 'b']);
+    expect(told(telemetry('a', 1n), telemetry('b', 2n))).toEqual(['b']);
+    expect(told(telemetry('a', 1n), telemetry('b', 2n))).toEqual([]);
+  });
+
+  it('keeps every message below 48 KiB and loses no relay', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 64 }), { maxLength: 60 }), (outputs) => {
+        const relays = outputs.map((count, i) => telemetry(`relay-${i}`, 2n ** 63n, count));
+        const batches = new TelemetryDiff().next(relays, 2n ** 63n);
+        for (const value of batches) {
+          const message = AgentMessage.fromPartial({ seq: 2n ** 40n, body: { $case: 'telemetry', value } });
+          expect(AgentMessage.encode(message).finish().length).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
+        }
+        expect(batches.flatMap((batch) => batch.relays)).toEqual(relays);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('relayTelemetry', () => {
+  it('has one entry per output of the spec, in its order, with what keeps it down', () => {
+    const problem = { code: 9, reason: 'InterfaceNotFound', message: '' };
+    const plan: RelayPlan = {
+      uid: 'a',
+      name: 'relays/a',
+      generation: 1n,
+      verdict: 'forward',
+      problem: undefined,
+      program: undefined,
+      outputs: ['one', 'two'],
+      outputsDown: [{ key: 'one', problem }],
+      engine: RelayEngine.USERSPACE,
+      engineReason: 'REQUESTED',
+    };
+    const snapshot = SnapshotResponse.fromPartial({
+      relays: [
+        { uid: 'a', counters: { rxPackets: 5n, outputs: [{ output: 'two', txPackets: 5n, up: true }] } },
+        { uid: 'stray' },
+      ],
+    });
+    expect(relayTelemetry([plan], snapshot)).toMatchObject([
+      {
+        uid: 'a',
+        counters: {
+          rxPackets: 5n,
+          outputs: [
+            { output: 'one', up: false, downReason: 'InterfaceNotFound' },
+            { output: 'two', txPackets: 5n, up: true },
+          ],
+        },
+      },
+    ]);
+  });
+});
