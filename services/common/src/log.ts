@@ -33,6 +33,11 @@ export function createLogger({ component, level = 'info', destination }: LoggerO
   );
 }
 
+/** Says something to the person who started the program, on stderr; never throws, as the log does not. */
+export function printError(text: string): void {
+  stderrLines.write(`${text}\n`);
+}
+
 /** stderr, as a place that never throws. Written synchronously, so that the last line before a crash is there. */
 const stderrLines = {
   lost: 0,

@@ -1,0 +1,49 @@
+import type { DropCount, ForwarderSnapshot, ForwarderStatus, InputCounts, RelayCounts } from '@mcfleet/native';
+import type {
+  InputCounters,
+  InputStatus,
+  OutputStatus,
+  ProgrammedRelayCounters,
+} from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import type { DropCounter, RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { ProgrammedIdentity } from './dataplane.ts';
+
+/** The counters of relays that are programmed, by uid. */
+export function toRelayMessages(
+  snapshot: ForwarderSnapshot,
+  programmed: ReadonlyMap<string, ProgrammedIdentity>,
+): ProgrammedRelayCounters[] {
+  const messages: ProgrammedRelayCounters[] = [];
+  for (const counts of snapshot.relays) {
+    const identity = programmed.get(counts.uid);
+    if (identity !== undefined) messages.push({ uid: counts.uid, ...identity, counters: toRelayCounters(counts) });
+  }
+  return messages.sort((a, b) => (a.uid < b.uid ? -1 : 1));
+}
+
+export function toInputCounters(counts: InputCounts): InputCounters {
+  return { ...counts, drops: toDrops(counts.drops) };
+}
+
+export function toInputStatus(input: ForwarderStatus['inputs'][number]): InputStatus {
+  return { ...input, ringBytes: BigInt(input.ringBytes) };
+}
+
+export function toOutputStatus(output: ForwarderStatus['outputs'][number]): OutputStatus {
+  return { ...output };
+}
+
+function toRelayCounters(counts: RelayCounts): RelayCounters {
+  return {
+    rxPackets: counts.rxPackets,
+    rxBytes: counts.rxBytes,
+    outputs: counts.outputs.map(({ key, drops, ...rest }) => ({ output: key, drops: toDrops(drops), ...rest })),
+    drops: toDrops(counts.drops),
+    lastPacketTime:
+      counts.lastPacketUnixNano === 0n ? undefined : new Date(Number(counts.lastPacketUnixNano / 1_000_000n)),
+  };
+}
+
+function toDrops(drops: readonly DropCount[]): DropCounter[] {
+  return drops.map(({ reason, packets }) => ({ reason, packets }));
+}

@@ -1,0 +1,66 @@
+import type { Clock } from '@mcfleet/common/clock';
+import { toDuration } from '@mcfleet/common/duration';
+import { unary } from '@mcfleet/common/grpc/handlers';
+import type { ServiceRegistration } from '@mcfleet/common/grpc/server';
+import { toRpcStatus } from '@mcfleet/common/status-details';
+import { VERSION } from '@mcfleet/common/version';
+import type { Forwarder } from '@mcfleet/native';
+import { type DataplaneServiceServer, DataplaneServiceService } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { Dataplane } from './dataplane.ts';
+import { toInputCounters, toInputStatus, toOutputStatus, toRelayMessages } from './messages.ts';
+
+/** 10,000 relays with some outputs each are a few MiB. */
+export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** DataplaneService on a forwarder. */
+export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceRegistration {
+  const dataplane = new Dataplane(forwarder);
+  const startTime = new Date(performance.timeOrigin);
+
+  const implementation: DataplaneServiceServer = {
+    apply: unary(async (request, { log }) => {
+      const start = clock.monotonic();
+      const errors = await dataplane.apply(request);
+      const refused = errors.filter((error) => error !== undefined).length;
+      const change = {
+        upserts: request.upserts.length,
+        removed: request.removedUids.length,
+        replace_all: request.replaceAll,
+      };
+      log.info({ ...change, refused, relays: dataplane.programmed.size, ms: clock.monotonic() - start }, 'applied');
+      return {
+        results: request.upserts.map(({ uid }, index) => {
+          const error = errors[index];
+          return { uid, error: error && toRpcStatus(error) };
+        }),
+        duration: toDuration(clock.monotonic() - start),
+      };
+    }),
+
+    snapshot: unary(({ uids }) =>
+      // Not while a change is under way: counters and identities would be of different programs.
+      dataplane.exclusively(async () => {
+        const snapshot = forwarder.snapshot(uids.length === 0 ? null : uids);
+        return {
+          relays: toRelayMessages(snapshot, dataplane.programmed),
+          inputs: snapshot.inputs.map(toInputCounters),
+          time: new Date(clock.now()),
+        };
+      }),
+    ),
+
+    status: unary(async () => {
+      const { capabilities, inputs, outputs } = forwarder.status();
+      return {
+        version: VERSION,
+        pid: process.pid,
+        startTime,
+        relays: dataplane.programmed.size,
+        capabilities: [...capabilities],
+        inputs: inputs.map(toInputStatus),
+        outputs: outputs.map(toOutputStatus),
+      };
+    }),
+  };
+  return { definition: DataplaneServiceService, implementation };
+}

@@ -1,0 +1,157 @@
+import { status } from '@grpc/grpc-js';
+import { type FieldViolation, FleetError } from '@mcfleet/common/error';
+import { RELAY_ID_PATTERN } from '@mcfleet/common/names';
+import type { RelayProgram } from '@mcfleet/native';
+import type { ProgrammedOutput, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { type ClassifiedAddress, classifyAddress } from './address.ts';
+
+/** Bytes of a uid; the native part keeps them in place. */
+const MAX_UID_BYTES = 64;
+const MAX_DIGEST_BYTES = 64;
+const MAX_KEY_BYTES = 256;
+/** Above what any relay was seen to need; each output costs a send per packet. */
+const MAX_OUTPUTS = 256;
+/** Interface indexes are int in the kernel. */
+const MAX_IFINDEX = 2 ** 31 - 1;
+const MAX_SOURCES = 1024;
+
+export interface ValidateOptions {
+  /** Where the relay is in the request: "upserts[3]". */
+  readonly path: string;
+  /** Whether the native part forwards IPv6. */
+  readonly ipv6: boolean;
+}
+
+/**
+ * Checks every field of a relay, before the native part sees any of it.
+ *
+ * @returns the program for the native part
+ * @throws FleetError INVALID_ARGUMENT with all violations, or UNIMPLEMENTED (reason IPV6_NOT_SUPPORTED)
+ */
+export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOptions): RelayProgram {
+  const check = new Checker(path);
+  check.bytes('uid', Buffer.byteLength(relay.uid), 1, MAX_UID_BYTES);
+  const id = relay.name.replace(/^relays\//, '');
+  if (!RELAY_ID_PATTERN.test(id)) check.fail('name', `'${relay.name.slice(0, 100)}' is not the name of a relay`);
+  if (relay.generation < 1n) check.fail('generation', `is ${relay.generation}; generations start at 1`);
+  check.bytes('digest', relay.digest.length, 0, MAX_DIGEST_BYTES);
+  check.integer('input_ifindex', relay.inputIfindex, 1, MAX_IFINDEX);
+  const group = check.address('group', relay.group);
+  if (relay.port !== undefined) check.integer('port', relay.port, 1, 65_535);
+  checkSources(check, relay.sources, group);
+  checkOutputs(check, relay, group);
+  const { violations } = check;
+  if (violations.length > 0) {
+    throw new FleetError({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_RELAY_PROGRAM',
+      message: `${path}: ${violations.map(({ field, description }) => `${field} ${description}`).join('; ')}`,
+      violations,
+      metadata: { uid: relay.uid.slice(0, MAX_UID_BYTES) },
+    });
+  }
+  if (group?.family === 6 && !ipv6) {
+    const message = `${relay.name}: this data plane does not forward IPv6 yet, and ${relay.group} is IPv6`;
+    throw new FleetError({ code: status.UNIMPLEMENTED, reason: 'IPV6_NOT_SUPPORTED', message });
+  }
+  return {
+    uid: relay.uid,
+    inputIfindex: relay.inputIfindex,
+    group: relay.group,
+    port: relay.port ?? null,
+    sources: relay.sources,
+    outputs: relay.outputs.map((output) => ({
+      key: output.key,
+      ifindex: output.ifindex,
+      address: output.address,
+      port: output.port ?? null,
+      ttl: output.ttl ?? null,
+      source: output.source === '' ? null : output.source,
+    })),
+  };
+}
+
+function checkSources(check: Checker, sources: readonly string[], group: ClassifiedAddress | undefined): void {
+  if (sources.length > MAX_SOURCES)
+    check.fail('sources', `has ${sources.length} entries; at most ${MAX_SOURCES} are taken`);
+  const seen = new Set<string>();
+  for (const [index, source] of sources.entries()) {
+    const field = `sources[${index}]`;
+    check.source(field, source, group);
+    if (seen.has(source)) check.fail(field, `'${source}' is there twice`);
+    seen.add(source);
+  }
+}
+
+function checkOutputs(check: Checker, relay: ProgrammedRelay, group: ClassifiedAddress | undefined): void {
+  const { outputs } = relay;
+  if (outputs.length === 0) check.fail('outputs', 'is empty; a relay has at least one output');
+  if (outputs.length > MAX_OUTPUTS)
+    check.fail('outputs', `has ${outputs.length} entries; at most ${MAX_OUTPUTS} are taken`);
+  const keys = new Set<string>();
+  for (const [index, output] of outputs.entries()) {
+    const at = `outputs[${index}]`;
+    check.bytes(`${at}.key`, Buffer.byteLength(output.key), 1, MAX_KEY_BYTES);
+    if (keys.has(output.key)) check.fail(`${at}.key`, `'${output.key}' is there twice`);
+    keys.add(output.key);
+    check.integer(`${at}.ifindex`, output.ifindex, 1, MAX_IFINDEX);
+    check.sameFamily(`${at}.address`, output.address, check.address(`${at}.address`, output.address), group);
+    if (output.port !== undefined) check.integer(`${at}.port`, output.port, 1, 65_535);
+    if (output.ttl !== undefined) check.integer(`${at}.ttl`, output.ttl, 1, 255);
+    if (output.source !== '') check.source(`${at}.source`, output.source, group);
+    if (returnsToInput(relay, output)) check.fail(at, 'sends what it receives to where it receives it: a loop');
+  }
+}
+
+function returnsToInput(relay: ProgrammedRelay, output: ProgrammedOutput): boolean {
+  const samePort = output.port === undefined || relay.port === undefined || output.port === relay.port;
+  return output.ifindex === relay.inputIfindex && output.address === relay.group && samePort;
+}
+
+/** Collects what is wrong with one relay. */
+class Checker {
+  readonly violations: FieldViolation[] = [];
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  fail(field: string, description: string): void {
+    this.violations.push({ field: `${this.#path}.${field}`, description });
+  }
+
+  integer(field: string, value: number, min: number, max: number): void {
+    if (!Number.isInteger(value) || value < min || value > max)
+      this.fail(field, `is ${value}; it is from ${min} to ${max}`);
+  }
+
+  bytes(field: string, length: number, min: number, max: number): void {
+    if (length < min || length > max) this.fail(field, `has ${length} bytes; it has ${min} to ${max}`);
+  }
+
+  address(field: string, text: string): ClassifiedAddress | undefined {
+    const result = classifyAddress(text);
+    if (typeof result !== 'string') return result;
+    this.fail(field, result);
+    return undefined;
+  }
+
+  /** A source is one host's address. */
+  source(field: string, text: string, group: ClassifiedAddress | undefined): void {
+    const address = this.address(field, text);
+    if (address?.kind === 'multicast') this.fail(field, `'${text}' is multicast; a source is one host`);
+    else this.sameFamily(field, text, address, group);
+  }
+
+  sameFamily(
+    field: string,
+    text: string,
+    address: ClassifiedAddress | undefined,
+    group: ClassifiedAddress | undefined,
+  ): void {
+    if (address !== undefined && group !== undefined && address.family !== group.family) {
+      this.fail(field, `'${text}' is IPv${address.family}, but the group is IPv${group.family}`);
+    }
+  }
+}
