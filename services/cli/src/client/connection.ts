@@ -1,0 +1,132 @@
+import { type ClientReadableStream, connectivityState, status } from '@grpc/grpc-js';
+import { FleetError } from '@mcfleet/common/error';
+import { type CallUnaryOptions, createClient } from '@mcfleet/common/grpc/client';
+import { type Address, formatAddress, parseListenAddress } from '@mcfleet/common/listen';
+import { FleetServiceClient } from '@mcfleet/proto/mcfleet/v1/fleet_service';
+import { RelayServiceClient } from '@mcfleet/proto/mcfleet/v1/relay_service';
+import { UsageError } from '../exit.ts';
+import { readStream } from './read-stream.ts';
+
+/** Port of the controller's admin listener if --server names none. */
+const defaultPort = 7400;
+
+/** Milliseconds until a controller that does not answer the connection at all counts as unreachable. */
+const connectTimeoutMs = 4000;
+
+export interface ConnectionOptions {
+  readonly address: Address;
+  /** Milliseconds for one call, and at most for connecting. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * The address of --server: HOST, HOST:PORT, [IPV6]:PORT or unix:PATH.
+ * @throws UsageError
+ */
+export function parseServer(text: string): Address {
+  const hasPort = /:\d+$/.test(text) || text.startsWith('unix:');
+  try {
+    return parseListenAddress(hasPort ? text : `${text}:${defaultPort}`);
+  } catch (thrown) {
+    const { message } = FleetError.from(thrown);
+    throw new UsageError(`--server: ${message}`, { cause: thrown });
+  }
+}
+
+/** Calls to one controller. Errors are FleetErrors; an unreachable controller is UNAVAILABLE with what to check. */
+export class Connection {
+  readonly relays: RelayServiceClient;
+  readonly fleet: FleetServiceClient;
+  readonly #address: Address;
+  readonly #timeoutMs: number;
+  #reached: Promise<void> | undefined;
+
+  constructor({ address, timeoutMs }: ConnectionOptions) {
+    this.#address = address;
+    this.#timeoutMs = timeoutMs;
+    // A proxy for the web has no business between two programs of one machine.
+    const local = address.kind === 'unix' || /^(127\.|::1$|localhost$)/.test(address.host);
+    const options = local ? { channelOptions: { 'grpc.enable_http_proxy': 0 } } : {};
+    this.relays = createClient(RelayServiceClient, address, options);
+    this.fleet = createClient(FleetServiceClient, address, options);
+  }
+
+  /**
+   * Makes one unary call: `call((options) => callUnary(connection.relays, 'getRelay', { name }, options))`.
+   * @throws FleetError
+   */
+  async call<T>(invoke: (options: CallUnaryOptions) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    this.#reached ??= this.#reach();
+    const unreachable = this.#reached.then(() => new Promise<never>(() => {}));
+    try {
+      return await Promise.race([invoke({ timeoutMs: this.#timeoutMs, signal: abort.signal }), unreachable]);
+    } catch (thrown) {
+      abort.abort();
+      throw this.#explain(FleetError.from(thrown));
+    }
+  }
+
+  /** The messages of a stream, opened once it is iterated; leaving the loop or the signal cancels the call. */
+  stream<T>(open: () => ClientReadableStream<T>, signal: AbortSignal): AsyncGenerator<T> {
+    return readStream(open, signal, (error) => this.#explain(error));
+  }
+
+  close(): void {
+    this.relays.close();
+    this.fleet.close();
+  }
+
+  /** Fails if nobody answers within a few seconds, long before the system would give up the connection. */
+  #reach(): Promise<void> {
+    const waitMs = Math.min(connectTimeoutMs, this.#timeoutMs);
+    return new Promise((resolve, reject) => {
+      this.relays.waitForReady(Date.now() + waitMs, (error) => {
+        if (error === undefined || error === null) resolve();
+        else reject(this.#unreachable(`no answer within ${waitMs / 1000} s`, error));
+      });
+    });
+  }
+
+  /** An error of the transport says which address was tried, and what to check. */
+  #explain(error: FleetError): FleetError {
+    const fromTransport = error.reason === status[error.code];
+    if (fromTransport && error.message.startsWith('Received HTTP status code')) {
+      return this.#unreachable(`something else answers there (${error.message})`, error);
+    }
+    if (error.code === status.UNAVAILABLE && fromTransport)
+      return this.#unreachable(transportReason(error.message), error);
+    if (error.code === status.DEADLINE_EXCEEDED && fromTransport) {
+      if (this.relays.getChannel().getConnectivityState(false) !== connectivityState.READY) {
+        return this.#unreachable('no answer', error);
+      }
+      return new FleetError({
+        code: error.code,
+        reason: error.reason,
+        message: `the controller at ${formatAddress(this.#address)} did not answer within ${this.#timeoutMs / 1000} s; a longer wait: --timeout`,
+        cause: error,
+      });
+    }
+    return error;
+  }
+
+  #unreachable(why: string, cause: unknown): FleetError {
+    if (cause instanceof FleetError && cause.reason === 'CONTROLLER_UNREACHABLE') return cause;
+    return new FleetError({
+      code: status.UNAVAILABLE,
+      reason: 'CONTROLLER_UNREACHABLE',
+      message: `cannot reach the controller at ${formatAddress(this.#address)}: ${why}. Check that it runs (mcfleet controller) and that the address is right (--server or MCFLEET_SERVER)`,
+      cause,
+    });
+  }
+}
+
+/** The kernel's reason out of what grpc-js says about a failed connection. */
+function transportReason(message: string): string {
+  if (message.includes('ECONNREFUSED')) return 'connection refused';
+  if (message.includes('ENOENT')) return 'there is no such socket';
+  if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/.test(message)) return 'the host name cannot be resolved';
+  if (/ENETUNREACH|EHOSTUNREACH/.test(message)) return 'there is no route to it';
+  if (/ECONNRESET|Connection dropped|Connection closed/.test(message)) return 'the connection was closed';
+  return message;
+}

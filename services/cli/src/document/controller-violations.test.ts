@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { locateViolations } from './controller-violations.ts';
+import { parseRelays } from './parse.ts';
+import { formatViolation } from './position.ts';
+
+const document = (port: string): string => `apiVersion: mcfleet/v1
+kind: Relay
+metadata:
+  name: a
+  labels: {mcfleet.io/site: x}
+spec:
+  hosts: {matchLabels: {role: edge}}
+  input: {interface: eth0, group: 239.1.1.1}
+  outputs:
+    - interface: eth1
+      port: ${port}
+---
+`;
+
+function located(text: string, fields: readonly string[]): string[] {
+  const { relays } = parseRelays('r.yaml', text);
+  const violations = fields.map((field) => ({ field, description: 'bad' }));
+  return locateViolations(violations, relays).inDocuments.map(formatViolation);
+}
+
+describe('locateViolations', () => {
+  it('shows fields of the API by the keys of the document', () => {
+    const fields = [
+      'relays[1].name',
+      'relays[1].labels["mcfleet.io/site"]',
+      'relays[1].spec.hosts.match_labels.role',
+      'relays[1].spec.outputs[0].port',
+      'relays[1].spec.input.port',
+    ];
+    expect(located(document('1') + document('2'), fields)).toEqual([
+      'r.yaml:16:9: metadata.name: bad',
+      'r.yaml:17:29: metadata.labels.mcfleet.io/site: bad',
+      'r.yaml:19:31: spec.hosts.matchLabels.role: bad',
+      'r.yaml:23:13: spec.outputs[0].port: bad',
+      // A key that is not there is shown at the mapping that lacks it.
+      'r.yaml:20:3: spec.input.port: bad',
+    ]);
+  });
+
+  it('does not repeat what was wrong with that document, and only with that', () => {
+    const text = document('"x"') + document('2');
+    expect(located(text, ['relays[0].spec.outputs[0].port', 'relays[1].spec.outputs[0].port'])).toEqual([
+      'r.yaml:23:13: spec.outputs[0].port: bad',
+    ]);
+  });
+
+  it('trusts no index of a list with an item that could not be read', () => {
+    const text = document('1').replace('    - interface: eth1', '    - 5\n    - interface: eth1');
+    expect(located(text, ['relays[0].spec.outputs[0].port', 'relays[0].spec.input.group'])).toEqual([
+      'r.yaml:8:35: spec.input.group: bad',
+    ]);
+  });
+
+  it('keeps what belongs to no document', () => {
+    const elsewhere = [{ field: 'prune_selector', description: 'bad' }];
+    expect(locateViolations(elsewhere, [])).toEqual({ inDocuments: [], elsewhere });
+  });
+});

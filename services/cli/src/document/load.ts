@@ -1,0 +1,140 @@
+import { readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { duplicateNames, parseRelays, type SourcedRelay } from './parse.ts';
+import { compareViolations, type Violation } from './position.ts';
+
+/** A file may be this large, in bytes: the API's largest request. */
+const maxFileBytes = 4 * 1024 * 1024;
+
+/** A file that cannot be read at all; the message names it and says what to do. */
+export class UnreadableFile extends Error {
+  override name = 'UnreadableFile';
+}
+
+/** What files say, all together. */
+export interface LoadedRelays {
+  /** In the order of the files and of the documents in them. */
+  readonly relays: readonly SourcedRelay[];
+  /** Every violation, in the order in which a reader meets them. */
+  readonly violations: readonly Violation[];
+  /** The files as they are shown, in the order they were read. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Reads the relays of files, directories (their *.yaml, *.yml and *.json, not those of directories below) and "-" (standard
+ * input).
+ * @throws UnreadableFile if one cannot be read.
+ */
+export function loadRelays(paths: readonly string[]): LoadedRelays {
+  const relays: SourcedRelay[] = [];
+  const violations: Violation[] = [];
+  const files: string[] = [];
+  for (const { shown, bytes } of paths.flatMap(readSources)) {
+    files.push(shown);
+    const decoded = decode(shown, bytes);
+    if (typeof decoded !== 'string') {
+      violations.push(decoded);
+      continue;
+    }
+    const parsed = parseRelays(shown, decoded);
+    relays.push(...parsed.relays);
+    violations.push(...parsed.violations);
+  }
+  violations.push(...duplicateNames(relays));
+  violations.sort((a, b) => compareViolations(a, b, files));
+  return { relays, violations, files };
+}
+
+interface Source {
+  readonly shown: string;
+  readonly bytes: Buffer;
+}
+
+function readSources(path: string): Source[] {
+  if (path === '-') return [{ shown: '<stdin>', bytes: readStandardInput() }];
+  try {
+    if (!statSync(path).isDirectory()) return [{ shown: path, bytes: readBounded(path) }];
+    const names = readdirSync(path)
+      .filter((name) => /\.(ya?ml|json)$/.test(name) && !name.startsWith('.'))
+      .sort();
+    if (names.length === 0) throw new UnreadableFile(`${path}: holds no *.yaml, *.yml or *.json file`);
+    return names.map((name) => ({ shown: join(path, name), bytes: readBounded(join(path, name)) }));
+  } catch (thrown) {
+    if (thrown instanceof UnreadableFile) throw thrown;
+    throw new UnreadableFile(`${path}: ${reason(thrown)}`, { cause: thrown });
+  }
+}
+
+function readBounded(path: string): Buffer {
+  const { size } = statSync(path);
+  if (size > maxFileBytes) throw new UnreadableFile(`${path}: is larger than 4 MiB: split it`);
+  return readFileSync(path);
+}
+
+function readStandardInput(): Buffer {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  const waiter = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) {
+    const chunk = Buffer.alloc(65_536);
+    let count: number;
+    try {
+      count = readSync(0, chunk);
+    } catch (thrown) {
+      const code = (thrown as NodeJS.ErrnoException).code;
+      if (code === 'EOF') break;
+      if (code !== 'EAGAIN') throw new UnreadableFile(`<stdin>: ${reason(thrown)}`, { cause: thrown });
+      // Someone else made the pipe non-blocking: nothing has been written to it yet.
+      Atomics.wait(waiter, 0, 0, 20);
+      continue;
+    }
+    if (count === 0) break;
+    total += count;
+    if (total > maxFileBytes) throw new UnreadableFile('<stdin>: is larger than 4 MiB: split it');
+    chunks.push(chunk.subarray(0, count));
+  }
+  return Buffer.concat(chunks);
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EISDIR: 'is a directory',
+};
+
+function reason(thrown: unknown): string {
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  return reasons[code ?? ''] ?? message;
+}
+
+/** The text of a file, or the violation at the first byte that is not UTF-8. */
+function decode(file: string, bytes: Buffer): string | Violation {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    const { line, column } = firstBadByte(bytes);
+    const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+    const message = utf16 ? 'is UTF-16: save it as UTF-8' : 'is not UTF-8 text: save it as UTF-8';
+    return { position: { file, line, column }, path: '', message };
+  }
+}
+
+function firstBadByte(bytes: Buffer): { line: number; column: number } {
+  // Longest valid prefix by bisection: a prefix that ends inside a character is fine in stream mode.
+  let good = 0;
+  let bad = bytes.length;
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    try {
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
+      good = middle;
+    } catch {
+      bad = middle;
+    }
+  }
+  const before = bytes.subarray(0, good);
+  const line = before.reduce((count, byte) => (byte === 10 ? count + 1 : count), 1);
+  const lineStart = before.lastIndexOf(10) + 1;
+  return { line, column: [...before.subarray(lineStart).toString('utf8')].length + 1 };
+}

@@ -1,0 +1,113 @@
+import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { protoJson } from '../render/proto-json.ts';
+import { parseRelays } from './parse.ts';
+import { formatViolation } from './position.ts';
+import { relayToDocument, toYaml } from './write.ts';
+
+/** Texts that YAML could take for something else, among any others. */
+const text = fc.oneof(
+  fc.constantFrom(
+    '5001',
+    '1e3',
+    '0x10',
+    'true',
+    'null',
+    '~',
+    'no',
+    '- a',
+    'a: b',
+    '#',
+    '&a',
+    '*a',
+    '!t',
+    '%',
+    '"',
+    "'",
+    '|',
+    '>',
+    ' x ',
+    '\t',
+    'é\u2028',
+  ),
+  fc.string({ minLength: 1, unit: 'grapheme' }),
+  fc.string({ minLength: 1, maxLength: 200 }),
+);
+const labels = fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9./-]{0,10}$/), fc.oneof(text, fc.constant('')), {
+  maxKeys: 4,
+});
+const port = fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined });
+
+const relay = fc.record({
+  name: text.map((name) => `relays/${name.replaceAll('/', '-')}`),
+  displayName: fc.oneof(fc.constant(''), text),
+  labels,
+  annotations: labels,
+  spec: fc.record({
+    hosts: fc.record({ names: fc.array(text, { maxLength: 3 }), matchLabels: labels }),
+    engine: fc.constantFrom(RelayEngine.AUTO, RelayEngine.USERSPACE, RelayEngine.KERNEL),
+    input: fc.record({ interface: text, group: text, port, sources: fc.array(text, { maxLength: 3 }) }),
+    outputs: fc.array(
+      fc.record({
+        interface: text,
+        address: fc.oneof(fc.constant(''), text),
+        port,
+        ttl: fc.option(fc.integer({ min: 1, max: 255 }), { nil: undefined }),
+        source: fc.oneof(fc.constant(''), text),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
+});
+
+describe('documents', () => {
+  it('come back as they were written', () => {
+    fc.assert(
+      fc.property(relay, (intent) => {
+        const written = Relay.fromPartial(intent);
+        const { relays, violations } = parseRelays('r.yaml', toYaml(relayToDocument(written, protoJson)));
+        expect(violations.map(formatViolation)).toEqual([]);
+        expect(relays[0]?.relay).toEqual(written);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('hold what the controller adds below status, where apply ignores it', () => {
+    const stored = Relay.fromPartial({
+      name: 'relays/a',
+      uid: 'u',
+      generation: 3n,
+      etag: '"x"',
+      createTime: new Date(0),
+      spec: { hosts: { names: ['h'] }, input: { interface: 'e', group: '239.1.1.1' }, outputs: [{ interface: 'f' }] },
+      status: { observedGeneration: 3n, readyInstances: 1 },
+    });
+    const document = toYaml(relayToDocument(stored, protoJson));
+    expect(document).toBe(`apiVersion: mcfleet/v1
+kind: Relay
+metadata:
+  name: a
+spec:
+  hosts:
+    names:
+      - h
+  engine: AUTO
+  input:
+    interface: e
+    group: 239.1.1.1
+  outputs:
+    - interface: f
+status:
+  uid: u
+  generation: "3"
+  etag: '"x"'
+  createTime: 1970-01-01T00:00:00Z
+  observedGeneration: "3"
+  readyInstances: 1
+`);
+    const { relays } = parseRelays('r.yaml', document);
+    expect(relays[0]?.relay).toMatchObject({ name: 'relays/a', uid: '', generation: 0n, status: undefined });
+  });
+});

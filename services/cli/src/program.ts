@@ -1,0 +1,91 @@
+import { FleetError } from '@mcfleet/common/error';
+import { Command, CommanderError } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import { Cli, type CliProcess, defaultServer } from './cli.ts';
+import { addApplyCommand } from './commands/apply.ts';
+import { addDeleteCommand } from './commands/delete.ts';
+import { addDescribeCommand } from './commands/describe.ts';
+import { addDiffCommand } from './commands/diff.ts';
+import { addExternalCommands } from './commands/external.ts';
+import { addGetCommand } from './commands/get.ts';
+import { addRelayCommand } from './commands/relay-add.ts';
+import { addWaitCommand } from './commands/wait.ts';
+import { UnreadableFile } from './document/load.ts';
+import { CommandFailure, exitCodes, UsageError } from './exit.ts';
+import { failureExitCode, failureText } from './render/failure.ts';
+
+/** The command line of mcfleet. */
+export function buildProgram(cli: Cli): Command {
+  const program = new Command('mcfleet')
+    .description('Relays IP multicast where routing fails, on one host or across thousands, under one declared intent.')
+    .version(packageJson.version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .option(
+      '--server <address>',
+      `the controller: HOST[:PORT], [IPV6]:PORT or unix:PATH (env MCFLEET_SERVER, default ${defaultServer})`,
+    )
+    .option(
+      '--timeout <duration>',
+      'how long to wait for an answer (default 10s), or for what --wait and wait wait for',
+    )
+    .configureHelp({ showGlobalOptions: true, helpWidth: 120 })
+    .configureOutput({
+      writeOut: (text) => cli.print(text),
+      writeErr: (text) => cli.process.writeStderr(text),
+    })
+    .showHelpAfterError('Help: mcfleet help')
+    .exitOverride();
+  program.addHelpText(
+    'after',
+    '\nExit code: 0 success, 1 failure, 2 wrong usage or "diff found differences", 64 + gRPC code for a refused call.\n\nStart here:\n  mcfleet apply -f relays.yaml --wait\n  mcfleet get relays',
+  );
+  addApplyCommand(program, cli);
+  addDiffCommand(program, cli);
+  addGetCommand(program, cli);
+  addDescribeCommand(program, cli);
+  addDeleteCommand(program, cli);
+  addWaitCommand(program, cli);
+  addRelayCommand(program, cli);
+  addExternalCommands(program);
+  return program;
+}
+
+/** Runs one command line (without node and script) and returns the exit code. */
+export async function run(argv: readonly string[], process: CliProcess): Promise<number> {
+  const cli = new Cli(process);
+  try {
+    await buildProgram(cli).parseAsync([...argv], { from: 'user' });
+    return exitCodes.success;
+  } catch (thrown) {
+    return report(cli, thrown);
+  } finally {
+    cli.close();
+  }
+}
+
+/** Says what went wrong, once, and gives the exit code. */
+function report(cli: Cli, thrown: unknown): number {
+  if (thrown instanceof CommanderError) {
+    // Commander has printed it already. Help and version that were asked for are no error.
+    return thrown.exitCode === 0 ? exitCodes.success : exitCodes.usageOrDifferences;
+  }
+  if (thrown instanceof CommandFailure) {
+    if (thrown.message !== '') cli.say(thrown.message);
+    return thrown.exitCode;
+  }
+  if (thrown instanceof UsageError) {
+    cli.say(`error: ${thrown.message}`);
+    return exitCodes.usageOrDifferences;
+  }
+  if (thrown instanceof UnreadableFile) {
+    cli.say(`error: ${thrown.message}`);
+    return exitCodes.failure;
+  }
+  if (thrown instanceof FleetError) {
+    cli.say(failureText(thrown));
+    return failureExitCode(thrown);
+  }
+  cli.say(`error: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+  return exitCodes.failure;
+}

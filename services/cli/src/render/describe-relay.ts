@@ -1,0 +1,101 @@
+import type { DropCounter, Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { engineName } from '../document/relay-document.ts';
+import { age } from './age.ts';
+import { conditionText } from './condition-view.ts';
+import { dropTotal, effectiveEngineText, stateWord } from './instance-view.ts';
+import { bare, endpoint, labelList } from './names.ts';
+import { Outline } from './outline.ts';
+import { noPaint } from './paint.ts';
+import { advise } from './relay-advice.ts';
+import { placementText, relayStatusWord } from './relay-view.ts';
+import { Table } from './table.ts';
+
+/** Everything about a relay: what is wanted, what each host makes of it, and what to do. */
+export function describeRelay(relay: Relay, instances: readonly RelayInstance[], nowMs: number): string {
+  const { spec, status } = relay;
+  const outline = new Outline();
+  outline.fields([
+    ['Name', bare(relay.name)],
+    ['Display name', relay.displayName],
+    [
+      'Status',
+      `${relayStatusWord(relay)}, ready on ${status?.readyInstances ?? 0} of ${status?.desiredInstances ?? 0} hosts`,
+    ],
+    ['Labels', labelList(relay.labels)],
+    ['Annotations', labelList(relay.annotations)],
+    ['Generation', `${relay.generation}`],
+    ['Created', timeText(relay.createTime, nowMs)],
+    ['Updated', timeText(relay.updateTime, nowMs)],
+    ['Managed by', relay.managedBy],
+    ['UID', relay.uid],
+  ]);
+  outline.section('Wanted', (wanted) => {
+    wanted.fields([
+      ['Hosts', placementText(relay)],
+      ['Engine', engineName(spec?.engine ?? 0)],
+      ['Input', spec?.input === undefined ? '' : endpoint(spec.input.group, spec.input.port, spec.input.interface)],
+      ['Sources', (spec?.input?.sources ?? []).join(', ') || 'any'],
+    ]);
+    for (const [index, output] of (spec?.outputs ?? []).entries()) {
+      const ttl = output.ttl === undefined ? 'TTL arriving minus 1' : `TTL ${output.ttl}`;
+      const source = output.source === '' ? '' : `, source ${output.source}`;
+      wanted.line(`Output ${index + 1}: ${endpoint(output.address, output.port, output.interface)}, ${ttl}${source}`);
+    }
+  });
+  outline.section('Conditions', (inner) => {
+    for (const condition of status?.conditions ?? []) inner.line(conditionText(condition, nowMs));
+  });
+  for (const instance of instances) {
+    outline.section(`Host ${bare(instance.host)}`, (host) => describeInstance(host, instance, nowMs));
+  }
+  outline.section('What to do', (inner) => {
+    for (const advice of advise(relay, instances)) inner.line(`- ${advice}`);
+  });
+  return outline.toString();
+}
+
+function describeInstance(outline: Outline, instance: RelayInstance, nowMs: number): void {
+  const { counters } = instance;
+  const engine = effectiveEngineText(instance);
+  outline.fields([
+    ['State', stateWord(instance)],
+    [
+      'Engine',
+      engine === '' ? 'none' : `${engine}${instance.engineReason === '' ? '' : ` (${instance.engineReason})`}`,
+    ],
+    ['Generation', `${instance.appliedGeneration} of ${instance.desiredGeneration} applied`],
+    ['Refused', instance.lastError === undefined ? '' : instance.lastError.message],
+    ['Received', counters === undefined ? '' : `${counters.rxPackets} packets, ${counters.rxBytes} bytes`],
+    ['Last packet', counters === undefined ? '' : timeText(counters.lastPacketTime, nowMs) || 'none yet'],
+    ['Dropped', counters === undefined ? '' : `${dropTotal(instance)}${dropText(counters.drops)}`],
+    ['Counted', timeText(instance.countersTime, nowMs)],
+  ]);
+  outline.section('Conditions', (inner) => {
+    for (const condition of instance.conditions) inner.line(conditionText(condition, nowMs));
+  });
+  const outputs = counters?.outputs ?? [];
+  if (outputs.length === 0) return;
+  const table = new Table(
+    [
+      { title: 'OUTPUT', value: ({ output }: (typeof outputs)[number]) => output },
+      { title: 'PACKETS', value: ({ txPackets }) => String(txPackets), align: 'right' },
+      { title: 'BYTES', value: ({ txBytes }) => String(txBytes), align: 'right' },
+      { title: 'FORWARDS', value: ({ up, downReason }) => (up ? 'yes' : `no (${downReason || 'reason not known'})`) },
+      { title: 'DROPS', value: ({ drops }) => dropText(drops).trim() || '0' },
+    ],
+    noPaint,
+  );
+  outline.section('Outputs', (inner) => inner.block(table.rows(outputs)));
+}
+
+/** " (tx_full 12, mtu 1)", or nothing. */
+function dropText(drops: readonly DropCounter[]): string {
+  const counted = drops.filter(({ packets }) => packets > 0n).map(({ reason, packets }) => `${reason} ${packets}`);
+  return counted.length === 0 ? '' : ` (${counted.join(', ')})`;
+}
+
+/** "2026-01-02T03:04:05Z (5m ago)"; empty if it never was. */
+export function timeText(time: Date | undefined, nowMs: number): string {
+  if (time === undefined) return '';
+  return `${time.toISOString().replace(/\.\d+Z$/, 'Z')} (${age(time, nowMs)} ago)`;
+}

@@ -1,0 +1,57 @@
+import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { InstanceState, type Relay, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { effectiveEngineText } from './instance-view.ts';
+import { bare } from './names.ts';
+
+/** What a person should do about a relay, most urgent first; empty if it is well and carries packets. */
+export function advise(relay: Relay, instances: readonly RelayInstance[]): string[] {
+  if (instances.length === 0) {
+    return ['No host runs it. Compare spec.hosts with: mcfleet get hosts -o wide'];
+  }
+  const advice = instances.flatMap((instance) => adviseInstance(relay, instance));
+  return advice.length > 0 ? advice : adviseTraffic(relay, instances);
+}
+
+function adviseInstance(relay: Relay, instance: RelayInstance): string[] {
+  const host = bare(instance.host);
+  const reasons = instance.conditions
+    .filter(({ status }) => status !== ConditionStatus.TRUE)
+    .map(({ reason }) => reason);
+  if (reasons.some((reason) => /NotConnected|Disconnected/.test(reason))) {
+    return [`${host} is not connected: see that its agent runs (mcfleet agent --name ${host} --controller ADDR).`];
+  }
+  if (reasons.some((reason) => /InterfaceNotFound|InputMissing/.test(reason))) {
+    return [
+      `${host} waits for an interface (input ${relay.spec?.input?.interface}); it starts by itself when it comes. What is there: mcfleet describe host ${host}`,
+    ];
+  }
+  switch (instance.state) {
+    case InstanceState.FAILED:
+      return [
+        `${host} refused it: ${instance.lastError?.message || 'see its conditions'}. Change the relay and apply it again.`,
+      ];
+    case InstanceState.UNKNOWN:
+      return [`${host} has not answered yet. See whether it is connected: mcfleet get hosts ${host}`];
+    case InstanceState.PENDING:
+      return [`${host} waits; its conditions say for what. It starts by itself then.`];
+    case InstanceState.DEGRADED:
+      return (instance.counters?.outputs ?? [])
+        .filter(({ up }) => !up)
+        .map(({ output, downReason }) => `${host}: output ${output} does not forward (${downReason}); the others do.`);
+    default:
+      return [];
+  }
+}
+
+/** A relay that is ready everywhere and still carries nothing. */
+function adviseTraffic(relay: Relay, instances: readonly RelayInstance[]): string[] {
+  const { input } = relay.spec ?? {};
+  return instances
+    .filter(({ counters }) => counters !== undefined && counters.rxPackets === 0n)
+    .map((instance) => {
+      const kernel =
+        effectiveEngineText(instance) === 'KERNEL' ? ' The kernel engine also drops what rp_filter refuses.' : '';
+      const port = input?.port === undefined ? '' : ` and udp port ${input.port}`;
+      return `${bare(instance.host)} is ready and has seen no packet. Look there: tcpdump -ni ${input?.interface} 'dst host ${input?.group}${port}'.${kernel}`;
+    });
+}

@@ -1,0 +1,277 @@
+import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { Host } from '@mcfleet/proto/mcfleet/v1/host';
+import { InstanceState, Relay, RelayEngine, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { describe, expect, it } from 'vitest';
+import { age } from './age.ts';
+import { describeHost } from './describe-host.ts';
+import { describeRelay } from './describe-relay.ts';
+import { hostColumns } from './host-view.ts';
+import { instanceColumns } from './instance-view.ts';
+import { noPaint, paintFor } from './paint.ts';
+import { relayColumns } from './relay-view.ts';
+import { type Column, Table } from './table.ts';
+
+const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+const ago = (seconds: number): Date => new Date(now - seconds * 1000);
+
+const ready = {
+  type: 'Ready',
+  status: ConditionStatus.TRUE,
+  observedGeneration: 2n,
+  lastTransitionTime: ago(65),
+  reason: 'AllOutputsForward',
+  message: '',
+};
+const relay = Relay.fromPartial({
+  name: 'relays/camera-7',
+  uid: '0190',
+  labels: { site: 'studio-2' },
+  generation: 2n,
+  createTime: ago(3600),
+  updateTime: ago(60),
+  managedBy: 'mcfleet',
+  spec: {
+    hosts: { names: ['edge-1'], matchLabels: { role: 'edge' } },
+    engine: RelayEngine.AUTO,
+    input: { interface: 'eth0', group: '239.1.1.1', port: 5001, sources: ['10.99.99.99'] },
+    outputs: [
+      { interface: 'eth1', address: '239.10.10.10', port: 6001, ttl: 16, source: 'INTERFACE' },
+      { interface: 'eth2', address: '', source: '' },
+    ],
+  },
+  status: { observedGeneration: 2n, desiredInstances: 1, readyInstances: 1, updatedInstances: 1, conditions: [ready] },
+});
+const instance = RelayInstance.fromPartial({
+  name: 'hosts/edge-1/relayInstances/camera-7',
+  relay: 'relays/camera-7',
+  host: 'hosts/edge-1',
+  desiredGeneration: 2n,
+  appliedGeneration: 2n,
+  state: InstanceState.READY,
+  effectiveEngine: RelayEngine.USERSPACE,
+  engineReason: 'REWRITE_REQUESTED',
+  conditions: [ready],
+  counters: {
+    rxPackets: 1000n,
+    rxBytes: 1_344_000n,
+    outputs: [
+      { output: '239.10.10.10:6001@eth1', txPackets: 1000n, txBytes: 1_344_000n, up: true },
+      {
+        output: '239.1.1.1:5001@eth2',
+        txPackets: 990n,
+        txBytes: 10n,
+        up: true,
+        drops: [{ reason: 'tx_full', packets: 10n }],
+      },
+    ],
+    lastPacketTime: ago(1),
+  },
+  countersTime: ago(2),
+});
+
+function table<T>(columns: readonly Column<T>[], objects: readonly T[]): string {
+  return new Table(columns, noPaint).rows(objects);
+}
+
+describe('tables', () => {
+  it('of relays', () => {
+    expect(
+      table(
+        relayColumns(() => now, false),
+        [relay],
+      ),
+    ).toBe(
+      `NAME      ENGINE  INPUT                OUTPUTS                    READY  STATUS  AGE
+camera-7  AUTO    239.1.1.1:5001@eth0  239.10.10.10:6001@eth1 +1    1/1  Ready   1h
+`,
+    );
+    expect(
+      table(
+        relayColumns(() => now, true),
+        [relay],
+      ),
+    ).toContain('edge-1,role=edge           2  site=studio-2');
+  });
+
+  it('do not call a relay ready because its last generation was', () => {
+    const changed = Relay.fromPartial({ ...relay, generation: 3n });
+    expect(
+      table(
+        relayColumns(() => now, false),
+        [changed],
+      ),
+    ).toContain('Unknown');
+  });
+
+  it('of instances', () => {
+    expect(
+      table(
+        instanceColumns(() => now, true),
+        [instance],
+      ),
+    ).toBe(
+      `RELAY     HOST    STATE  ENGINE                           RX    TX  DROPS  AGE   GENERATION  COUNTED  MESSAGE
+camera-7  edge-1  Ready  USERSPACE (REWRITE_REQUESTED)  1000  1990     10  1m5s         2/2  2s       -
+`,
+    );
+  });
+
+  it('of hosts', () => {
+    const host = Host.fromPartial({
+      name: 'hosts/edge-1',
+      createTime: ago(86_400 * 3),
+      status: {
+        connected: true,
+        relays: 1,
+        desiredRevision: 4n,
+        appliedRevision: 3n,
+        agentVersion: '0.1.0',
+        lastSeenTime: ago(5),
+      },
+    });
+    expect(
+      table(
+        hostColumns(() => now, false),
+        [host],
+      ),
+    ).toBe(
+      `NAME    CONNECTED  RELAYS  IN SYNC  INTERFACES  VERSION  LAST SEEN  AGE
+edge-1  yes             1  no                0  0.1.0    5s         3d
+`,
+    );
+  });
+
+  it('keep what a name could do to the terminal', () => {
+    const hostile = Relay.fromPartial({
+      ...relay,
+      spec: { ...relay.spec, input: { interface: 'e\u001b[2J\n', group: 'g' } },
+    });
+    expect(
+      table(
+        relayColumns(() => now, false),
+        [hostile],
+      ),
+    ).toContain('g:*@e\\x1b[2J\\x0a');
+  });
+
+  it('add rows below the same columns, without a second header', () => {
+    const columns: Column<string>[] = [
+      { title: 'A', value: (text) => text },
+      { title: 'B', value: () => 'b' },
+    ];
+    const one = new Table(columns, noPaint);
+    expect(one.rows(['xxx'])).toBe('A    B\nxxx  b\n');
+    expect(one.rows(['y'])).toBe('y    b\n');
+  });
+
+  it('have colour only on a terminal, and do not count it as width', () => {
+    const columns: Column<string>[] = [
+      { title: 'A', value: (text) => text, tone: () => 'good' },
+      { title: 'B', value: () => 'b' },
+    ];
+    expect(new Table(columns, paintFor(true, { TERM: 'xterm' })).rows(['x'])).toBe('A  B\n\u001b[32mx\u001b[0m  b\n');
+    expect(new Table(columns, paintFor(true, { NO_COLOR: '1' })).rows(['x'])).toBe('A  B\nx  b\n');
+    expect(new Table(columns, paintFor(false, {})).rows(['x'])).toBe('A  B\nx  b\n');
+  });
+});
+
+describe('describe', () => {
+  it('a relay: what is wanted, what each host makes of it, counters and drops', () => {
+    expect(describeRelay(relay, [instance], now)).toBe(`Name:        camera-7
+Status:      Ready, ready on 1 of 1 hosts
+Labels:      site=studio-2
+Generation:  2
+Created:     2026-01-02T02:04:05Z (1h ago)
+Updated:     2026-01-02T03:03:05Z (1m ago)
+Managed by:  mcfleet
+UID:         0190
+
+Wanted:
+  Hosts:    edge-1,role=edge
+  Engine:   AUTO
+  Input:    239.1.1.1:5001@eth0
+  Sources:  10.99.99.99
+  Output 1: 239.10.10.10:6001@eth1, TTL 16, source INTERFACE
+  Output 2: *:*@eth2, TTL arriving minus 1
+
+Conditions:
+  Ready: yes, for 1m5s (AllOutputsForward)
+
+Host edge-1:
+  State:        Ready
+  Engine:       USERSPACE (REWRITE_REQUESTED)
+  Generation:   2 of 2 applied
+  Received:     1000 packets, 1344000 bytes
+  Last packet:  2026-01-02T03:04:04Z (1s ago)
+  Dropped:      10
+  Counted:      2026-01-02T03:04:03Z (2s ago)
+  Conditions:
+    Ready: yes, for 1m5s (AllOutputsForward)
+  Outputs:
+    OUTPUT                  PACKETS    BYTES  FORWARDS  DROPS
+    239.10.10.10:6001@eth1     1000  1344000  yes       0
+    239.1.1.1:5001@eth2         990       10  yes       (tx_full 10)
+`);
+  });
+
+  it('what to do about a relay that is ready and sees no packet', () => {
+    const silent = RelayInstance.fromPartial({ ...instance, counters: { rxPackets: 0n } });
+    expect(describeRelay(relay, [silent], now)).toContain(
+      "- edge-1 is ready and has seen no packet. Look there: tcpdump -ni eth0 'dst host 239.1.1.1 and udp port 5001'.",
+    );
+  });
+
+  it('what to do about a missing interface and about a host that is not connected', () => {
+    const waiting = (reason: string): RelayInstance =>
+      RelayInstance.fromPartial({
+        ...instance,
+        state: InstanceState.PENDING,
+        conditions: [{ type: 'Ready', status: ConditionStatus.FALSE, reason, message: 'eth0 is not there' }],
+      });
+    expect(describeRelay(relay, [waiting('InterfaceNotFound')], now)).toContain('mcfleet describe host edge-1');
+    expect(describeRelay(relay, [waiting('HostNotConnected')], now)).toContain('see that its agent runs');
+    expect(describeRelay(relay, [], now)).toContain('No host runs it');
+  });
+
+  it('a host with its interfaces and relays', () => {
+    const host = Host.fromPartial({
+      name: 'hosts/edge-1',
+      labels: { role: 'edge' },
+      status: {
+        connected: true,
+        agentLabels: { role: 'old', rack: '4' },
+        kernel: '6.18.0',
+        interfaces: [
+          {
+            index: 2,
+            name: 'eth0',
+            mtu: 1500,
+            operState: 'up',
+            addresses: ['192.0.2.1/24'],
+            flags: ['UP', 'MULTICAST'],
+          },
+        ],
+      },
+    });
+    const shown = describeHost(host, [instance], now);
+    expect(shown).toContain('Labels:     rack=4,role=edge\n');
+    expect(shown).toContain('  eth0      2  up     -     1500  192.0.2.1/24  UP,MULTICAST\n');
+    expect(shown).toContain('  camera-7  Ready  USERSPACE (REWRITE_REQUESTED)  1000  1990');
+  });
+});
+
+describe('age', () => {
+  it.each([
+    [0, '0s'],
+    [59, '59s'],
+    [60, '1m'],
+    [192, '3m12s'],
+    [900, '15m'],
+    [7500, '2h5m'],
+    [36_060, '10h'],
+    [356_400, '4d3h'],
+    [-5, '0s'],
+  ])('of %s seconds is %s', (seconds, expected) => {
+    expect(age(ago(seconds), now)).toBe(expected);
+  });
+});
