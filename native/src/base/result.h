@@ -9,7 +9,8 @@
 
 namespace mcfleet {
 
-// What went wrong: an errno value and the call or object it belongs to, for example {ENODEV, "bind packet socket to ifindex 7"}.
+// What went wrong: an errno value and the call or object it belongs to, for example {ENODEV, "bind
+// packet socket to ifindex 7"}.
 struct Error final {
   int code = 0;
   std::string context;
@@ -18,7 +19,8 @@ struct Error final {
   [[nodiscard]] std::string message() const { return context + ": " + std::strerror(code); }
 };
 
-// A value or the reason why there is none. Used where a caller must look; never thrown, so that it is fit for code without exceptions.
+// A value or the reason why there is none. Used where a caller must look; never thrown, so that it
+// is fit for code without exceptions.
 template <typename T>
 class [[nodiscard]] Result final {
  public:
