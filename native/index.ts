@@ -13,3 +13,18 @@ export {
   type RelayRefusal,
 } from './forwarder.ts';
 export { type InterfaceFacts, type InterfaceWatch, listInterfaces, watchInterfaces } from './interfaces.ts';
+export {
+  type ProbeFlow,
+  type ProbeJob,
+  type ProbeReceiveOptions,
+  type ProbeReceiveProgress,
+  type ProbeReceiveReport,
+  type ProbeReceiver,
+  type ProbeSender,
+  type ProbeSendOptions,
+  type ProbeSendProgress,
+  type ProbeSendReport,
+  probeLimits,
+  receiveProbe,
+  sendProbe,
+} from './probe.ts';

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace mcfleet::probe {
+
+// What a sender sends. Addresses are IPv4 in host byte order. The ranges are checked by the caller
+// (probe.ts).
+struct SendOptions final {
+  int ifindex = 0;
+  std::uint32_t destination = 0;
+  std::uint16_t port = 0;
+  std::optional<std::uint32_t> source;  // none: the kernel's choice
+  std::optional<std::uint16_t>
+      source_port;  // of flow 0, flow n adds n; none: the kernel's choice, or 40000 in raw mode
+  std::uint64_t millipackets_per_second = 0;  // 1 to 10^11
+  std::optional<std::uint64_t> count;         // none: until stopped
+  std::uint32_t size = 0;                     // UDP payload, kHeaderBytes to kMaxPayloadBytes
+  std::uint8_t ttl = 0;
+  std::uint32_t flows = 1;  // 1 to 1024
+  bool raw = false;
+  bool digest = false;
+  std::uint64_t run = 0;
+};
+
+}  // namespace mcfleet::probe

@@ -1,0 +1,157 @@
+#include "probe/sender.h"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "probe/clock.h"
+#include "probe/socket_options.h"
+
+namespace mcfleet::probe {
+
+namespace {
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+// How often a waiting sender looks whether it is to stop.
+constexpr std::uint64_t kLongestSleep = 50 * kMillisecond;
+// How long to wait before a full queue is tried again, and for how long in all.
+constexpr std::uint64_t kRetryPause = 50'000;
+constexpr std::uint64_t kRetryLimit = 5'000 * kMillisecond;
+// How long the first packet to a unicast address has for asking who has it: meanwhile the kernel
+// keeps few packets and drops the rest.
+constexpr std::uint64_t kNeighbourPause = 20 * kMillisecond;
+
+// Throws away what ICMP has said about earlier packets, so that it does not fail the next ones.
+void drain_errors(int socket) {
+  std::array<char, 512> buffer;
+  while (::recv(socket, buffer.data(), buffer.size(), MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Sender>> Sender::open(const SendOptions& options) {
+  auto transmitter = Transmitter::open(options);
+  if (!transmitter) return transmitter.error();
+  return std::unique_ptr<Sender>(new Sender(options, std::move(transmitter.value())));
+}
+
+Sender::Sender(const SendOptions& options, Transmitter transmitter)
+    : options_(options),
+      transmitter_(std::move(transmitter)),
+      schedule_(options.millipackets_per_second),
+      // Each frame begins on a cache line of its own.
+      frame_bytes_((kFrameHeaderBytes + options.size + 63) & ~std::size_t{63}),
+      frames_(frame_bytes_ * kBatch) {
+  const std::size_t first_byte = transmitter_.first_byte();
+  for (std::size_t slot = 0; slot < kBatch; ++slot) {
+    vectors_[slot] = {frame(slot).data() + first_byte, frame(slot).size() - first_byte};
+    messages_[slot].msg_hdr.msg_iov = &vectors_[slot];
+    messages_[slot].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+Result<SendReport> Sender::run() {
+  // The default slack of 50 us would come on top of every sleep.
+  if (::prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0) < 0) return Error::from_errno("PR_SET_TIMERSLACK");
+  const std::uint64_t count = options_.count.value_or(std::numeric_limits<std::uint64_t>::max());
+  std::uint64_t start = monotonic_now();
+  std::uint64_t done = 0;
+  std::uint64_t end = start;
+  if (!is_multicast(options_.destination) && count > 0) {
+    if (Status first = send_batch(0, 1); !first) return first.error();
+    done = 1;
+    if (schedule_.due_at(1) < kNeighbourPause) start += kNeighbourPause - schedule_.due_at(1);
+  }
+  std::uint64_t not_before = start;
+  while (done < count && !stopped()) {
+    const std::uint64_t time = monotonic_now();
+    const std::uint64_t due = time < start ? 0 : std::min(count, schedule_.due_by(time - start));
+    if (due <= done || time < not_before) {
+      wait_until(std::max(start + schedule_.due_at(done), not_before));
+      continue;
+    }
+    const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(kBatch, due - done));
+    if (Status sent_batch = send_batch(done, batch); !sent_batch) {
+      if (stopped()) break;
+      return sent_batch.error();
+    }
+    done += batch;
+    end = monotonic_now();
+    // Having fallen behind (the machine was busy) it catches up at twice the rate, not in one burst
+    // that overruns every queue.
+    not_before = time + schedule_.due_at(batch) / 2;
+  }
+  SendReport report{sent.get(), bytes.get(), end > start ? end - start : 0, retries.get(),
+                    std::nullopt};
+  if (options_.digest) report.digest = digest_.hex();
+  return report;
+}
+
+void Sender::wait_until(std::uint64_t monotonic_ns) const {
+  sleep_until(std::min(monotonic_ns, monotonic_now() + kLongestSleep));
+}
+
+// Packet k belongs to flow k modulo flows. Packets of one socket follow one another in the slots,
+// for one system call.
+Status Sender::send_batch(std::uint64_t first, std::size_t count) {
+  const std::size_t sockets = transmitter_.sockets();
+  for (std::size_t offset = 0, slot = 0; offset < std::min(sockets, count); ++offset) {
+    const std::size_t first_slot = slot;
+    for (std::size_t i = offset; i < count; i += sockets) build(slot++, first + i);
+    const int socket = transmitter_.socket(static_cast<std::size_t>((first + offset) % sockets));
+    const auto done = send_all(socket, first_slot, slot - first_slot);
+    if (!done) return done.error();
+  }
+  return {};
+}
+
+void Sender::build(std::size_t slot, std::uint64_t packet) {
+  const auto bytes_of_frame = frame(slot);
+  const auto payload = bytes_of_frame.subspan(kFrameHeaderBytes);
+  const auto flow = static_cast<std::uint32_t>(packet % options_.flows);
+  write_payload(payload,
+                {options_.run, realtime_now(), flow, options_.size, packet / options_.flows});
+  if (transmitter_.kind() == Transmitter::Kind::udp) return;
+  write_headers(bytes_of_frame, transmitter_.addresses(flow), static_cast<std::uint16_t>(packet));
+  finish_udp_checksum(bytes_of_frame);
+}
+
+// Sends these slots, however often it takes.
+Result<std::size_t> Sender::send_all(int socket, std::size_t first, std::size_t count) {
+  std::size_t done = 0;
+  std::uint64_t stuck_since = 0;
+  while (done < count) {
+    const int now_sent =
+        ::sendmmsg(socket, &messages_[first + done], static_cast<unsigned>(count - done), 0);
+    if (now_sent > 0) {
+      for (int i = 0; i < now_sent && options_.digest; ++i) {
+        digest_.add(frame(first + done + static_cast<std::size_t>(i)).subspan(kFrameHeaderBytes));
+      }
+      done += static_cast<std::size_t>(now_sent);
+      sent.add(static_cast<std::uint64_t>(now_sent));
+      bytes.add(static_cast<std::uint64_t>(now_sent) * options_.size);
+      stuck_since = 0;
+      continue;
+    }
+    const Error error = Error::from_errno("send to " + text(options_.destination));
+    if (error.code == EINTR) continue;
+    const bool full = error.code == ENOBUFS || error.code == EAGAIN;
+    // The port at a unicast address may not be open yet; what was said about an earlier packet is
+    // not this one's failure.
+    const bool about_earlier = error.code == ECONNREFUSED;
+    if (!full && !about_earlier) return error;
+    drain_errors(socket);
+    const std::uint64_t time = monotonic_now();
+    if (stuck_since == 0) stuck_since = time;
+    if (stopped() || time - stuck_since > kRetryLimit) return error;
+    if (full) {
+      retries.add();
+      sleep_until(time + kRetryPause);
+    }
+  }
+  return done;
+}
+
+}  // namespace mcfleet::probe

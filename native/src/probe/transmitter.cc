@@ -1,0 +1,216 @@
+#include "probe/transmitter.h"
+
+#include <linux/if_arp.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "netlink/dump.h"
+#include "probe/payload.h"
+#include "probe/socket_options.h"
+
+namespace mcfleet::probe {
+
+namespace {
+
+// Large enough that the sender seldom waits for the receiver of a slow link.
+constexpr int kSendBufferBytes = 4 << 20;
+constexpr std::uint16_t kRawSourcePort = 40000;
+
+template <typename Endpoint>
+const sockaddr* as_sockaddr(const Endpoint& endpoint) {
+  return reinterpret_cast<const sockaddr*>(&endpoint);
+}
+
+Status set_common_options(int socket) {
+  // A blocked send must come back to see that it is to stop.
+  const timeval patience{0, 100'000};
+  if (Status set = set_option(socket, SOL_SOCKET, SO_SNDTIMEO, patience, "SO_SNDTIMEO"); !set) {
+    return set;
+  }
+  return set_option(socket, SOL_SOCKET, SO_SNDBUF, kSendBufferBytes, "SO_SNDBUF");
+}
+
+Status set_ip_options(int socket, const SendOptions& options) {
+  if (Status set = set_common_options(socket); !set) return set;
+  // Without this the kernel drops a datagram that finds a full queue and says that it was sent
+  // (udp_send_skb).
+  if (Status set = set_option(socket, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR"); !set) return set;
+  if (!is_multicast(options.destination)) {
+    if (Status set = set_option(socket, IPPROTO_IP, IP_TTL, int{options.ttl}, "IP_TTL"); !set) {
+      return set;
+    }
+    return set_option(socket, SOL_SOCKET, SO_BINDTOIFINDEX, options.ifindex, "SO_BINDTOIFINDEX");
+  }
+  ip_mreqn interface {};
+  interface.imr_ifindex = options.ifindex;
+  if (Status set = set_option(socket, IPPROTO_IP, IP_MULTICAST_IF, interface, "IP_MULTICAST_IF");
+      !set) {
+    return set;
+  }
+  if (Status set =
+          set_option(socket, IPPROTO_IP, IP_MULTICAST_TTL, int{options.ttl}, "IP_MULTICAST_TTL");
+      !set) {
+    return set;
+  }
+  return set_option(socket, IPPROTO_IP, IP_MULTICAST_LOOP, 0, "IP_MULTICAST_LOOP");
+}
+
+// EADDRNOTAVAIL if the source is not one of this host's.
+Result<UniqueFd> open_udp_socket(const SendOptions& options, std::uint32_t flow) {
+  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return Error::from_errno("open a UDP socket");
+  if (Status set = set_ip_options(socket.get(), options); !set) return set.error();
+  const auto port =
+      static_cast<std::uint16_t>(options.source_port ? *options.source_port + flow : 0);
+  const std::uint32_t source = options.source.value_or(INADDR_ANY);
+  const sockaddr_in local = ip_endpoint(source, port);
+  if (::bind(socket.get(), as_sockaddr(local), sizeof(local)) < 0) {
+    return Error::from_errno("bind a UDP socket to " + text(source) + ":" + std::to_string(port));
+  }
+  const sockaddr_in remote = ip_endpoint(options.destination, options.port);
+  if (::connect(socket.get(), as_sockaddr(remote), sizeof(remote)) < 0) {
+    return Error::from_errno("connect a UDP socket to " + text(options.destination));
+  }
+  sockaddr_in chosen{};
+  socklen_t length = sizeof(chosen);
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&chosen), &length) < 0) {
+    return Error::from_errno("getsockname");
+  }
+  if (chosen.sin_addr.s_addr == INADDR_ANY) {
+    return Error{EADDRNOTAVAIL, "the interface has no IPv4 address to send from"};
+  }
+  return socket;
+}
+
+Result<netlink::InterfaceFacts> find_interface(int ifindex) {
+  auto interfaces = netlink::dump_interfaces();
+  if (!interfaces) return interfaces.error();
+  for (auto& facts : interfaces.value()) {
+    if (facts.index == ifindex) return std::move(facts);
+  }
+  return Error{ENODEV, "interface index " + std::to_string(ifindex)};
+}
+
+// The first IPv4 address; 0 if there is none.
+std::uint32_t ipv4_address(const netlink::InterfaceFacts& facts) {
+  for (const std::string& address : facts.addresses) {
+    in_addr value{};
+    if (::inet_pton(AF_INET, address.substr(0, address.find('/')).c_str(), &value) == 1) {
+      return ntohl(value.s_addr);
+    }
+  }
+  return 0;
+}
+
+MacAddress mac_address(const std::string& text) {
+  MacAddress mac{};
+  for (std::size_t i = 0; i < mac.size() && 3 * i + 2 <= text.size(); ++i) {
+    std::from_chars(text.data() + 3 * i, text.data() + 3 * i + 2, mac[i], 16);
+  }
+  return mac;
+}
+
+}  // namespace
+
+Result<Transmitter> Transmitter::open(const SendOptions& options) {
+  const auto facts = find_interface(options.ifindex);
+  if (!facts) return facts.error();
+  Transmitter transmitter;
+  if (!options.raw) {
+    const Status opened = transmitter.open_udp(options);
+    if (opened) return transmitter;
+    // A source that is not ours cannot be had from a UDP socket.
+    if (!options.source || opened.error().code != EADDRNOTAVAIL) return opened.error();
+  }
+  if (Status opened = transmitter.open_raw(options, facts.value()); !opened) return opened.error();
+  return transmitter;
+}
+
+std::size_t Transmitter::first_byte() const {
+  switch (kind_) {
+    case Kind::packet:
+      return 0;
+    case Kind::ip:
+      return kEthernetBytes;
+    default:
+      return kFrameHeaderBytes;
+  }
+}
+
+FrameAddresses Transmitter::addresses(std::uint32_t flow) const {
+  FrameAddresses addresses = addresses_;
+  addresses.source_port = static_cast<std::uint16_t>(addresses.source_port + flow);
+  return addresses;
+}
+
+Status Transmitter::open_udp(const SendOptions& options) {
+  kind_ = Kind::udp;
+  for (std::uint32_t flow = 0; flow < options.flows; ++flow) {
+    auto socket = open_udp_socket(options, flow);
+    if (!socket) {
+      sockets_.clear();
+      return socket.error();
+    }
+    sockets_.push_back(std::move(socket.value()));
+  }
+  return {};
+}
+
+Status Transmitter::open_raw(const SendOptions& options, const netlink::InterfaceFacts& facts) {
+  if (kIpBytes + kUdpBytes + options.size > facts.mtu) {
+    return Error{EMSGSIZE, "raw packets are not fragmented: the payload of " +
+                               std::to_string(options.size) + " bytes is larger than the MTU of " +
+                               std::to_string(facts.mtu) + " leaves, " +
+                               std::to_string(facts.mtu - kIpBytes - kUdpBytes)};
+  }
+  addresses_.source = options.source.value_or(ipv4_address(facts));
+  if (addresses_.source == 0) {
+    return Error{EADDRNOTAVAIL, "the interface has no IPv4 address to send from"};
+  }
+  addresses_.source_mac = mac_address(facts.mac);
+  addresses_.destination = options.destination;
+  addresses_.destination_mac = multicast_mac(options.destination);
+  addresses_.source_port = options.source_port.value_or(kRawSourcePort);
+  addresses_.destination_port = options.port;
+  addresses_.ttl = options.ttl;
+  if (!is_multicast(options.destination)) return open_ip_socket(options);
+  if (facts.type != ARPHRD_ETHER && facts.type != ARPHRD_LOOPBACK) {
+    return Error{EPROTONOSUPPORT, "raw multicast needs an Ethernet interface; " + facts.name +
+                                      " has hardware type " + std::to_string(facts.type)};
+  }
+  return open_packet_socket(options);
+}
+
+Status Transmitter::open_packet_socket(const SendOptions& options) {
+  kind_ = Kind::packet;
+  // Protocol 0: it receives nothing.
+  UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return Error::from_errno("open a packet socket");
+  if (Status set = set_common_options(socket.get()); !set) return set;
+  sockaddr_ll interface {};
+  interface.sll_family = AF_PACKET;
+  interface.sll_ifindex = options.ifindex;
+  if (::bind(socket.get(), as_sockaddr(interface), sizeof(interface)) < 0) {
+    return Error::from_errno("bind a packet socket to ifindex " + std::to_string(options.ifindex));
+  }
+  sockets_.push_back(std::move(socket));
+  return {};
+}
+
+Status Transmitter::open_ip_socket(const SendOptions& options) {
+  kind_ = Kind::ip;
+  UniqueFd socket(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  if (!socket.valid()) return Error::from_errno("open a raw IP socket");
+  if (Status set = set_ip_options(socket.get(), options); !set) return set;
+  const sockaddr_in remote = ip_endpoint(options.destination, 0);
+  if (::connect(socket.get(), as_sockaddr(remote), sizeof(remote)) < 0) {
+    return Error::from_errno("connect a raw IP socket to " + text(options.destination));
+  }
+  sockets_.push_back(std::move(socket));
+  return {};
+}
+
+}  // namespace mcfleet::probe
