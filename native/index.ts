@@ -8,6 +8,7 @@ export {
   type InputCounts,
   type OutputCounts,
   type OutputProgram,
+  type RelayChange,
   type RelayCounts,
   type RelayProgram,
   type RelayRefusal,

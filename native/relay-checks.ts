@@ -1,0 +1,69 @@
+import type { OutputProgram, RelayProgram } from './forwarder.ts';
+
+const maxUidBytes = 64;
+const maxOutputs = 256;
+const maxSources = 64;
+const maxIfindex = 2 ** 31 - 1;
+
+function fail(where: string, expected: string, got: unknown): never {
+  throw new TypeError(`${where} must be ${expected}, got ${typeof got === 'string' ? `'${got}'` : String(got)}`);
+}
+
+function checkInteger(value: unknown, where: string, min: number, max: number): void {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    fail(where, `an integer from ${min} to ${max}`, value);
+  }
+}
+
+function checkOptionalInteger(value: unknown, where: string, min: number, max: number): void {
+  if (value === null) return;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    fail(where, `an integer from ${min} to ${max}, or null`, value);
+  }
+}
+
+function checkText(value: unknown, where: string): void {
+  if (typeof value !== 'string' || value === '') fail(where, 'a text that is not empty', value);
+}
+
+function checkArray(value: unknown, where: string, min: number, max: number): void {
+  if (!Array.isArray(value)) fail(where, 'an array', value);
+  if (value.length < min || value.length > max) fail(where, `an array of ${min} to ${max} items`, value.length);
+}
+
+function checkOutput(output: OutputProgram, where: string): void {
+  checkText(output.key, `${where}.key`);
+  checkInteger(output.ifindex, `${where}.ifindex`, 1, maxIfindex);
+  checkText(output.address, `${where}.address`);
+  checkOptionalInteger(output.port, `${where}.port`, 1, 65535);
+  checkOptionalInteger(output.ttl, `${where}.ttl`, 1, 255);
+  if (output.source !== null) checkText(output.source, `${where}.source`);
+}
+
+/**
+ * Checks the shape of one relay: types and ranges, not whether its addresses and interfaces exist.
+ *
+ * @throws TypeError that names the field.
+ */
+export function checkRelayProgram(relay: RelayProgram): void {
+  checkText(relay.uid, 'uid');
+  if (Buffer.byteLength(relay.uid) > maxUidBytes) fail('uid', `at most ${maxUidBytes} bytes`, relay.uid);
+  const where = `relay '${relay.uid}'`;
+  checkInteger(relay.inputIfindex, `${where}: inputIfindex`, 1, maxIfindex);
+  checkText(relay.group, `${where}: group`);
+  checkOptionalInteger(relay.port, `${where}: port`, 1, 65535);
+  checkArray(relay.sources, `${where}: sources`, 0, maxSources);
+  for (const [i, source] of relay.sources.entries()) checkText(source, `${where}: sources[${i}]`);
+  checkArray(relay.outputs, `${where}: outputs`, 1, maxOutputs);
+  const keys = new Set<string>();
+  for (const [i, output] of relay.outputs.entries()) {
+    checkOutput(output, `${where}: outputs[${i}]`);
+    if (keys.has(output.key)) fail(`${where}: outputs[${i}].key`, 'unique within the relay', output.key);
+    keys.add(output.key);
+  }
+}
+
+/** @throws TypeError unless these are the bytes of a ring that the kernel could have. */
+export function checkRingBytes(ringBytes: number): void {
+  checkInteger(ringBytes, 'ringBytes', 256 * 1024, 4 * 1024 ** 3);
+}

@@ -1,0 +1,180 @@
+#include "addon/forwarder_dto.h"
+
+#include <cstring>
+
+namespace mcfleet {
+namespace {
+
+template <typename Item, typename Write>
+Napi::Array write_array(Napi::Env env, const std::vector<Item>& items, Write write) {
+  Napi::Array array = Napi::Array::New(env, items.size());
+  for (uint32_t i = 0; i < items.size(); i++) array.Set(i, write(items[i]));
+  return array;
+}
+
+template <typename Item, typename Read>
+std::vector<Item> read_array(const Napi::Value& value, Read read) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<Item> items;
+  items.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    // A change may hold thousands of relays: do not keep a handle for each of their values.
+    const Napi::HandleScope scope(value.Env());
+    items.push_back(read(array.Get(i)));
+  }
+  return items;
+}
+
+std::string read_text(const Napi::Value& value) {
+  return value.As<Napi::String>().Utf8Value();
+}
+
+template <typename Number>
+std::optional<Number> read_optional(const Napi::Value& value) {
+  if (value.IsNull()) return std::nullopt;
+  return static_cast<Number>(value.As<Napi::Number>().Uint32Value());
+}
+
+OutputProgram read_output(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  OutputProgram output;
+  output.key = read_text(object.Get("key"));
+  output.ifindex = object.Get("ifindex").As<Napi::Number>().Int32Value();
+  output.address = read_text(object.Get("address"));
+  output.port = read_optional<uint16_t>(object.Get("port"));
+  output.ttl = read_optional<uint8_t>(object.Get("ttl"));
+  const Napi::Value source = object.Get("source");
+  if (!source.IsNull()) output.source = read_text(source);
+  return output;
+}
+
+RelayProgram read_relay(const Napi::Value& value) {
+  const auto object = value.As<Napi::Object>();
+  RelayProgram relay;
+  relay.uid = read_text(object.Get("uid"));
+  relay.input_ifindex = object.Get("inputIfindex").As<Napi::Number>().Int32Value();
+  relay.group = read_text(object.Get("group"));
+  relay.port = read_optional<uint16_t>(object.Get("port"));
+  relay.sources = read_array<std::string>(object.Get("sources"), read_text);
+  relay.outputs = read_array<OutputProgram>(object.Get("outputs"), read_output);
+  return relay;
+}
+
+Napi::Value write_count(Napi::Env env, uint64_t count) {
+  return Napi::BigInt::New(env, count);
+}
+
+Napi::Value write_drops(Napi::Env env, const std::vector<DropCount>& drops) {
+  return write_array(env, drops, [env](const DropCount& drop) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("reason", drop_reason_name(drop.reason));
+    object.Set("packets", write_count(env, drop.packets));
+    return object;
+  });
+}
+
+void write_state(Napi::Object& object, LinkState state) {
+  object.Set("up", state == LinkState::kUp);
+  object.Set("downReason", link_state_reason(state));
+}
+
+Napi::Object write_output(Napi::Env env, const OutputCounts& output) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("key", output.key);
+  object.Set("txPackets", write_count(env, output.tx_packets));
+  object.Set("txBytes", write_count(env, output.tx_bytes));
+  object.Set("drops", write_drops(env, output.drops));
+  write_state(object, output.state);
+  return object;
+}
+
+Napi::Object write_relay(Napi::Env env, const RelayCounts& relay) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("uid", relay.uid);
+  object.Set("rxPackets", write_count(env, relay.rx_packets));
+  object.Set("rxBytes", write_count(env, relay.rx_bytes));
+  object.Set("outputs", write_array(env, relay.outputs, [env](const OutputCounts& output) {
+               return write_output(env, output);
+             }));
+  object.Set("drops", write_drops(env, relay.drops));
+  object.Set("lastPacketUnixNano", write_count(env, relay.last_packet_unix_nano));
+  return object;
+}
+
+Napi::Object write_input(Napi::Env env, const InputCounts& input) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("ifindex", input.ifindex);
+  object.Set("rxPackets", write_count(env, input.rx_packets));
+  object.Set("kernelDrops", write_count(env, input.kernel_drops));
+  object.Set("unmatched", write_count(env, input.unmatched));
+  object.Set("drops", write_drops(env, input.drops));
+  write_state(object, input.state);
+  return object;
+}
+
+}  // namespace
+
+RelayChange read_relay_change(const Napi::Object& object) {
+  RelayChange change;
+  change.replace_all = object.Get("replaceAll").As<Napi::Boolean>().Value();
+  change.upserts = read_array<RelayProgram>(object.Get("upserts"), read_relay);
+  change.removed_uids = read_array<std::string>(object.Get("removedUids"), read_text);
+  return change;
+}
+
+std::vector<std::string> read_uids(const Napi::Value& value) {
+  return read_array<std::string>(value, read_text);
+}
+
+Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refusals) {
+  return write_array(env, refusals, [env](const RelayRefusal& refusal) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("uid", refusal.uid);
+    object.Set("errno", errno_name(refusal.code));
+    object.Set("reason", refusal.reason);
+    object.Set("message", refusal.message);
+    return object;
+  });
+}
+
+Napi::Value write_snapshot(Napi::Env env, const Snapshot& snapshot) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("relays", write_array(env, snapshot.relays, [env](const RelayCounts& relay) {
+               return write_relay(env, relay);
+             }));
+  object.Set("inputs", write_array(env, snapshot.inputs, [env](const InputCounts& input) {
+               return write_input(env, input);
+             }));
+  return object;
+}
+
+Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("capabilities", write_array(env, status.capabilities, [env](const std::string& name) {
+               return Napi::String::New(env, name);
+             }));
+  object.Set("inputs", write_array(env, status.inputs, [env](const InputStatus& input) {
+               Napi::Object entry = Napi::Object::New(env);
+               entry.Set("ifindex", input.ifindex);
+               entry.Set("ringBytes", static_cast<double>(input.ring_bytes));
+               entry.Set("ringSlots", static_cast<double>(input.ring_slots));
+               entry.Set("filter", input.filter_exact ? "exact" : "coarse");
+               entry.Set("memberships", static_cast<double>(input.memberships));
+               return entry;
+             }));
+  object.Set("outputs", write_array(env, status.outputs, [env](const OutputStatus& output) {
+               Napi::Object entry = Napi::Object::New(env);
+               entry.Set("ifindex", output.ifindex);
+               entry.Set("transmit", output.transmit);
+               entry.Set("reason", output.reason);
+               return entry;
+             }));
+  return object;
+}
+
+std::string errno_name(int code) {
+  const char* name = strerrorname_np(code);
+  return name != nullptr ? std::string(name) : std::to_string(code);
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "forwarder/relay_program.h"
+#include "forwarder/snapshot.h"
+
+namespace mcfleet {
+
+// Between the objects of native/forwarder.ts, which has checked them, and the structures of the
+// core. Same names, same order.
+RelayChange read_relay_change(const Napi::Object& object);
+std::vector<std::string> read_uids(const Napi::Value& value);
+Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refusals);
+Napi::Value write_snapshot(Napi::Env env, const Snapshot& snapshot);
+Napi::Value write_status(Napi::Env env, const ForwarderStatus& status);
+
+// The name of an errno value: "ENODEV".
+std::string errno_name(int code);
+
+}  // namespace mcfleet

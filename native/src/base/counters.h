@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/drop_reason.h"
+
+namespace mcfleet {
+
+inline constexpr size_t kCacheLine = 64;
+
+// Written by one thread, read by any: a plain addition, no locked instruction.
+class Counter final {
+ public:
+  void add(uint64_t n) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void set(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+  [[nodiscard]] uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+class DropCounters final {
+ public:
+  void add(DropReason reason, uint64_t n) { counters_[static_cast<size_t>(reason)].add(n); }
+  [[nodiscard]] uint64_t get(DropReason reason) const {
+    return counters_[static_cast<size_t>(reason)].get();
+  }
+
+ private:
+  std::array<Counter, kDropReasonCount> counters_;
+};
+
+// In all of these a super-frame counts as the datagrams it stands for, and bytes are those of IP
+// packets, headers included. A datagram that was reassembled or is fragmented counts once, with the
+// bytes of the whole packet.
+
+struct alignas(kCacheLine) InputCounters {
+  // Taken from the ring.
+  Counter packets;
+  // Passed by the kernel's filter and wanted by no relay.
+  Counter unmatched;
+  DropCounters drops;
+};
+
+struct alignas(kCacheLine) RelayCounters {
+  Counter packets;
+  Counter bytes;
+  // Unix time, 0 before the first.
+  Counter last_packet_ns;
+  DropCounters drops;
+};
+
+struct alignas(kCacheLine) OutputCounters {
+  // Handed to the kernel without an error.
+  Counter packets;
+  Counter bytes;
+  DropCounters drops;
+};
+
+}  // namespace mcfleet

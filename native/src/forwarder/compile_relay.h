@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "forwarder/egress_port.h"
+#include "forwarder/memberships.h"
+#include "forwarder/relay_program.h"
+#include "packet/rewrite.h"
+
+namespace mcfleet {
+
+struct CompiledOutput {
+  std::string key;
+  int ifindex = 0;
+  EgressPort::Kind kind = EgressPort::Kind::kFrames;
+  Rewrite rewrite;
+};
+
+// A relay with its addresses read.
+struct CompiledRelay {
+  int input_ifindex = 0;
+  uint32_t group = 0;
+  // 0: any.
+  uint16_t port = 0;
+  std::vector<uint32_t> sources;
+  std::vector<CompiledOutput> outputs;
+
+  // What must be joined to receive it; nothing if the input is a unicast address.
+  [[nodiscard]] std::vector<Membership> memberships() const;
+};
+
+bool is_group(uint32_t address);
+
+// Reads and checks one relay.
+std::variant<CompiledRelay, RelayRefusal> compile_relay(const RelayProgram& program);
+
+// The refusal for a failed system call.
+RelayRefusal refuse(const std::string& uid, const Error& error);
+
+}  // namespace mcfleet

@@ -1,0 +1,70 @@
+#include "forwarder/egress_port.h"
+
+#include "ring/packet_socket.h"
+
+namespace mcfleet {
+
+EgressPort::EgressPort(int ifindex, Kind kind) : ifindex_(ifindex), kind_(kind), link_(0) {
+  publish(LinkState::kMissing, 0, 0);
+}
+
+UniqueFd EgressPort::refresh() {
+  const Result<LinkFacts> facts = read_link(ifindex_);
+  if (!facts.ok()) {
+    // A socket stays bound to the device that is gone, even if another one gets its index.
+    publish(facts.error().code == ENODEV ? LinkState::kMissing : LinkState::kNoSocket, 0, 0);
+    fd_.store(-1, std::memory_order_release);
+    return std::move(socket_);
+  }
+  LinkState state = link_state(facts.value());
+  if (!socket_.valid() && state != LinkState::kUnsupported) {
+    Result<UniqueFd> opened =
+        kind_ == Kind::kFrames ? open_frame_sender(ifindex_) : open_packet_sender(ifindex_);
+    if (opened.ok()) {
+      socket_ = std::move(opened.value());
+      fd_.store(socket_.get(), std::memory_order_release);
+    } else {
+      state = LinkState::kNoSocket;
+    }
+  }
+  uint64_t mac = 0;
+  for (const uint8_t byte : facts.value().mac) mac = mac << 8 | byte;
+  mac_.store(mac, std::memory_order_relaxed);
+  const int header = kind_ == Kind::kFrames ? link_header_length(facts.value()) : 0;
+  publish(state, header > 0 ? header : 0, facts.value().mtu);
+  return {};
+}
+
+void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
+  link_.store(
+      uint64_t{mtu} << 32 | static_cast<uint64_t>(header) << 8 | static_cast<uint64_t>(state),
+      std::memory_order_release);
+}
+
+void EgressPort::flush() {
+  const int fd = fd_.load(std::memory_order_acquire);
+  if (fd < 0) {
+    batch_.drop_all(link_drop_reason(link().state));
+  } else {
+    batch_.send(fd);
+  }
+}
+
+DropReason link_drop_reason(LinkState state) {
+  switch (state) {
+    case LinkState::kDown:
+      return DropReason::kInterfaceDown;
+    case LinkState::kNoCarrier:
+      return DropReason::kNoCarrier;
+    case LinkState::kMissing:
+      return DropReason::kInterfaceMissing;
+    case LinkState::kUnsupported:
+      return DropReason::kInterfaceType;
+    case LinkState::kUp:
+    case LinkState::kNoSocket:
+      break;
+  }
+  return DropReason::kNoSocket;
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/unique_fd.h"
+#include "forwarder/link_facts.h"
+#include "ring/tx_batch.h"
+
+namespace mcfleet {
+
+// One worker's way out of one interface: a socket, a batch, and what is known of the link. The
+// worker owns the batch; the control thread keeps socket and link up to date.
+class EgressPort final {
+ public:
+  enum class Kind : uint8_t {
+    // Whole frames to groups, through a packet socket.
+    kFrames,
+    // IP packets to unicast addresses, which the kernel routes and resolves, through a raw socket.
+    kPackets,
+  };
+
+  // The link as the worker sees it.
+  struct Link {
+    LinkState state;
+    // Bytes of link-layer header; 0 also for kPackets.
+    uint8_t header;
+    uint32_t mtu;
+  };
+
+  EgressPort(int ifindex, Kind kind);
+  EgressPort(const EgressPort&) = delete;
+  EgressPort& operator=(const EgressPort&) = delete;
+
+  [[nodiscard]] int ifindex() const { return ifindex_; }
+  [[nodiscard]] Kind kind() const { return kind_; }
+
+  // Reads the link again and opens a socket where one is needed. Returns a socket that is no longer
+  // used, to be closed when the worker has seen that. Control thread.
+  [[nodiscard]] UniqueFd refresh();
+
+  [[nodiscard]] Link link() const {
+    const uint64_t packed = link_.load(std::memory_order_acquire);
+    return {static_cast<LinkState>(packed & 0xff), static_cast<uint8_t>(packed >> 8 & 0xff),
+            static_cast<uint32_t>(packed >> 32)};
+  }
+  // Address of the interface, in the low 48 bits.
+  [[nodiscard]] uint64_t mac() const { return mac_.load(std::memory_order_relaxed); }
+
+  TxBatch& batch() { return batch_; }
+  // Sends the batch, or accounts it as lost. Worker.
+  void flush();
+  // An identification for a packet that came without one and must be fragmented. Worker.
+  uint16_t next_id() { return ++id_ != 0 ? id_ : ++id_; }
+
+  // Whether it is in the worker's list of ports with a batch to send, and which one comes next
+  // there.
+  bool pending = false;
+  EgressPort* next_pending = nullptr;
+
+ private:
+  void publish(LinkState state, int header, uint32_t mtu);
+
+  const int ifindex_;
+  const Kind kind_;
+  std::atomic<uint64_t> link_;
+  std::atomic<uint64_t> mac_{0};
+  // The worker's view of socket_.
+  std::atomic<int> fd_{-1};
+  UniqueFd socket_;
+  TxBatch batch_;
+  uint16_t id_ = 0;
+};
+
+// The name under which a packet is counted that a link in this state does not carry.
+DropReason link_drop_reason(LinkState state);
+
+}  // namespace mcfleet

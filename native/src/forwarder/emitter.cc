@@ -1,0 +1,170 @@
+#include "forwarder/emitter.h"
+
+#include <linux/if_ether.h>
+
+#include <cstring>
+
+#include "packet/bytes.h"
+#include "packet/fragment.h"
+#include "packet/rewrite.h"
+#include "packet/segment.h"
+#include "packet/vnet_header.h"
+
+namespace mcfleet {
+namespace {
+
+constexpr uint16_t kUdpChecksumOffset = 6;
+
+bool needs_checksum(const Datagram& datagram) {
+  return datagram.checksum == UdpChecksum::kPartial || datagram.checksum == UdpChecksum::kVerified;
+}
+
+// Tells the kernel what is left to do: the checksum, the segmentation.
+void write_offload(uint8_t* at, const Datagram& datagram, size_t link_header) {
+  VnetHeader offload{};
+  if (needs_checksum(datagram)) {
+    offload.flags = kVnetNeedsChecksum;
+    offload.csum_start = static_cast<uint16_t>(link_header + datagram.ip_header);
+    offload.csum_offset = kUdpChecksumOffset;
+  }
+  if (datagram.segments > 1) {
+    offload.gso_type = kVnetGsoUdpL4;
+    offload.gso_size = datagram.segment_size;
+    offload.hdr_len = static_cast<uint16_t>(link_header + datagram.ip_header + kUdpHeader);
+  }
+  std::memcpy(at, &offload, sizeof(offload));
+}
+
+void write_ethernet(uint8_t* at, uint32_t group, uint64_t mac) {
+  group_mac(group, at);
+  store16(at + 6, static_cast<uint16_t>(mac >> 32 & 0xffff));
+  store32(at + 8, static_cast<uint32_t>(mac & 0xffffffff));
+  store16(at + 12, ETH_P_IP);
+}
+
+}  // namespace
+
+Emitter::Emitter()
+    : whole_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
+      segment_(std::make_unique<uint8_t[]>(kMaxIpPacket)) {}
+
+void Emitter::emit(const OutputAction& action, const Datagram& datagram, const uint8_t* ip,
+                   uint32_t input_mtu) {
+  const Way way{*action.port, action.port->link(), action};
+  if (way.link.state != LinkState::kUp) {
+    action.counters->drops.add(link_drop_reason(way.link.state), datagram.segments);
+    return;
+  }
+  // DF forbids to cut on the way. A datagram longer than the input's MTU was cut by its sender, and
+  // may be cut again.
+  const bool may_fragment = !datagram.dont_fragment || datagram.ip_length > input_mtu;
+  if (datagram.segments == 1) {
+    if (datagram.ip_length <= way.link.mtu) {
+      emit_whole(way, datagram, ip);
+      return;
+    }
+    std::memcpy(whole_.get(), ip, datagram.ip_length);
+    rewrite_datagram(whole_.get(), datagram, action.rewrite);
+    if (needs_checksum(datagram)) finish_checksum(whole_.get(), datagram);
+    emit_fragments(way, datagram, whole_.get(), may_fragment);
+    return;
+  }
+  const size_t longest = datagram.ip_header + kUdpHeader + datagram.segment_size;
+  if (way.port.kind() == EgressPort::Kind::kFrames && longest <= way.link.mtu) {
+    emit_whole(way, datagram, ip);
+  } else {
+    emit_segments(way, datagram, ip, !datagram.dont_fragment);
+  }
+}
+
+void Emitter::emit_whole(const Way& way, const Datagram& datagram, const uint8_t* ip) {
+  uint8_t* copy = open_frame(way, datagram.ip_length);
+  std::memcpy(copy, ip, datagram.ip_length);
+  rewrite_datagram(copy, datagram, way.action.rewrite);
+  const TxAccount account{way.action.counters, datagram.segments, datagram.wire_bytes(), true};
+  if (way.port.kind() == EgressPort::Kind::kPackets && needs_checksum(datagram)) {
+    finish_checksum(copy, datagram);
+  }
+  close_frame(way, copy, datagram.ip_length, datagram, account);
+}
+
+void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t* ip,
+                            bool may_fragment) {
+  std::memcpy(whole_.get(), ip, super.ip_length);
+  rewrite_datagram(whole_.get(), super, way.action.rewrite);
+  Segmenter segmenter(whole_.get(), super);
+  Datagram datagram;
+  while (segmenter.next(segment_.get(), datagram)) {
+    if (datagram.ip_length > way.link.mtu) {
+      emit_fragments(way, datagram, segment_.get(), may_fragment);
+      continue;
+    }
+    uint8_t* copy = open_frame(way, datagram.ip_length);
+    std::memcpy(copy, segment_.get(), datagram.ip_length);
+    close_frame(way, copy, datagram.ip_length, datagram,
+                {way.action.counters, 1, datagram.ip_length, true});
+  }
+}
+
+void Emitter::emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
+                             bool may_fragment) {
+  const uint16_t arrived_id = load16(rewritten + 4);
+  const uint16_t id = arrived_id != 0 ? arrived_id : way.port.next_id();
+  Fragmenter fragmenter(rewritten, datagram.ip_header, datagram.ip_length, way.link.mtu, id,
+                        datagram.dont_fragment);
+  if (!may_fragment || !fragmenter.possible()) {
+    way.action.counters->drops.add(DropReason::kMtu, 1);
+    return;
+  }
+  // Fragments carry finished bytes: nothing is left to the device.
+  Datagram plain = datagram;
+  plain.checksum = UdpChecksum::kFinished;
+  for (size_t left = fragmenter.count(); left > 0; left--) {
+    uint8_t* copy = open_frame(way, way.link.mtu);
+    const size_t size = fragmenter.next(copy);
+    close_frame(way, copy, size, plain, {way.action.counters, 1, datagram.ip_length, left == 1});
+  }
+}
+
+uint8_t* Emitter::open_frame(const Way& way, size_t size) {
+  const size_t before =
+      way.port.kind() == EgressPort::Kind::kFrames ? sizeof(VnetHeader) + way.link.header : 0;
+  uint8_t* room = way.port.batch().reserve(before + size);
+  if (room == nullptr) {
+    // It stays in the list of pending ports; a flush of an empty batch costs nothing.
+    way.port.flush();
+    room = way.port.batch().reserve(before + size);
+  }
+  return room + before;
+}
+
+void Emitter::close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
+                          const TxAccount& account) {
+  TxBatch& batch = way.port.batch();
+  if (!way.port.pending) {
+    way.port.pending = true;
+    way.port.next_pending = pending_;
+    pending_ = &way.port;
+  }
+  if (way.port.kind() == EgressPort::Kind::kPackets) {
+    batch.commit(size, way.action.rewrite.destination, account);
+    return;
+  }
+  const size_t link_header = way.link.header;
+  if (link_header != 0) {
+    write_ethernet(ip - link_header, way.action.rewrite.destination, way.port.mac());
+  }
+  write_offload(ip - link_header - sizeof(VnetHeader), datagram, link_header);
+  batch.commit(sizeof(VnetHeader) + link_header + size, 0, account);
+}
+
+void Emitter::flush() {
+  while (pending_ != nullptr) {
+    EgressPort* port = pending_;
+    pending_ = port->next_pending;
+    port->pending = false;
+    port->flush();
+  }
+}
+
+}  // namespace mcfleet

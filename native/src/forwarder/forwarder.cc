@@ -1,0 +1,289 @@
+#include "forwarder/forwarder.h"
+
+#include <algorithm>
+#include <set>
+
+#include "ring/packet_socket.h"
+
+namespace mcfleet {
+
+Result<std::unique_ptr<Forwarder>> Forwarder::start(size_t ring_bytes) {
+  // Told now rather than with the first relay.
+  const Result<UniqueFd> probe = open_frame_sender(0);
+  if (!probe.ok() && probe.error().code == EPERM) return probe.error();
+  Result<std::unique_ptr<Worker>> worker = Worker::start();
+  if (!worker.ok()) return worker.error();
+  std::unique_ptr<Forwarder> forwarder(new Forwarder(ring_bytes, std::move(worker.value())));
+  auto watch = LinkWatch::start([raw = forwarder.get()] { raw->refresh_links(); });
+  if (!watch.ok()) return watch.error();
+  forwarder->start_watch(std::move(watch.value()));
+  return forwarder;
+}
+
+Forwarder::Forwarder(size_t ring_bytes, std::unique_ptr<Worker> worker)
+    : ring_bytes_(ring_bytes), worker_(std::move(worker)) {}
+
+Forwarder::~Forwarder() {
+  // Threads first: they use all the rest.
+  watch_.reset();
+  worker_.reset();
+}
+
+std::vector<RelayRefusal> Forwarder::apply(const RelayChange& change) {
+  const std::lock_guard control(control_);
+  std::vector<RelayRefusal> refusals;
+  const Changes changes = plan(change, refusals);
+  // Also after a refusal, which may leave an input without relays.
+  if (!changes.empty() || !refusals.empty()) carry_out(changes);
+  return refusals;
+}
+
+// Decides what becomes of each relay, and opens and joins what the new ones need.
+Forwarder::Changes Forwarder::plan(const RelayChange& change, std::vector<RelayRefusal>& refusals) {
+  Changes changes;
+  std::set<std::string> wanted;
+  for (const RelayProgram& program : change.upserts) {
+    if (!wanted.insert(program.uid).second) {
+      refusals.push_back(
+          {program.uid, EINVAL, "DuplicateUid", "the change names this relay twice"});
+      continue;
+    }
+    const auto present = relays_.find(program.uid);
+    if (present != relays_.end() && present->second->program == program) continue;
+    auto compiled = compile_relay(program);
+    if (auto* refusal = std::get_if<RelayRefusal>(&compiled)) {
+      refusals.push_back(std::move(*refusal));
+      continue;
+    }
+    if (Status status = prepare(program, std::move(std::get<CompiledRelay>(compiled)), changes);
+        !status.ok()) {
+      refusals.push_back(refuse(program.uid, status.error()));
+    }
+  }
+  const auto remove = [&](const std::string& uid) {
+    if (!wanted.contains(uid) && relays_.contains(uid)) changes[uid] = nullptr;
+  };
+  for (const std::string& uid : change.removed_uids) remove(uid);
+  if (change.replace_all) {
+    for (const auto& [uid, entry] : relays_) remove(uid);
+  }
+  return changes;
+}
+
+Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, Changes& changes) {
+  if (Status status = open_input(compiled.input_ifindex); !status.ok()) return status;
+  if (Status status = join_all(compiled.memberships()); !status.ok()) return status;
+
+  const auto present = relays_.find(program.uid);
+  const RelayEntry* old = present != relays_.end() ? present->second.get() : nullptr;
+  auto entry = std::make_shared<RelayEntry>();
+  entry->program = program;
+  entry->counters = old != nullptr ? old->counters : std::make_shared<RelayCounters>();
+  for (const CompiledOutput& output : compiled.outputs) {
+    OutputEntry next{output.key, nullptr, port_for(output.ifindex, output.kind), output.rewrite};
+    if (old != nullptr) {
+      const auto same =
+          std::find_if(old->outputs.begin(), old->outputs.end(),
+                       [&](const OutputEntry& candidate) { return candidate.key == output.key; });
+      if (same != old->outputs.end()) next.counters = same->counters;
+    }
+    if (next.counters == nullptr) next.counters = std::make_shared<OutputCounters>();
+    entry->outputs.push_back(std::move(next));
+  }
+  entry->compiled = std::move(compiled);
+  changes[program.uid] = std::move(entry);
+  return {};
+}
+
+Status Forwarder::open_input(int ifindex) {
+  if (inputs_.contains(ifindex)) return {};
+  auto receiver = std::make_unique<Receiver>(ifindex, ring_bytes_, *worker_);
+  Retired retired;
+  if (Status status = receiver->refresh(retired); !status.ok()) return status;
+  const std::lock_guard state(state_);
+  inputs_[ifindex].receiver = std::move(receiver);
+  return {};
+}
+
+Status Forwarder::join_all(const std::vector<Membership>& memberships) {
+  for (size_t i = 0; i < memberships.size(); i++) {
+    Status status = memberships_.join(memberships[i]);
+    if (status.ok()) continue;
+    for (size_t j = 0; j < i; j++) memberships_.leave(memberships[j]);
+    return status;
+  }
+  return {};
+}
+
+std::shared_ptr<EgressPort> Forwarder::port_for(int ifindex, EgressPort::Kind kind) {
+  const auto found = ports_.find({ifindex, kind});
+  if (found != ports_.end()) return found->second;
+  auto port = std::make_shared<EgressPort>(ifindex, kind);
+  // A new port has no socket to give back.
+  const UniqueFd none = port->refresh();
+  const std::lock_guard state(state_);
+  ports_[{ifindex, kind}] = port;
+  return port;
+}
+
+// Makes the changes take effect without a gap: filters first let pass what old and new rules want,
+// then the tables are swapped, and when the worker has seen that, filters are narrowed and what is
+// no longer needed is given up.
+void Forwarder::carry_out(const Changes& changes) {
+  std::set<int> touched;
+  std::vector<Entry> replaced;
+  for (const auto& [uid, entry] : changes) {
+    const auto present = relays_.find(uid);
+    if (present != relays_.end()) {
+      replaced.push_back(present->second);
+      touched.insert(present->second->compiled.input_ifindex);
+    }
+    if (entry != nullptr) touched.insert(entry->compiled.input_ifindex);
+  }
+  {
+    const std::lock_guard state(state_);
+    for (const auto& [uid, entry] : changes) replace_entry(uid, entry);
+  }
+  Retired retired;
+  for (const int ifindex : touched) {
+    InputEntry& input = inputs_.at(ifindex);
+    std::vector<Rule> rules = rules_of(input);
+    std::vector<FilterTarget> targets;
+    for (const Rule& rule : rules) targets.push_back({rule.group, rule.port});
+    input.receiver->widen_filter(targets);
+    input.receiver->use_rules(std::move(rules), retired);
+  }
+  worker_->quiesce();
+  for (const int ifindex : touched) inputs_.at(ifindex).receiver->narrow_filter();
+  for (const Entry& entry : replaced) {
+    for (const Membership& membership : entry->compiled.memberships())
+      memberships_.leave(membership);
+  }
+  replaced.clear();
+  drop_unused(retired);
+}
+
+void Forwarder::replace_entry(const std::string& uid, const Entry& entry) {
+  const auto present = relays_.find(uid);
+  if (present != relays_.end()) {
+    inputs_.at(present->second->compiled.input_ifindex).relays.erase(uid);
+    relays_.erase(present);
+  }
+  if (entry == nullptr) return;
+  relays_.emplace(uid, entry);
+  inputs_.at(entry->compiled.input_ifindex).relays.emplace(uid, entry);
+}
+
+std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
+  std::vector<Rule> rules;
+  rules.reserve(input.relays.size());
+  for (const auto& [uid, entry] : input.relays) {
+    Rule rule{entry->compiled.group,
+              entry->compiled.port,
+              entry->compiled.sources,
+              entry->counters.get(),
+              {}};
+    for (const OutputEntry& output : entry->outputs) {
+      rule.outputs.push_back({output.rewrite, output.port.get(), output.counters.get()});
+    }
+    rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+// Closes inputs without relays and ports without outputs.
+void Forwarder::drop_unused(Retired& retired) {
+  std::vector<std::unique_ptr<Receiver>> receivers;
+  std::vector<std::shared_ptr<EgressPort>> ports;
+  {
+    const std::lock_guard state(state_);
+    for (auto input = inputs_.begin(); input != inputs_.end();) {
+      if (!input->second.relays.empty()) {
+        input++;
+        continue;
+      }
+      input->second.receiver->close(retired);
+      receivers.push_back(std::move(input->second.receiver));
+      input = inputs_.erase(input);
+    }
+    for (auto port = ports_.begin(); port != ports_.end();) {
+      if (port->second.use_count() > 1) {
+        port++;
+        continue;
+      }
+      ports.push_back(std::move(port->second));
+      port = ports_.erase(port);
+    }
+  }
+  if (!receivers.empty()) worker_->quiesce();
+}
+
+void Forwarder::refresh_links() {
+  const std::lock_guard control(control_);
+  Retired retired;
+  for (auto& [ifindex, input] : inputs_) {
+    const bool missing = input.receiver->state() == LinkState::kMissing;
+    // What failed is told by the receiver's state.
+    if (input.receiver->refresh(retired).ok() && missing) memberships_.rejoin(ifindex);
+  }
+  for (auto& [key, port] : ports_) retired.sockets.push_back(port->refresh());
+  worker_->quiesce();
+}
+
+Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
+  const std::lock_guard state(state_);
+  Snapshot result;
+  const auto add = [&](const std::string& uid, const RelayEntry& entry) {
+    RelayCounts counts{
+        uid, entry.counters->packets.get(),      entry.counters->bytes.get(),
+        {},  count_drops(entry.counters->drops), entry.counters->last_packet_ns.get()};
+    for (const OutputEntry& output : entry.outputs) {
+      counts.outputs.push_back({output.key, output.counters->packets.get(),
+                                output.counters->bytes.get(), count_drops(output.counters->drops),
+                                output.port->link().state});
+    }
+    result.relays.push_back(std::move(counts));
+  };
+  if (uids == nullptr) {
+    for (const auto& [uid, entry] : relays_) add(uid, *entry);
+  } else {
+    for (const std::string& uid : *uids) {
+      if (const auto found = relays_.find(uid); found != relays_.end()) add(uid, *found->second);
+    }
+  }
+  for (auto& [ifindex, input] : inputs_) {
+    const InputCounters& counters = input.receiver->counters();
+    result.inputs.push_back({ifindex, counters.packets.get(), input.receiver->kernel_drops(),
+                             counters.unmatched.get(), count_drops(counters.drops),
+                             input.receiver->state()});
+  }
+  return result;
+}
+
+ForwarderStatus Forwarder::status() {
+  const std::lock_guard state(state_);
+  ForwarderStatus result;
+  result.capabilities = {"engine.userspace.v4", "tx.sendmmsg"};
+  for (const auto& [ifindex, input] : inputs_) {
+    const Receiver& receiver = *input.receiver;
+    std::set<Membership> memberships;
+    for (const auto& [uid, entry] : input.relays) {
+      for (const Membership& membership : entry->compiled.memberships()) {
+        memberships.insert(membership);
+      }
+    }
+    result.inputs.push_back({ifindex, receiver.ring_bytes(),
+                             receiver.ring_bytes() / RxRing::kSlotBytes, receiver.filter_exact(),
+                             memberships.size()});
+  }
+  for (const auto& [key, port] : ports_) {
+    const bool frames = key.second == EgressPort::Kind::kFrames;
+    result.outputs.push_back(
+        {key.first, "sendmmsg",
+         frames ? "frames to groups through a packet socket"
+                : "packets to unicast addresses through a raw socket, routed by the kernel"});
+  }
+  return result;
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "forwarder/compile_relay.h"
+#include "forwarder/link_watch.h"
+#include "forwarder/memberships.h"
+#include "forwarder/receiver.h"
+#include "forwarder/relay_program.h"
+#include "forwarder/snapshot.h"
+#include "forwarder/worker.h"
+
+namespace mcfleet {
+
+// The packet path of one host: relays, their inputs and outputs, one worker.
+//
+// Threads: `control_` serialises apply() and interface changes, which may wait for the kernel.
+// `state_` guards what snapshot() and status() read; it is held only for changes in memory. The
+// worker takes neither.
+class Forwarder final {
+ public:
+  // EPERM: the process lacks CAP_NET_RAW.
+  static Result<std::unique_ptr<Forwarder>> start(size_t ring_bytes);
+  Forwarder(const Forwarder&) = delete;
+  Forwarder& operator=(const Forwarder&) = delete;
+  ~Forwarder();
+
+  // Carries out a change; returns the relays that were refused. A refused relay that was forwarded
+  // before goes on by its old program.
+  std::vector<RelayRefusal> apply(const RelayChange& change);
+  // Counters of these relays, or of all if null.
+  [[nodiscard]] Snapshot snapshot(const std::vector<std::string>* uids);
+  [[nodiscard]] ForwarderStatus status();
+
+ private:
+  struct OutputEntry {
+    std::string key;
+    std::shared_ptr<OutputCounters> counters;
+    std::shared_ptr<EgressPort> port;
+    Rewrite rewrite;
+  };
+  // One relay in force. Immutable; an update makes another one with the same counters.
+  struct RelayEntry {
+    RelayProgram program;
+    CompiledRelay compiled;
+    std::shared_ptr<RelayCounters> counters;
+    std::vector<OutputEntry> outputs;
+  };
+  using Entry = std::shared_ptr<const RelayEntry>;
+  // What becomes of some relays: another entry, or null to remove it.
+  using Changes = std::unordered_map<std::string, Entry>;
+  struct InputEntry {
+    std::unique_ptr<Receiver> receiver;
+    // By uid.
+    std::unordered_map<std::string, Entry> relays;
+  };
+  using PortKey = std::pair<int, EgressPort::Kind>;
+
+  Forwarder(size_t ring_bytes, std::unique_ptr<Worker> worker);
+  void start_watch(std::unique_ptr<LinkWatch> watch) { watch_ = std::move(watch); }
+
+  Changes plan(const RelayChange& change, std::vector<RelayRefusal>& refusals);
+  Status prepare(const RelayProgram& program, CompiledRelay compiled, Changes& changes);
+  Status open_input(int ifindex);
+  Status join_all(const std::vector<Membership>& memberships);
+  std::shared_ptr<EgressPort> port_for(int ifindex, EgressPort::Kind kind);
+  void carry_out(const Changes& changes);
+  void replace_entry(const std::string& uid, const Entry& entry);
+  static std::vector<Rule> rules_of(const InputEntry& input);
+  void drop_unused(Retired& retired);
+  void refresh_links();
+
+  const size_t ring_bytes_;
+  std::mutex control_;
+  std::mutex state_;
+  std::unique_ptr<Worker> worker_;
+  std::unordered_map<std::string, Entry> relays_;
+  std::map<int, InputEntry> inputs_;
+  std::map<PortKey, std::shared_ptr<EgressPort>> ports_;
+  Memberships memberships_;
+  std::unique_ptr<LinkWatch> watch_;
+};
+
+}  // namespace mcfleet

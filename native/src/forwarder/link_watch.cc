@@ -1,0 +1,55 @@
+#include "forwarder/link_watch.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+
+#include "forwarder/threads.h"
+
+namespace mcfleet {
+
+Result<std::unique_ptr<LinkWatch>> LinkWatch::start(std::function<void()> changed) {
+  UniqueFd route(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  if (!route.valid()) return Error::from_errno("open a route socket");
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = RTMGRP_LINK;
+  if (bind(route.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return Error::from_errno("listen for interface changes");
+  }
+  UniqueFd stop(eventfd(0, EFD_CLOEXEC));
+  if (!stop.valid()) return Error::from_errno("open an event descriptor");
+  return std::unique_ptr<LinkWatch>(
+      new LinkWatch(std::move(route), std::move(stop), std::move(changed)));
+}
+
+LinkWatch::LinkWatch(UniqueFd route, UniqueFd stop, std::function<void()> changed)
+    : route_(std::move(route)), stop_(std::move(stop)), changed_(std::move(changed)) {
+  thread_ = start_thread("mcf-links", [this] { run(); });
+}
+
+LinkWatch::~LinkWatch() {
+  eventfd_write(stop_.get(), 1);
+  thread_.join();
+}
+
+void LinkWatch::run() {
+  std::array<pollfd, 2> waiting{pollfd{route_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+  for (;;) {
+    if (poll(waiting.data(), waiting.size(), -1) < 0) continue;
+    if (waiting[1].revents != 0) return;
+    // What they say does not matter, nor that some were lost (ENOBUFS): the listener reads the
+    // present state.
+    std::array<uint8_t, 8192> discarded;
+    while (recv(route_.get(), discarded.data(), discarded.size(), MSG_DONTWAIT) >= 0) {
+    }
+    changed_();
+  }
+}
+
+}  // namespace mcfleet

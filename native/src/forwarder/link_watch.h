@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace mcfleet {
+
+// Calls `changed` from a thread of its own after interfaces came, went or changed. It tells only
+// that something is different: the listener reads what is so now, and so a lost notification does
+// no harm.
+class LinkWatch final {
+ public:
+  static Result<std::unique_ptr<LinkWatch>> start(std::function<void()> changed);
+  LinkWatch(const LinkWatch&) = delete;
+  LinkWatch& operator=(const LinkWatch&) = delete;
+  // Waits for a call under way.
+  ~LinkWatch();
+
+ private:
+  LinkWatch(UniqueFd route, UniqueFd stop, std::function<void()> changed);
+  void run();
+
+  UniqueFd route_;
+  UniqueFd stop_;
+  std::function<void()> changed_;
+  std::thread thread_;
+};
+
+}  // namespace mcfleet

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mcfleet {
+
+// What the binding hands over; native/forwarder.ts documents the fields.
+
+struct OutputProgram {
+  std::string key;
+  int ifindex = 0;
+  std::string address;
+  std::optional<uint16_t> port;
+  std::optional<uint8_t> ttl;
+  std::optional<std::string> source;
+
+  bool operator==(const OutputProgram&) const = default;
+};
+
+struct RelayProgram {
+  std::string uid;
+  int input_ifindex = 0;
+  std::string group;
+  std::optional<uint16_t> port;
+  std::vector<std::string> sources;
+  std::vector<OutputProgram> outputs;
+
+  bool operator==(const RelayProgram&) const = default;
+};
+
+struct RelayChange {
+  bool replace_all = false;
+  std::vector<RelayProgram> upserts;
+  std::vector<std::string> removed_uids;
+};
+
+struct RelayRefusal {
+  std::string uid;
+  // errno value, and a stable CamelCase code.
+  int code = 0;
+  std::string reason;
+  std::string message;
+};
+
+}  // namespace mcfleet

@@ -1,0 +1,72 @@
+#include "forwarder/rule_table.h"
+
+#include <algorithm>
+#include <bit>
+#include <tuple>
+
+namespace mcfleet {
+
+RuleTable::RuleTable(std::span<const Rule> rules) {
+  struct Entry {
+    Key key;
+    size_t rule;
+  };
+  std::vector<Entry> entries;
+  size_t outputs = 0;
+  for (size_t i = 0; i < rules.size(); i++) {
+    const Rule& rule = rules[i];
+    outputs += rule.outputs.size();
+    const unsigned any_port = rule.port == 0 ? kAnyPort : 0;
+    if (rule.sources.empty()) {
+      shapes_ |= 1U << (any_port | kAnySource);
+      entries.push_back({{rule.group, 0, rule.port}, i});
+      continue;
+    }
+    shapes_ |= 1U << any_port;
+    for (const uint32_t source : rule.sources)
+      entries.push_back({{rule.group, source, rule.port}, i});
+  }
+  const auto order = [](const Entry& e) {
+    return std::tuple(e.key.group, e.key.source, e.key.port, e.rule);
+  };
+  std::sort(entries.begin(), entries.end(),
+            [&](const Entry& a, const Entry& b) { return order(a) < order(b); });
+  // A source named twice is one key of the relay, not two copies.
+  entries.erase(std::unique(entries.begin(), entries.end(),
+                            [&](const Entry& a, const Entry& b) { return order(a) == order(b); }),
+                entries.end());
+
+  // Spans into outputs_: it must not grow any more.
+  outputs_.reserve(outputs);
+  std::vector<std::span<const OutputAction>> spans;
+  spans.reserve(rules.size());
+  for (const Rule& rule : rules) {
+    const size_t first = outputs_.size();
+    outputs_.insert(outputs_.end(), rule.outputs.begin(), rule.outputs.end());
+    spans.emplace_back(outputs_.data() + first, rule.outputs.size());
+  }
+
+  // At most half full: probes stay short, and there is always an empty slot to end them.
+  slots_.resize(std::bit_ceil(std::max<size_t>(entries.size() * 2, 2)));
+  mask_ = slots_.size() - 1;
+  matches_.reserve(entries.size());
+  for (size_t i = 0; i < entries.size();) {
+    size_t end = i;
+    const auto first = static_cast<uint32_t>(matches_.size());
+    while (end < entries.size() && entries[end].key == entries[i].key) {
+      const size_t rule = entries[end].rule;
+      matches_.push_back({rules[rule].counters, spans[rule]});
+      end++;
+    }
+    insert(entries[i].key, first, static_cast<uint32_t>(end - i));
+    i = end;
+  }
+}
+
+void RuleTable::insert(const Key& key, uint32_t first, uint32_t count) {
+  size_t i = hash(key) & mask_;
+  while (slots_[i].count != 0) i = (i + 1) & mask_;
+  slots_[i] = {key, first, count};
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/counters.h"
+#include "packet/rewrite.h"
+
+namespace mcfleet {
+
+class EgressPort;
+
+// One copy to make of a matching packet. What is pointed to outlives every table that points there.
+struct OutputAction {
+  Rewrite rewrite;
+  EgressPort* port = nullptr;
+  OutputCounters* counters = nullptr;
+};
+
+// One relay of an input, as the table is built from it.
+struct Rule {
+  uint32_t group = 0;
+  // 0: any.
+  uint16_t port = 0;
+  // Empty: any.
+  std::vector<uint32_t> sources;
+  RelayCounters* counters = nullptr;
+  std::vector<OutputAction> outputs;
+};
+
+// A relay that matched: its counters, and where its outputs are.
+struct RuleMatch {
+  RelayCounters* counters = nullptr;
+  std::span<const OutputAction> outputs;
+};
+
+// All relays of one input, immutable. Flat hash table over (group, port or any, source or any) with
+// linear probing; at most four probes answer a packet, and all relays that match are found, so that
+// overlapping ones all forward.
+class RuleTable final {
+ public:
+  explicit RuleTable(std::span<const Rule> rules);
+  RuleTable(const RuleTable&) = delete;
+  RuleTable& operator=(const RuleTable&) = delete;
+
+  // Calls `visit(const RuleMatch&)` for every relay that wants the datagram; returns how many there
+  // were.
+  template <typename Visit>
+  size_t match(uint32_t group, uint16_t port, uint32_t source, Visit&& visit) const {
+    size_t found = 0;
+    // A relay has either one port or any, and either sources or any, so that no two probes find the
+    // same one.
+    for (unsigned shape = 0; shape < kShapes; shape++) {
+      const bool any_port = (shape & kAnyPort) != 0;
+      const bool any_source = (shape & kAnySource) != 0;
+      if ((shapes_ & 1U << shape) == 0) continue;
+      // Zero stands for any in keys; as a packet's own value it is wanted by no exact rule.
+      if ((!any_port && port == 0) || (!any_source && source == 0)) continue;
+      const Key key{group, any_source ? 0 : source, any_port ? uint16_t{0} : port};
+      for (const RuleMatch& rule : find(key)) {
+        visit(rule);
+        found++;
+      }
+    }
+    return found;
+  }
+
+  [[nodiscard]] bool empty() const { return matches_.empty(); }
+
+ private:
+  static constexpr unsigned kAnyPort = 1;
+  static constexpr unsigned kAnySource = 2;
+  static constexpr unsigned kShapes = 4;
+
+  struct Key {
+    uint32_t group;
+    uint32_t source;
+    uint16_t port;
+    bool operator==(const Key&) const = default;
+  };
+  // count 0: empty.
+  struct Slot {
+    Key key;
+    uint32_t first;
+    uint32_t count;
+  };
+
+  [[nodiscard]] static size_t hash(const Key& key) {
+    uint64_t value = uint64_t{key.group} << 32 | key.source;
+    value ^= uint64_t{key.port} * 0x9e3779b97f4a7c15U;
+    value *= 0xff51afd7ed558ccdU;
+    value ^= value >> 32;
+    value *= 0xc4ceb9fe1a85ec53U;
+    return value ^ value >> 29;
+  }
+  [[nodiscard]] std::span<const RuleMatch> find(const Key& key) const {
+    for (size_t i = hash(key) & mask_; slots_[i].count != 0; i = (i + 1) & mask_) {
+      if (slots_[i].key == key) return {matches_.data() + slots_[i].first, slots_[i].count};
+    }
+    return {};
+  }
+  void insert(const Key& key, uint32_t first, uint32_t count);
+
+  unsigned shapes_ = 0;
+  size_t mask_ = 0;
+  std::vector<Slot> slots_;
+  // Grouped by key.
+  std::vector<RuleMatch> matches_;
+  std::vector<OutputAction> outputs_;
+};
+
+}  // namespace mcfleet

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/counters.h"
+#include "forwarder/link_facts.h"
+
+namespace mcfleet {
+
+// What the binding gives out; native/forwarder.ts documents the fields.
+
+struct DropCount {
+  DropReason reason;
+  uint64_t packets;
+};
+
+struct OutputCounts {
+  std::string key;
+  uint64_t tx_packets = 0;
+  uint64_t tx_bytes = 0;
+  std::vector<DropCount> drops;
+  LinkState state = LinkState::kUp;
+};
+
+struct RelayCounts {
+  std::string uid;
+  uint64_t rx_packets = 0;
+  uint64_t rx_bytes = 0;
+  std::vector<OutputCounts> outputs;
+  std::vector<DropCount> drops;
+  uint64_t last_packet_unix_nano = 0;
+};
+
+struct InputCounts {
+  int ifindex = 0;
+  uint64_t rx_packets = 0;
+  uint64_t kernel_drops = 0;
+  uint64_t unmatched = 0;
+  std::vector<DropCount> drops;
+  LinkState state = LinkState::kUp;
+};
+
+struct Snapshot {
+  std::vector<RelayCounts> relays;
+  std::vector<InputCounts> inputs;
+};
+
+struct InputStatus {
+  int ifindex = 0;
+  uint64_t ring_bytes = 0;
+  uint64_t ring_slots = 0;
+  bool filter_exact = false;
+  uint64_t memberships = 0;
+};
+
+struct OutputStatus {
+  int ifindex = 0;
+  std::string transmit;
+  std::string reason;
+};
+
+struct ForwarderStatus {
+  std::vector<std::string> capabilities;
+  std::vector<InputStatus> inputs;
+  std::vector<OutputStatus> outputs;
+};
+
+inline std::vector<DropCount> count_drops(const DropCounters& counters) {
+  std::vector<DropCount> counts;
+  for (size_t i = 0; i < kDropReasonCount; i++) {
+    const auto reason = static_cast<DropReason>(i);
+    if (const uint64_t packets = counters.get(reason); packets > 0)
+      counts.push_back({reason, packets});
+  }
+  return counts;
+}
+
+}  // namespace mcfleet

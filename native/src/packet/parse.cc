@@ -1,0 +1,112 @@
+#include "packet/parse.h"
+
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+
+namespace mcfleet {
+namespace {
+
+constexpr uint16_t kEthertypeIpv4 = 0x0800;
+constexpr uint8_t kProtocolUdp = 17;
+constexpr uint16_t kDontFragment = 0x4000;
+constexpr uint16_t kFragmentMask = 0x3fff;  // more fragments, or an offset
+constexpr uint16_t kUdpChecksumOffset = 6;
+
+constexpr ParseResult kOk{ParseStatus::kOk, DropReason::kCount};
+constexpr ParseResult kNotUdp4{ParseStatus::kNotUdp4, DropReason::kCount};
+constexpr ParseResult drop(DropReason reason) {
+  return {ParseStatus::kDrop, reason};
+}
+
+// Reads the vnet header: checksum state and segmentation. Ports, lengths and addresses are already
+// known.
+ParseResult parse_offload(const VnetHeader& offload, size_t link_header, uint16_t udp_checksum,
+                          Datagram& datagram) {
+  const bool partial = (offload.flags & kVnetNeedsChecksum) != 0;
+  if (partial) {
+    if (offload.csum_start != link_header + datagram.ip_header ||
+        offload.csum_offset != kUdpChecksumOffset) {
+      return drop(DropReason::kMalformedOffload);
+    }
+    datagram.checksum = UdpChecksum::kPartial;
+  } else {
+    datagram.checksum = udp_checksum == 0 ? UdpChecksum::kNone : UdpChecksum::kFinished;
+  }
+  const bool exact = datagram.ip_header + datagram.udp_length == datagram.ip_length;
+  // The device sums up to the end of the frame, so a surplus after the datagram would spoil the
+  // checksum.
+  if (partial && !exact) return drop(DropReason::kMalformedUdpLength);
+
+  const auto type = static_cast<uint8_t>(offload.gso_type & ~kVnetGsoEcn);
+  // UDP without L4 asks for IP fragments of one datagram. The egress fragments whatever exceeds its
+  // MTU anyway.
+  if (type == kVnetGsoNone || type == kVnetGsoUdp) return kOk;
+  if (type != kVnetGsoUdpL4 || offload.gso_size == 0) return drop(DropReason::kMalformedOffload);
+  if (!exact) return drop(DropReason::kMalformedUdpLength);
+  const uint32_t payload = datagram.udp_length - static_cast<uint32_t>(kUdpHeader);
+  const uint32_t segments = (payload + offload.gso_size - 1) / offload.gso_size;
+  if (segments > kMaxSegments) return drop(DropReason::kMalformedOffload);
+  if (segments > 1) {
+    // Nothing without a checksum is ever merged (udp_gro_receive), and a zero field would leave as
+    // a right checksum.
+    if (datagram.checksum == UdpChecksum::kNone) return drop(DropReason::kMalformedOffload);
+    if (!partial) datagram.checksum = UdpChecksum::kVerified;
+    datagram.segment_size = offload.gso_size;
+    datagram.segments = static_cast<uint16_t>(segments);
+  }
+  return kOk;
+}
+
+}  // namespace
+
+ParseResult parse_frame(const uint8_t* frame, size_t captured, size_t length, size_t link_header,
+                        const VnetHeader& offload, Datagram& datagram) {
+  if (captured < link_header) return drop(DropReason::kMalformedLinkHeader);
+  if (link_header == kEthernetHeader && load16(frame + 12) != kEthertypeIpv4) return kNotUdp4;
+  const uint8_t* ip = frame + link_header;
+  const size_t ip_captured = captured - link_header;
+  const size_t ip_available = length - link_header;
+
+  if (ip_captured < 1) return drop(DropReason::kMalformedIpHeaderLength);
+  if (ip[0] >> 4 != 4) {
+    // Without an Ethernet type the version is all there is to tell the protocols apart.
+    if (link_header == 0 && ip[0] >> 4 == 6) return kNotUdp4;
+    return drop(DropReason::kMalformedIpVersion);
+  }
+  if (ip_captured < kIpv4Header) return drop(DropReason::kMalformedIpHeaderLength);
+  const size_t header = size_t{ip[0] & 0x0fU} * 4;
+  if (header < kIpv4Header || header > ip_captured) {
+    return drop(DropReason::kMalformedIpHeaderLength);
+  }
+  const size_t total = load16(ip + 2);
+  if (total < header || total > ip_available) return drop(DropReason::kMalformedIpLength);
+  if (sum_bytes(ip, header) != 0xffff) return drop(DropReason::kMalformedIpChecksum);
+  if (ip[9] != kProtocolUdp) return kNotUdp4;
+  const uint16_t flags = load16(ip + 6);
+  if ((flags & kFragmentMask) != 0) return drop(DropReason::kFragment);
+
+  if (total < header + kUdpHeader || ip_captured < header + kUdpHeader) {
+    return drop(DropReason::kMalformedUdpLength);
+  }
+  const uint8_t* udp = ip + header;
+  const size_t udp_length = load16(udp + 4);
+  // Shorter than the IP payload is legal: the surplus carries UDP options (RFC 9868), and is
+  // forwarded as it is.
+  if (udp_length < kUdpHeader || udp_length > total - header) {
+    return drop(DropReason::kMalformedUdpLength);
+  }
+
+  datagram = {};
+  datagram.source = load32(ip + 12);
+  datagram.destination = load32(ip + 16);
+  datagram.source_port = load16(udp);
+  datagram.destination_port = load16(udp + 2);
+  datagram.ip_header = static_cast<uint16_t>(header);
+  datagram.ip_length = static_cast<uint16_t>(total);
+  datagram.udp_length = static_cast<uint16_t>(udp_length);
+  datagram.ttl = ip[8];
+  datagram.dont_fragment = (flags & kDontFragment) != 0;
+  return parse_offload(offload, link_header, load16(udp + 6), datagram);
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,69 @@
+#include "packet/rewrite.h"
+
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+
+namespace mcfleet {
+namespace {
+
+uint8_t next_ttl(uint8_t arriving, uint8_t fixed) {
+  if (fixed != 0) return fixed;
+  return arriving > 1 ? static_cast<uint8_t>(arriving - 1) : uint8_t{1};
+}
+
+}  // namespace
+
+void rewrite_datagram(uint8_t* ip, const Datagram& datagram, const Rewrite& rewrite) {
+  const uint32_t source = rewrite.source != 0 ? rewrite.source : datagram.source;
+  const uint16_t port = rewrite.port != 0 ? rewrite.port : datagram.destination_port;
+  const uint8_t ttl = next_ttl(datagram.ttl, rewrite.ttl);
+
+  ChecksumChange pseudo;
+  pseudo.address(datagram.source, source);
+  pseudo.address(datagram.destination, rewrite.destination);
+
+  ChecksumChange header = pseudo;
+  const auto protocol = ip[9];
+  header.word(static_cast<uint16_t>(datagram.ttl << 8 | protocol),
+              static_cast<uint16_t>(ttl << 8 | protocol));
+  ip[8] = ttl;
+  store16(ip + 10, header.apply(load16(ip + 10)));
+  store32(ip + 12, source);
+  store32(ip + 16, rewrite.destination);
+
+  uint8_t* udp = ip + datagram.ip_header;
+  store16(udp + 2, port);
+  switch (datagram.checksum) {
+    case UdpChecksum::kNone:
+      break;
+    case UdpChecksum::kPartial:
+      // The field holds the pseudo-header only; ports are summed by whoever finishes it.
+      store16(udp + 6, pseudo.apply_to_sum(load16(udp + 6)));
+      break;
+    case UdpChecksum::kVerified:
+      store16(udp + 6, sum_udp_pseudo_header(source, rewrite.destination, datagram.udp_length));
+      break;
+    case UdpChecksum::kFinished: {
+      ChecksumChange change = pseudo;
+      change.word(datagram.destination_port, port);
+      const uint16_t checksum = change.apply(load16(udp + 6));
+      // Zero would say "no checksum" (RFC 768).
+      store16(udp + 6, checksum == 0 ? uint16_t{0xffff} : checksum);
+      break;
+    }
+  }
+}
+
+void finish_checksum(uint8_t* ip, const Datagram& datagram) {
+  uint8_t* udp = ip + datagram.ip_header;
+  // The sum runs over the field as well, which holds the pseudo-header's sum.
+  const auto checksum = static_cast<uint16_t>(~sum_bytes(udp, datagram.udp_length));
+  store16(udp + 6, checksum == 0 ? uint16_t{0xffff} : checksum);
+}
+
+void set_ip_checksum(uint8_t* ip, size_t header) {
+  store16(ip + 10, 0);
+  store16(ip + 10, static_cast<uint16_t>(~sum_bytes(ip, header)));
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+
+#include "packet/parse.h"
+
+namespace mcfleet {
+
+// What one output changes in a datagram. Host order.
+struct Rewrite {
+  uint32_t destination = 0;
+  // 0: the arriving one.
+  uint32_t source = 0;
+  // 0: the arriving one.
+  uint16_t port = 0;
+  // 0: the arriving TTL minus one, at least 1.
+  uint8_t ttl = 0;
+};
+
+// Rewrites the headers of the copy at `ip`, of which `datagram` was parsed. Checksums change
+// incrementally: one that was wrong stays wrong, none stays none, and a partial one stays partial
+// with the new pseudo-header; a verified one becomes partial. IP options are left as they are.
+void rewrite_datagram(uint8_t* ip, const Datagram& datagram, const Rewrite& rewrite);
+
+// Turns a partial UDP checksum, as left by rewrite_datagram, into a finished one. For senders
+// without NEEDS_CSUM.
+void finish_checksum(uint8_t* ip, const Datagram& datagram);
+
+// Recomputes the checksum of an IPv4 header of `header` bytes.
+void set_ip_checksum(uint8_t* ip, size_t header);
+
+// Ethernet address of an IPv4 group: RFC 1112, section 6.4.
+inline void group_mac(uint32_t group, uint8_t* mac) {
+  mac[0] = 0x01;
+  mac[1] = 0x00;
+  mac[2] = 0x5e;
+  mac[3] = static_cast<uint8_t>(group >> 16 & 0x7f);
+  mac[4] = static_cast<uint8_t>(group >> 8 & 0xff);
+  mac[5] = static_cast<uint8_t>(group & 0xff);
+}
+
+}  // namespace mcfleet

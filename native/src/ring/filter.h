@@ -1,0 +1,45 @@
+#pragma once
+
+#include <linux/filter.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace mcfleet {
+
+// One destination that some relay of an input wants.
+struct FilterTarget {
+  uint32_t address = 0;
+  // 0: any.
+  uint16_t port = 0;
+
+  bool operator==(const FilterTarget&) const = default;
+  auto operator<=>(const FilterTarget&) const = default;
+};
+
+struct Filter {
+  std::vector<sock_filter> code;
+  // True: only what the targets name. False: all multicast UDP, and UDP to the unicast targets or
+  // to any address.
+  bool exact = false;
+
+  bool operator==(const Filter& other) const;
+};
+
+// What classic BPF allows (BPF_MAXINSNS).
+inline constexpr size_t kMaxFilterCode = 4096;
+
+// Writes the kernel filter of one input ring: UDP over IPv4 to one of the targets, untagged, not
+// addressed to another station. What is malformed and could be ours passes, so that it is counted
+// and not lost in silence. Exact while that fits `max_code`.
+Filter compile_filter(std::vector<FilterTarget> targets, size_t link_header,
+                      size_t max_code = kMaxFilterCode);
+
+// The coarse filter, whatever would fit.
+Filter compile_coarse_filter(const std::vector<FilterTarget>& targets, size_t link_header);
+
+// Passes nothing.
+Filter drop_all_filter();
+
+}  // namespace mcfleet

@@ -1,0 +1,77 @@
+#include "ring/packet_socket.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace mcfleet {
+namespace {
+
+// Packets that wait for a slow device belong to the socket; what exceeds this is dropped and
+// counted as tx_full.
+constexpr int kSendBufferBytes = 16 << 20;
+
+// Beyond net.core.wmem_max where CAP_NET_ADMIN allows; otherwise as much as the system gives.
+Status set_send_buffer(int fd) {
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kSendBufferBytes, sizeof(kSendBufferBytes)) ==
+      0) {
+    return {};
+  }
+  return set_option(fd, SOL_SOCKET, SO_SNDBUF, kSendBufferBytes, "SO_SNDBUF");
+}
+
+}  // namespace
+
+Status set_option(int fd, int level, int option, int value, const char* name) {
+  if (setsockopt(fd, level, option, &value, sizeof(value)) == 0) return {};
+  return Error::from_errno(std::string("setsockopt ") + name);
+}
+
+Status attach_filter(int fd, const Filter& filter) {
+  // The kernel copies the code; the interface is just not const.
+  sock_fprog program{static_cast<uint16_t>(filter.code.size()),
+                     const_cast<sock_filter*>(filter.code.data())};
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0) return {};
+  return Error::from_errno("setsockopt SO_ATTACH_FILTER (" + std::to_string(filter.code.size()) +
+                           " instructions)");
+}
+
+Result<UniqueFd> open_frame_sender(int ifindex) {
+  UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return Error::from_errno("open a packet socket for sending");
+  if (Status status = set_option(fd.get(), SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR");
+      !status.ok()) {
+    return status.error();
+  }
+  if (Status status = set_send_buffer(fd.get()); !status.ok()) return status.error();
+  // Protocol 0: the socket is bound for sending and hooked into no receive path.
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_ifindex = ifindex;
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return Error::from_errno("bind a packet socket to interface index " + std::to_string(ifindex));
+  }
+  return fd;
+}
+
+Result<UniqueFd> open_packet_sender(int ifindex) {
+  UniqueFd fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
+  if (!fd.valid()) return Error::from_errno("open a raw socket for sending");
+  // IPPROTO_RAW implies IP_HDRINCL (raw(7)). It would still receive packets of protocol 255.
+  if (Status status = attach_filter(fd.get(), drop_all_filter()); !status.ok())
+    return status.error();
+  if (Status status = set_send_buffer(fd.get()); !status.ok()) return status.error();
+  char name[IF_NAMESIZE] = {};
+  if (if_indextoname(static_cast<unsigned>(ifindex), name) == nullptr) {
+    return Error{ENODEV, "find interface index " + std::to_string(ifindex)};
+  }
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, name, sizeof(name)) != 0) {
+    return Error::from_errno(std::string("setsockopt SO_BINDTODEVICE ") + name);
+  }
+  return fd;
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,183 @@
+#include "ring/rx_ring.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <utility>
+
+#include "ring/packet_socket.h"
+
+#ifndef PACKET_IGNORE_OUTGOING
+#define PACKET_IGNORE_OUTGOING 23
+#endif
+#ifndef PACKET_FANOUT_FLAG_UNIQUEID
+#define PACKET_FANOUT_FLAG_UNIQUEID 0x2000
+#endif
+
+namespace mcfleet {
+namespace {
+
+static_assert(sizeof(tpacket2_hdr) == 32);
+static_assert(RxRing::kBlockBytes % RxRing::kSlotBytes == 0);
+
+// Smallest frame of which the kernel queues a whole copy when it exceeds its slot.
+constexpr int kCopyThreshold = 65535;
+// Limit of that queue, in the kernel's accounting. It holds nothing while frames fit their slots.
+constexpr int kCopyQueueBytes = 64 << 20;
+
+Status set_receive_buffer(int fd) {
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kCopyQueueBytes, sizeof(kCopyQueueBytes)) == 0) {
+    return {};
+  }
+  return set_option(fd, SOL_SOCKET, SO_RCVBUF, kCopyQueueBytes, "SO_RCVBUF");
+}
+
+Status configure(int fd) {
+  // Nothing may pass before the real filter is there.
+  if (Status status = attach_filter(fd, drop_all_filter()); !status.ok()) return status;
+  if (Status status = set_option(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2, "PACKET_VERSION");
+      !status.ok()) {
+    return status;
+  }
+  if (Status status = set_option(fd, SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR");
+      !status.ok()) {
+    return status;
+  }
+  if (Status status =
+          set_option(fd, SOL_PACKET, PACKET_COPY_THRESH, kCopyThreshold, "PACKET_COPY_THRESH");
+      !status.ok()) {
+    return status;
+  }
+  if (Status status = set_option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1,
+                                 "PACKET_IGNORE_OUTGOING (needs Linux 4.20)");
+      !status.ok()) {
+    return status;
+  }
+  return set_receive_buffer(fd);
+}
+
+}  // namespace
+
+Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
+  const std::string interface = "interface index " + std::to_string(ifindex);
+  // Protocol 0 keeps the socket out of every receive path until it is bound.
+  UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return Error::from_errno("open a packet socket for receiving");
+  if (Status status = configure(fd.get()); !status.ok()) return status.error();
+
+  const size_t blocks = (bytes + kBlockBytes - 1) / kBlockBytes;
+  const size_t size = blocks * kBlockBytes;
+  tpacket_req request{};
+  request.tp_block_size = static_cast<unsigned>(kBlockBytes);
+  request.tp_block_nr = static_cast<unsigned>(blocks);
+  request.tp_frame_size = static_cast<unsigned>(kSlotBytes);
+  request.tp_frame_nr = static_cast<unsigned>(size / kSlotBytes);
+  if (setsockopt(fd.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) != 0) {
+    return Error::from_errno("allocate a receive ring of " + std::to_string(size) + " bytes");
+  }
+  void* map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (map == MAP_FAILED) return Error::from_errno("map the receive ring");
+  RxRing ring(std::move(fd), static_cast<uint8_t*>(map), size);
+
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  // All protocols: handlers of one protocol run after a bridge, bond or macvlan has already taken
+  // the frame.
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = ifindex;
+  if (bind(ring.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return Error::from_errno("bind a packet socket to " + interface);
+  }
+  // For DEFRAG alone; with more workers, HASH keeps a flow on one of them.
+  constexpr auto kFanout = static_cast<int>(
+      (PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG | PACKET_FANOUT_FLAG_UNIQUEID) * 0x10000U);
+  if (Status status = set_option(ring.fd(), SOL_PACKET, PACKET_FANOUT, kFanout, "PACKET_FANOUT");
+      !status.ok()) {
+    return Error{status.error().code, status.error().context + " on " + interface};
+  }
+  return ring;
+}
+
+RxRing::RxRing(UniqueFd fd, uint8_t* map, size_t bytes)
+    : fd_(std::move(fd)), map_(map), bytes_(bytes), slots_(bytes / kSlotBytes) {}
+
+RxRing::RxRing(RxRing&& other) noexcept
+    : fd_(std::move(other.fd_)),
+      map_(std::exchange(other.map_, nullptr)),
+      bytes_(other.bytes_),
+      slots_(other.slots_),
+      head_(other.head_) {}
+
+RxRing::~RxRing() {
+  if (map_ != nullptr) munmap(map_, bytes_);
+}
+
+bool RxRing::peek(RxFrame& frame) const {
+  const uint8_t* slot = map_ + head_ * kSlotBytes;
+  const auto* header = reinterpret_cast<const tpacket2_hdr*>(slot);
+  // Pairs with the kernel's smp_wmb() before it hands the slot over (__packet_set_status).
+  const uint32_t status = __atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE);
+  if ((status & TP_STATUS_USER) == 0) return false;
+  frame.data = slot + header->tp_mac;
+  frame.captured = header->tp_snaplen;
+  frame.length = header->tp_len;
+  // The vnet header ends where the frame begins (tpacket_rcv).
+  std::memcpy(&frame.offload, frame.data - sizeof(VnetHeader), sizeof(VnetHeader));
+  frame.time_ns = uint64_t{header->tp_sec} * 1'000'000'000 + header->tp_nsec;
+  frame.vlan = (status & TP_STATUS_VLAN_VALID) != 0
+                   ? static_cast<uint16_t>(header->tp_vlan_tci & 0x0fff)
+                   : uint16_t{0};
+  frame.copy = (status & TP_STATUS_COPY) != 0;
+  return true;
+}
+
+void RxRing::release() {
+  auto* header = reinterpret_cast<tpacket2_hdr*>(map_ + head_ * kSlotBytes);
+  __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+  head_ = head_ + 1 == slots_ ? 0 : head_ + 1;
+}
+
+bool RxRing::read_copy(RxFrame& frame, uint8_t* buffer) const {
+  // A pending socket error (the interface went down) is told once, in place of a frame: the copy is
+  // still there.
+  constexpr int kAttempts = 3;
+  for (int attempt = 0; attempt < kAttempts; attempt++) {
+    const ssize_t size = recv(fd_.get(), buffer, kCopyBytes, MSG_DONTWAIT);
+    if (size < 0) continue;
+    const auto taken = static_cast<size_t>(size);
+    if (taken < sizeof(VnetHeader)) return false;
+    std::memcpy(&frame.offload, buffer, sizeof(VnetHeader));
+    frame.data = buffer + sizeof(VnetHeader);
+    frame.captured = taken - sizeof(VnetHeader);
+    return frame.captured == frame.length;
+  }
+  return false;
+}
+
+uint32_t RxRing::take_kernel_drops() const {
+  tpacket_stats stats{};
+  socklen_t size = sizeof(stats);
+  if (getsockopt(fd_.get(), SOL_PACKET, PACKET_STATISTICS, &stats, &size) != 0) return 0;
+  return stats.tp_drops;
+}
+
+void RxRing::clear_error() const {
+  int ignored = 0;
+  socklen_t size = sizeof(ignored);
+  getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &ignored, &size);
+}
+
+Status RxRing::set_filter(const Filter& filter) const {
+  return attach_filter(fd_.get(), filter);
+}
+
+void RxRing::remove_filter() const {
+  const int ignored = 0;
+  setsockopt(fd_.get(), SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof(ignored));
+}
+
+}  // namespace mcfleet

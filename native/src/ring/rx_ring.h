@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "packet/vnet_header.h"
+#include "ring/filter.h"
+
+namespace mcfleet {
+
+// One received frame, in its slot until release().
+struct RxFrame {
+  const uint8_t* data = nullptr;
+  // Bytes at `data`, and bytes of the frame itself.
+  size_t captured = 0;
+  size_t length = 0;
+  VnetHeader offload{};
+  // When the kernel queued it, Unix time.
+  uint64_t time_ns = 0;
+  // VLAN id, 0 if untagged or only priority-tagged.
+  uint16_t vlan = 0;
+  // The whole frame waits in the socket's queue: read_copy() must take it, for copies carry no mark
+  // of their slot.
+  bool copy = false;
+};
+
+// A TPACKET_V2 receive ring on one interface (packet_mmap.rst). One thread reads; filter and
+// statistics may be used by another.
+//
+// Fragments arrive reassembled (fanout with DEFRAG), own transmissions not at all. Frames that do
+// not fit a slot, that is reassembled datagrams and super-frames, wait in the socket's queue
+// (PACKET_COPY_THRESH).
+class RxRing final {
+ public:
+  // 14 bytes of Ethernet, IP and a 1500-byte MTU fit with the slot's own 76 bytes.
+  static constexpr size_t kSlotBytes = 2048;
+  static constexpr size_t kBlockBytes = size_t{256} << 10;
+  // Room for read_copy(): vnet header and the longest frame.
+  static constexpr size_t kCopyBytes = size_t{128} << 10;
+
+  // Opens a ring of `bytes`, rounded up to whole blocks, that passes nothing until set_filter().
+  static Result<RxRing> open(int ifindex, size_t bytes);
+
+  RxRing(RxRing&& other) noexcept;
+  RxRing& operator=(RxRing&&) = delete;
+  RxRing(const RxRing&) = delete;
+  RxRing& operator=(const RxRing&) = delete;
+  ~RxRing();
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] size_t bytes() const { return bytes_; }
+
+  // The next frame, if there is one.
+  bool peek(RxFrame& frame) const;
+  // Gives the slot of the last peek() back to the kernel.
+  void release();
+  // Takes the copy that belongs to `frame` into `buffer` (kCopyBytes) and lets `frame` point there.
+  // False if the kernel gave none.
+  bool read_copy(RxFrame& frame, uint8_t* buffer) const;
+
+  [[nodiscard]] Status set_filter(const Filter& filter) const;
+  void remove_filter() const;
+  // Frames that the kernel dropped since the last call, because the ring was full.
+  [[nodiscard]] uint32_t take_kernel_drops() const;
+  // Clears the socket's pending error, ENETDOWN when the interface went down, which would keep it
+  // ready for ever.
+  void clear_error() const;
+
+ private:
+  RxRing(UniqueFd fd, uint8_t* map, size_t bytes);
+
+  UniqueFd fd_;
+  uint8_t* map_ = nullptr;
+  size_t bytes_ = 0;
+  size_t slots_ = 0;
+  size_t head_ = 0;
+};
+
+}  // namespace mcfleet

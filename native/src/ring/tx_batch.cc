@@ -1,0 +1,96 @@
+#include "ring/tx_batch.h"
+
+#include <arpa/inet.h>
+
+#include <cerrno>
+
+namespace mcfleet {
+
+TxBatch::TxBatch() : arena_(std::make_unique<uint8_t[]>(kArenaBytes)) {
+  for (size_t i = 0; i < kMessages; i++) {
+    destinations_[i].sin_family = AF_INET;
+    messages_[i].msg_hdr.msg_iov = &vectors_[i];
+    messages_[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+void TxBatch::commit(size_t bytes, uint32_t destination, const TxAccount& account) {
+  vectors_[count_] = {arena_.get() + used_, bytes};
+  msghdr& header = messages_[count_].msg_hdr;
+  if (destination != 0) {
+    destinations_[count_].sin_addr.s_addr = htonl(destination);
+    header.msg_name = &destinations_[count_];
+    header.msg_namelen = sizeof(sockaddr_in);
+  } else {
+    header.msg_name = nullptr;
+    header.msg_namelen = 0;
+  }
+  accounts_[count_] = account;
+  used_ += bytes;
+  count_++;
+}
+
+void TxBatch::send(int fd) {
+  send_with([fd](mmsghdr* messages, unsigned count) {
+    return sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  });
+}
+
+void TxBatch::drop_all(DropReason reason) {
+  for (size_t i = 0; i < count_; i++) account_lost(i, reason);
+  clear();
+}
+
+void TxBatch::account_sent(size_t index) {
+  const TxAccount& account = accounts_[index];
+  if (!account.last) return;
+  if (datagram_lost_ == DropReason::kCount) {
+    account.counters->packets.add(account.packets);
+    account.counters->bytes.add(account.bytes);
+  } else {
+    account.counters->drops.add(datagram_lost_, account.packets);
+    datagram_lost_ = DropReason::kCount;
+  }
+}
+
+void TxBatch::account_lost(size_t index, DropReason reason) {
+  const TxAccount& account = accounts_[index];
+  if (datagram_lost_ == DropReason::kCount) datagram_lost_ = reason;
+  if (!account.last) return;
+  account.counters->drops.add(datagram_lost_, account.packets);
+  datagram_lost_ = DropReason::kCount;
+}
+
+void TxBatch::clear() {
+  used_ = 0;
+  count_ = 0;
+}
+
+SendFailure classify_send_error(int error) {
+  switch (error) {
+    // The device's queue refused one packet; the next may fit.
+    case ENOBUFS:
+    case ENOMEM:
+      return {DropReason::kTxFull, false};
+    // The socket's own buffer is full.
+    case EAGAIN:
+      return {DropReason::kTxFull, true};
+    case ENETDOWN:
+      return {DropReason::kInterfaceDown, true};
+    case ENODEV:
+    case ENXIO:
+      return {DropReason::kInterfaceMissing, true};
+    case EMSGSIZE:
+      return {DropReason::kMtu, false};
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+      return {DropReason::kNoRoute, false};
+    case EPERM:
+    case EACCES:
+      return {DropReason::kNotPermitted, false};
+    default:
+      return {DropReason::kTxError, false};
+  }
+}
+
+}  // namespace mcfleet

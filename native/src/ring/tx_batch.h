@@ -1,0 +1,101 @@
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/counters.h"
+
+namespace mcfleet {
+
+// What one message stands for when it was sent or lost.
+struct TxAccount {
+  OutputCounters* counters = nullptr;
+  uint32_t packets = 0;
+  uint64_t bytes = 0;
+  // False: another fragment of the same datagram follows. It is accounted with the last one, and as
+  // lost if any was.
+  bool last = true;
+};
+
+// Frames that wait to be sent out of one socket, contiguous in one arena, so that each costs one
+// iovec. One thread only.
+class TxBatch final {
+ public:
+  static constexpr size_t kMessages = 64;
+  // Several super-frames, or 64 frames of 4 KiB.
+  static constexpr size_t kArenaBytes = size_t{256} << 10;
+
+  TxBatch();
+  TxBatch(const TxBatch&) = delete;
+  TxBatch& operator=(const TxBatch&) = delete;
+
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  // Room for one message of up to `bytes`, at most kArenaBytes; null if the batch must be sent
+  // first.
+  uint8_t* reserve(size_t bytes) {
+    return count_ < kMessages && used_ + bytes <= kArenaBytes ? arena_.get() + used_ : nullptr;
+  }
+  // Takes the first `bytes` of the last reserve() as a message. `destination`: for sockets that
+  // route, 0 for others.
+  void commit(size_t bytes, uint32_t destination, const TxAccount& account);
+
+  // Sends everything with sendmmsg(2), as the socket takes it. Each message is accounted once, as
+  // sent or as lost with its reason; one that is refused does not keep the others back.
+  void send(int fd);
+  // Accounts everything as lost.
+  void drop_all(DropReason reason);
+
+  // `send` is called as sendmmsg(2) would be, with an array and its size; it returns a count, or -1
+  // with errno set.
+  template <typename Send>
+  void send_with(Send&& send);
+
+ private:
+  void account_sent(size_t index);
+  void account_lost(size_t index, DropReason reason);
+  void clear();
+
+  std::unique_ptr<uint8_t[]> arena_;
+  size_t used_ = 0;
+  size_t count_ = 0;
+  // Why a fragment of the datagram under way was lost; kCount if none was. It outlives the batch:
+  // fragments may be cut apart.
+  DropReason datagram_lost_ = DropReason::kCount;
+  std::array<mmsghdr, kMessages> messages_{};
+  std::array<iovec, kMessages> vectors_{};
+  std::array<sockaddr_in, kMessages> destinations_{};
+  std::array<TxAccount, kMessages> accounts_{};
+};
+
+// What an errno of a send means for the packet, and whether the rest of the batch shares its fate.
+struct SendFailure {
+  DropReason reason;
+  bool all;
+};
+SendFailure classify_send_error(int error);
+
+template <typename Send>
+void TxBatch::send_with(Send&& send) {
+  size_t next = 0;
+  while (next < count_) {
+    const int sent = send(messages_.data() + next, static_cast<unsigned>(count_ - next));
+    if (sent > 0) {
+      for (int i = 0; i < sent; i++) account_sent(next++);
+      continue;
+    }
+    // sendmmsg tells the error of a message only when it is the first.
+    const int error = sent < 0 ? errno : EIO;
+    if (error == EINTR) continue;
+    const SendFailure failure = classify_send_error(error);
+    const size_t end = failure.all ? count_ : next + 1;
+    while (next < end) account_lost(next++, failure.reason);
+  }
+  clear();
+}
+
+}  // namespace mcfleet
