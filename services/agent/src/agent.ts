@@ -171,7 +171,9 @@ export class Agent {
   #dataplaneDown(fault: DataplaneFault): void {
     this.#client = undefined;
     this.#fault = fault;
-    void this.#reconciler.setDataplane({ running: false, message: fault.message });
+    void this.#reconciler
+      .setDataplane({ running: false, message: fault.message })
+      .then(() => this.#firstDataplane.abort());
     this.#session.reportHealth();
   }
 

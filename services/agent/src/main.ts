@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@mcfleet/common/clock';
 import { FleetError } from '@mcfleet/common/error';
 import { createLogger } from '@mcfleet/common/log';
 import { onShutdown } from '@mcfleet/common/shutdown';
+import { VERSION } from '@mcfleet/common/version';
 import { Agent } from './agent.ts';
 import { lockStateDirectory } from './cache/state-lock.ts';
 import { readHostFacts } from './inventory/host-facts.ts';
@@ -35,13 +35,10 @@ async function run(options: AgentOptions): Promise<void> {
   setInterval(() => {}, 2 ** 30);
   const lock = lockStateDirectory(options.stateDir);
   if (lock.warning !== '') log.error({ detail: lock.warning }, 'cannot lock the state directory; going on without');
-  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
-    version: string;
-  };
   const agent = new Agent({
     ...options,
     launcher: LAUNCHER,
-    version,
+    version: VERSION,
     hostFacts: readHostFacts(),
     clock: systemClock,
     log,

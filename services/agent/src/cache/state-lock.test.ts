@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -27,6 +27,8 @@ describe('lockStateDirectory', () => {
         message: expect.stringContaining(`(process ${holder.pid})`),
       }),
     );
+    expect(statSync(join(directory, 'agent.lock')).size).toBe(0);
+    expect(readdirSync(directory).sort()).toEqual(['agent.lock', 'agent.pid']);
     holder.kill('SIGKILL');
     await once(holder, 'exit');
     const lock = lockStateDirectory(directory);

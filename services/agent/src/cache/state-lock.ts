@@ -37,7 +37,8 @@ export function lockStateDirectory(directory: string): StateLock {
     throw unusable(directory, thrown);
   }
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    // No journal file: nothing is ever written, and there may be no space for one.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (thrown) {
     database.close();
     if (primaryCode(thrown) === SQLITE_BUSY) throw inUse(directory);

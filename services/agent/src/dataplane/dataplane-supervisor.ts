@@ -101,7 +101,7 @@ export class DataplaneSupervisor {
     const child = startDataplane(launcher, socketPath);
     this.#child = child;
     this.#state = { state: 'starting', child };
-    log.info({ pid: child.pid, socket: socketPath }, 'started a data plane');
+    log.info({ dataplane_pid: child.pid, socket: socketPath }, 'started a data plane');
     let ended: Exit | Error | undefined;
     void child.ended.then((exit) => {
       ended = exit;
@@ -139,7 +139,12 @@ export class DataplaneSupervisor {
       this.#lastFault = '';
       this.#state = { state: 'running', pid: facts.pid };
       this.#options.log.info(
-        { pid: facts.pid, version: facts.version, relays: facts.relays, own_child: this.#child?.pid === facts.pid },
+        {
+          dataplane_pid: facts.pid,
+          version: facts.version,
+          relays: facts.relays,
+          own_child: this.#child?.pid === facts.pid,
+        },
         'the data plane answers',
       );
       this.#options.onUp(client, facts);

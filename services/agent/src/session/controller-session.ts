@@ -55,19 +55,15 @@ export class ControllerSession {
 
   /** The host's health changed: the controller shall know before the next heartbeat is due. */
   reportHealth(): void {
-    this.#streaming()?.outbox.addHeartbeat();
+    this.#connection?.outbox.addHeartbeat();
   }
 
   reportInventory(): void {
-    this.#streaming()?.outbox.addInventory();
+    this.#connection?.outbox.addInventory();
   }
 
   reportRelays(uids: Iterable<string>): void {
-    this.#streaming()?.outbox.addReports(uids);
-  }
-
-  #streaming(): Connection | undefined {
-    return this.#state.state === 'streaming' ? this.#connection : undefined;
+    this.#connection?.outbox.addReports(uids);
   }
 
   #dispatch(event: SessionEvent): void {
