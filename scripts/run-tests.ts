@@ -15,6 +15,9 @@ function runVitest(project: string, patterns: readonly string[], directory: stri
   const { status } = spawnSync(
     process.execPath,
     [
+      // Without root, tests that need network namespaces run in a user namespace.
+      join(ROOT, 'test/lab/enter.ts'),
+      process.execPath,
       join(ROOT, 'node_modules/vitest/vitest.mjs'),
       'run',
       `--project=${project}`,

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { removeLeftovers } from './leftovers.ts';
 
 /** Whether this process may make network namespaces. */
@@ -16,6 +16,12 @@ let known: LabAccess | undefined;
 export function labAccess(): LabAccess {
   known ??= probe();
   return known;
+}
+
+/** Whether this process is inside a user namespace: what it makes is not to be seen from outside. */
+export function inUserNamespace(): boolean {
+  // user_namespaces(7): the first user namespace maps all of 0 to 4294967295 to itself.
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
 }
 
 /**
@@ -59,7 +65,8 @@ export async function requireLabAccess(): Promise<void> {
 
 /**
  * `ip netns add` needs a /run/netns that we may mount in. The tmpfs is seen in here only. /run/netns itself is not there on a machine
- * that never had a namespace, and cannot be made without root: then all of /run is covered.
+ * that never had a namespace, and cannot be made without root: then all of /run is covered. Loopback serves programs in there that
+ * talk to each other outside of any lab.
  */
 const enterUserNamespace = [
   // Without a parent it is asked to end, and tidies up.
@@ -73,7 +80,7 @@ const enterUserNamespace = [
   '--mount',
   'sh',
   '-c',
-  'if [ -d /run/netns ]; then mount -t tmpfs tmpfs /run/netns; else mount -t tmpfs tmpfs /run && mkdir /run/netns; fi && exec "$@"',
+  'if [ -d /run/netns ]; then mount -t tmpfs tmpfs /run/netns; else mount -t tmpfs tmpfs /run && mkdir /run/netns; fi && ip link set dev lo up && exec "$@"',
   'sh',
 ] as const;
 

@@ -1,4 +1,4 @@
-import type { BridgeDescription, LabDescription } from './description.ts';
+import type { BridgeDescription, LabDescription, NamespaceDescription } from './description.ts';
 
 /** What a topology leaves open. */
 export interface TopologyOptions {
@@ -6,6 +6,8 @@ export interface TopologyOptions {
   readonly rpFilter?: 0 | 1 | 2;
   /** The switches of the topology, if it has any. Default: snooping, no querier. */
   readonly bridge?: BridgeDescription;
+  /** Default true. Without it an interface receives nothing that was not sent on purpose, save ARP and IGMP. */
+  readonly ipv6?: boolean;
 }
 
 /**
@@ -16,21 +18,21 @@ export interface TopologyOptions {
  *     10.0.0.1   10.0.0.2  10.0.1.1   10.0.1.2
  */
 export function chain(options: TopologyOptions = {}): LabDescription {
-  const machine = { rpFilter: options.rpFilter ?? 1 };
+  const machine = machineOf(options);
   return {
     namespaces: {
       gen: { ...machine, routes: [{ to: '224.0.0.0/4', interface: 'veth0' }] },
       relay: machine,
-      sink: { ...machine },
+      sink: machine,
     },
     links: [
       {
-        a: { namespace: 'gen', interface: 'veth0', addresses: ['10.0.0.1/24', 'fd00:0::1/64'] },
-        b: { namespace: 'relay', interface: 'veth1', addresses: ['10.0.0.2/24', 'fd00:0::2/64'] },
+        a: { namespace: 'gen', interface: 'veth0', addresses: ['10.0.0.1/24'] },
+        b: { namespace: 'relay', interface: 'veth1', addresses: ['10.0.0.2/24'] },
       },
       {
-        a: { namespace: 'relay', interface: 'veth3', addresses: ['10.0.1.1/24', 'fd00:1::1/64'] },
-        b: { namespace: 'sink', interface: 'veth2', addresses: ['10.0.1.2/24', 'fd00:1::2/64'] },
+        a: { namespace: 'relay', interface: 'veth3', addresses: ['10.0.1.1/24'] },
+        b: { namespace: 'sink', interface: 'veth2', addresses: ['10.0.1.2/24'] },
       },
     ],
   };
@@ -46,7 +48,7 @@ export function chain(options: TopologyOptions = {}): LabDescription {
  *                      veth-mcr0 10.0.0.20               veth-mcr1 10.0.1.20
  */
 export function dualBridge(options: TopologyOptions = {}): LabDescription {
-  const machine = { rpFilter: options.rpFilter ?? 1 };
+  const machine = machineOf(options);
   const bridge = options.bridge ?? {};
   return {
     namespaces: {
@@ -87,7 +89,7 @@ export function dualBridge(options: TopologyOptions = {}): LabDescription {
  * No machine has a route to anything but its own networks.
  */
 export function twoHosts(options: TopologyOptions = {}): LabDescription {
-  const machine = { rpFilter: options.rpFilter ?? 1 };
+  const machine = machineOf(options);
   const bridge = options.bridge ?? {};
   const wire = (from: string, device: string, address: string, to: string, port: string, bridgeName: string) => ({
     a: { namespace: from, interface: device, addresses: [address] },
@@ -120,4 +122,9 @@ export function twoHosts(options: TopologyOptions = {}): LabDescription {
       wire('host-b', 'mgmt0', '10.9.0.12/24', 'switches', 'mgmt-b', 'management'),
     ],
   };
+}
+
+function machineOf(options: TopologyOptions): NamespaceDescription {
+  const sysctls = options.ipv6 === false ? { 'net.ipv6.conf.default.disable_ipv6': 1 } : {};
+  return { rpFilter: options.rpFilter ?? 1, sysctls };
 }
