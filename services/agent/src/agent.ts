@@ -72,6 +72,8 @@ export class Agent {
   #capabilities: string[] = [];
   #fault: DataplaneFault | undefined = { reason: 'Starting', message: 'the data plane is being started' };
   #trouble = '';
+  /** Relays that changed while an update is being carried out: its answer tells them, if they are its own. */
+  #changedInUpdate: Set<string> | undefined;
 
   constructor(parts: AgentParts) {
     const { clock, log } = parts;
@@ -87,7 +89,7 @@ export class Agent {
     this.#reconciler = new Reconciler({
       clock,
       log,
-      onResults: (changed) => this.#session.reportRelays(changed.map(({ uid }) => uid)),
+      onResults: (changed) => this.#relaysChanged(changed.map(({ uid }) => uid)),
       onTrouble: (message) => {
         this.#trouble = message;
         this.#session.reportHealth();
@@ -177,6 +179,11 @@ export class Agent {
     this.#session.reportHealth();
   }
 
+  #relaysChanged(uids: readonly string[]): void {
+    if (this.#changedInUpdate === undefined) this.#session.reportRelays(uids);
+    else for (const uid of uids) this.#changedInUpdate.add(uid);
+  }
+
   #hello(): Hello {
     const { name, version, hostFacts, labels } = this.#parts;
     const assignments = [...this.#held.assignments.values()];
@@ -229,11 +236,16 @@ export class Agent {
     }
     this.#held = next;
     const saved = this.#store.save(next);
+    const changed = new Set<string>();
+    this.#changedInUpdate = changed;
     await this.#reconciler.setAssignments(next.assignments);
     const patience = new AbortController();
     void saved.then(() => patience.abort());
     await sleep(this.#parts.clock, DISK_WAIT_MS, patience.signal);
+    this.#changedInUpdate = undefined;
     const results = this.#updateResults(update, before, next);
+    for (const { uid } of results) changed.delete(uid);
+    this.#session.reportRelays(changed);
     const refused = results.some(({ state }) => state === InstanceState.FAILED);
     this.#parts.log.info(
       { revision: update.revision.toString(), upserts: update.upserts.length, relays: next.assignments.size, refused },

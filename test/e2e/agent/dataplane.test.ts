@@ -1,0 +1,274 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fromRpcStatus } from '@mcfleet/common/status-details';
+import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { expect, it } from 'vitest';
+import { Lab } from '../../lab/lab.ts';
+import { chain } from '../../lab/topologies.ts';
+import { describeWithLab } from '../../lab/when-possible.ts';
+import { agentPlace, askDataplane, logLines, MCFLEET, startAgent } from './agent-process.ts';
+import { assignment, ScriptedController, type ScriptedSession } from './scripted-controller.ts';
+import { RunningStream, type Stream } from './traffic.ts';
+
+const RATE = 20_000;
+
+/** gen veth0 → relay veth1, veth3 → sink veth2. */
+const camera = assignment('camera', {
+  engine: RelayEngine.AUTO,
+  input: { interface: 'veth1', group: '239.1.1.1', port: 5001 },
+  outputs: [{ interface: 'veth3', address: '239.10.10.10', port: 6001 }],
+});
+
+const stream = (count: number, rate = RATE): Stream => ({
+  ...{ from: 'gen', fromInterface: 'veth0', group: '239.1.1.1', port: 5001 },
+  ...{ to: 'sink', toInterface: 'veth2', toGroup: '239.10.10.10', toPort: 6001 },
+  ...{ rate, count },
+});
+
+const everything = (count: number) => ({ received: count, lost: 0, duplicates: 0, corrupt: 0, receiverDrops: 0 });
+
+const settle = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function fixture() {
+  const lab = await Lab.create(chain());
+  const controller = new ScriptedController(join(lab.directory, 'controller.sock'));
+  await controller.start();
+  const dispose = async (): Promise<void> => {
+    await lab[Symbol.asyncDispose]();
+    await controller.stop();
+  };
+  return { lab, controller, ...agentPlace(lab), [Symbol.asyncDispose]: dispose };
+}
+
+/** Starts an agent that forwards the camera. */
+async function forwarding(f: Awaited<ReturnType<typeof fixture>>) {
+  const agent = await startAgent(f.lab, 'relay', f.controller.address);
+  const session = await f.controller.session();
+  await session.welcome();
+  const answer = await session.snapshot([camera], { revision: 1n });
+  expect(answer.results).toMatchObject([{ uid: 'camera', state: InstanceState.READY, outputsDown: [] }]);
+  return { agent, session };
+}
+
+function reasonOf(result: RelayResult | undefined): string | undefined {
+  return result?.error === undefined ? undefined : fromRpcStatus(result.error).reason;
+}
+
+/** Waits until the session was told this of the camera. */
+async function reported(session: ScriptedSession, state: InstanceState, reason: string | undefined, sinceIndex = 0) {
+  return session.waitFor(
+    'instanceReport',
+    (report) =>
+      session.received.findIndex((body) => body.value === report) >= sinceIndex &&
+      report.results.some((result) => result.uid === 'camera' && result.state === state && reasonOf(result) === reason),
+  );
+}
+
+/** Seconds of processor time that a process has used (proc_pid_stat(5), fields 14 and 15, in ticks of 10 ms). */
+function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+describeWithLab('the agent and its data plane', () => {
+  it('forwards what it is told, and counts it', async () => {
+    await using f = await fixture();
+    const { session } = await forwarding(f);
+    const running = await RunningStream.start(f.lab, stream(20_000));
+    expect(await running.arrived()).toEqual(everything(20_000));
+    const batch = await session.waitFor('telemetry', ({ relays }) =>
+      relays.some((relay) => relay.counters?.rxPackets === 20_000n),
+    );
+    expect(batch.relays[0]?.counters?.outputs).toMatchObject([
+      { output: '239.10.10.10:6001@veth3', txPackets: 20_000n, up: true },
+    ]);
+  });
+
+  it('starts from its last good state with no controller', async () => {
+    await using f = await fixture();
+    const { agent } = await forwarding(f);
+    const before = await askDataplane(f.socket);
+    await agent.stop();
+    process.kill(before.status.pid, 'SIGKILL');
+    await f.controller.stop();
+    await startAgent(f.lab, 'relay', f.controller.address);
+    expect((await askDataplane(f.socket)).status.pid).not.toBe(before.status.pid);
+    const running = await RunningStream.start(f.lab, stream(10_000));
+    expect(await running.arrived()).toEqual(everything(10_000));
+  });
+
+  it('loses no packet when the agent is stopped or killed, and the next one programs nothing', async () => {
+    await using f = await fixture();
+    const { agent } = await forwarding(f);
+    const before = await askDataplane(f.socket);
+    const running = await RunningStream.start(f.lab, stream(120_000));
+    await agent.kill();
+    const second = await startAgent(f.lab, 'relay', f.controller.address);
+    expect((await second.stop()).code).toBe(0);
+    const third = await startAgent(f.lab, 'relay', f.controller.address);
+    expect(running.sending).toBe(true);
+    expect(await running.arrived()).toEqual(everything(120_000));
+    const after = await askDataplane(f.socket);
+    expect(after.status.pid).toBe(before.status.pid);
+    expect(after.snapshot.relays[0]?.counters?.rxPackets).toBe(120_000n);
+    for (const adopter of [second, third]) {
+      expect(logLines(adopter).filter(({ msg }) => msg === 'programmed the data plane')).toEqual([]);
+      expect(logLines(adopter)).toContainEqual(
+        expect.objectContaining({ msg: 'the data plane answers', dataplane_pid: before.status.pid, own_child: false }),
+      );
+    }
+  });
+
+  it('has a killed data plane back and relaying within a second, whether it started it or adopted it', async () => {
+    await using f = await fixture();
+    const { agent, session } = await forwarding(f);
+    const gapAfterKill = async (): Promise<number> => {
+      const { status } = await askDataplane(f.socket);
+      const running = await RunningStream.start(f.lab, stream(60_000));
+      await settle(500);
+      process.kill(status.pid, 'SIGKILL');
+      const { received, lost, duplicates, corrupt } = await running.arrived();
+      expect({ total: received + lost, duplicates, corrupt }).toEqual({ total: 60_000, duplicates: 0, corrupt: 0 });
+      expect((await askDataplane(f.socket)).status.pid).not.toBe(status.pid);
+      return (lost / RATE) * 1_000;
+    };
+    const mark = session.received.length;
+    const own = await gapAfterKill();
+    await reported(session, InstanceState.PENDING, 'DataplaneUnavailable', mark);
+    await reported(session, InstanceState.READY, undefined, mark);
+    await agent.kill();
+    await startAgent(f.lab, 'relay', f.controller.address);
+    const adopted = await gapAfterKill();
+    console.log(
+      `data plane killed with -9: back after ${own.toFixed(0)} ms (started), ${adopted.toFixed(0)} ms (adopted)`,
+    );
+    expect(own).toBeLessThan(1_000);
+    expect(adopted).toBeLessThan(1_000);
+  });
+
+  it('follows interfaces that go, come back under another index, and are renamed', async () => {
+    await using f = await fixture();
+    const { session } = await forwarding(f);
+    const index = async (): Promise<number | undefined> =>
+      (await askDataplane(f.socket)).snapshot.inputs.map(({ ifindex }) => ifindex)[0];
+    const first = await index();
+    let mark = session.received.length;
+    await f.lab.deleteInterface('relay', 'veth1');
+    await reported(session, InstanceState.PENDING, 'InterfaceNotFound', mark);
+    expect((await askDataplane(f.socket)).snapshot.relays).toEqual([]);
+
+    mark = session.received.length;
+    await f.lab.addLink({
+      a: { namespace: 'gen', interface: 'veth0', addresses: ['10.0.0.1/24'] },
+      b: { namespace: 'relay', interface: 'veth1', addresses: ['10.0.0.2/24'] },
+    });
+    await reported(session, InstanceState.READY, undefined, mark);
+    expect(await index()).not.toBe(first);
+    const running = await RunningStream.start(f.lab, stream(5_000, 5_000));
+    expect(await running.arrived()).toEqual(everything(5_000));
+
+    mark = session.received.length;
+    await f.lab.ip('relay', 'link set dev veth1 name other');
+    await reported(session, InstanceState.PENDING, 'InterfaceNotFound', mark);
+    mark = session.received.length;
+    await f.lab.ip('relay', 'link set dev other name veth1');
+    await reported(session, InstanceState.READY, undefined, mark);
+
+    mark = session.received.length;
+    await f.lab.ip('relay', 'link set dev veth3 down');
+    await reported(session, InstanceState.PENDING, 'InterfaceDown', mark);
+    mark = session.received.length;
+    await f.lab.ip('relay', 'link set dev veth3 up');
+    await reported(session, InstanceState.READY, undefined, mark);
+    const again = await RunningStream.start(f.lab, stream(5_000, 5_000));
+    expect(await again.arrived()).toEqual(everything(5_000));
+  });
+
+  it('loses only the output that cannot send', async () => {
+    await using f = await fixture();
+    const { session } = await forwarding(f);
+    await f.lab.ip('relay', 'link add bare type veth peer name peer', 'link set bare up', 'link set peer up');
+    await session.waitFor('inventory', ({ interfaces }) =>
+      interfaces.some(({ name, flags }) => name === 'bare' && flags.includes('UP')),
+    );
+    const more = assignment(
+      'camera',
+      {
+        engine: RelayEngine.USERSPACE,
+        input: { interface: 'veth1', group: '239.1.1.1', port: 5001 },
+        outputs: [
+          { interface: 'nowhere', address: '239.10.10.10', port: 6001 },
+          { interface: 'bare', address: '239.10.10.10', port: 6001 },
+          { interface: 'veth3', address: '239.10.10.10', port: 6001 },
+        ],
+      },
+      2n,
+    );
+    const answer = await session.snapshot([more], { revision: 2n });
+    expect(answer.results).toMatchObject([
+      {
+        state: InstanceState.DEGRADED,
+        generation: 2n,
+        effectiveEngine: RelayEngine.USERSPACE,
+        engineReason: 'REQUESTED',
+        outputsDown: [
+          { output: '239.10.10.10:6001@nowhere', downReason: 'InterfaceNotFound' },
+          { output: '239.10.10.10:6001@bare', downReason: 'NoInterfaceAddress' },
+        ],
+      },
+    ]);
+    const running = await RunningStream.start(f.lab, stream(5_000, 5_000));
+    expect(await running.arrived()).toEqual(everything(5_000));
+    const batch = await session.waitFor('telemetry', ({ relays }) =>
+      relays.some(({ counters }) => counters?.rxPackets === 5_000n),
+    );
+    expect(batch.relays[0]?.counters?.outputs.map(({ txPackets }) => txPackets)).toEqual([0n, 0n, 5_000n]);
+  });
+
+  it('says so when another process has the socket, and does not eat the processor', async () => {
+    await using f = await fixture();
+    const squatter = createServer((socket) => {
+      // Who is told such things hangs up; that is what is wanted.
+      socket.on('error', () => socket.destroy());
+      socket.end('not a data plane');
+    });
+    squatter.listen(f.socket);
+    await once(squatter, 'listening');
+    try {
+      const agent = await startAgent(f.lab, 'relay', f.controller.address);
+      const session = await f.controller.session();
+      await session.welcome();
+      const beat = await session.waitFor('heartbeat', ({ dataplaneReason }) => dataplaneReason === 'SocketInUse');
+      expect(beat).toMatchObject({ dataplaneHealthy: false, dataplaneMessage: expect.stringContaining(f.socket) });
+      const answer = await session.snapshot([camera], { revision: 1n });
+      expect(answer.results.map(reasonOf)).toEqual(['DataplaneUnavailable']);
+      const used = processorSeconds(agent.pid);
+      await settle(3_000);
+      expect(processorSeconds(agent.pid) - used).toBeLessThan(0.6);
+    } finally {
+      squatter.close();
+    }
+  });
+
+  it('tells which capability is missing, and what to do', async () => {
+    await using f = await fixture();
+    const argv = [
+      MCFLEET,
+      'agent',
+      '--name',
+      'edge-1',
+      '--controller',
+      f.controller.address,
+      '--state-dir',
+      f.stateDir,
+    ];
+    f.lab.start('relay', ['setpriv', '--bounding-set=-net_raw', ...argv, '--dataplane-socket', f.socket]);
+    const session = await f.controller.session();
+    await session.welcome();
+    const beat = await session.waitFor('heartbeat', ({ dataplaneReason }) => dataplaneReason === 'MissingCapability');
+    expect(beat.dataplaneMessage).toContain('CAP_NET_RAW');
+  });
+});
