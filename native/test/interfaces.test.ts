@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Lab } from '../../test/lab/lab.ts';
+import type { LabProcess } from '../../test/lab/process.ts';
+import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
 import { type InterfaceFacts, listInterfaces } from '../index.ts';
-import { namespaceObstacle, TestNamespace } from './namespaces.ts';
 
 const IFF_UP = 0x1;
 const IFF_LOWER_UP = 0x10000;
@@ -30,109 +30,99 @@ it('a worker may end without having closed its watch', async () => {
   expect(await worker.terminate()).toBe(1);
 });
 
-const obstacle = namespaceObstacle();
+describeWithLab('watchInterfaces', () => {
+  let lab: Lab;
+  let watching: LabProcess;
+  /** Reports that have been read, or that do not count any more. */
+  let read = 0;
 
-describe.skipIf(obstacle)(`watchInterfaces${obstacle ? ` (skipped: ${obstacle})` : ''}`, () => {
-  let space: TestNamespace;
-  let child: ChildProcess;
-  let reports: InterfaceFacts[][];
-  let wake = (): void => {};
+  const reports = (): string[] => watching.stdout.split('\n').slice(0, -1);
+  const ip = (...commands: string[]): Promise<void> => lab.ip('host', ...commands);
 
   /** Waits for a report that fulfils the condition; reports before it are forgotten. */
   async function report(
     what: string,
     condition: (byName: Map<string, InterfaceFacts>) => boolean,
   ): Promise<Map<string, InterfaceFacts>> {
-    const deadline = Date.now() + 5_000;
-    for (;;) {
-      const next = reports.shift();
-      if (next) {
-        const byName = new Map(next.map((facts) => [facts.name, facts]));
-        if (condition(byName)) return byName;
-      } else {
-        const left = deadline - Date.now();
-        if (left <= 0) throw new Error(`no report with ${what}`);
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          setTimeout(resolve, left);
-        });
+    const deadline = performance.now() + 5_000;
+    while (performance.now() < deadline) {
+      const next = reports()[read];
+      if (next === undefined) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        continue;
       }
+      read += 1;
+      const byName = new Map((JSON.parse(next) as InterfaceFacts[]).map((facts) => [facts.name, facts]));
+      if (condition(byName)) return byName;
     }
+    throw new Error(`no report with ${what}`);
   }
 
-  beforeAll(() => {
-    space = new TestNamespace();
-    const [command, parameters] = space.command(process.execPath, join(import.meta.dirname, 'print-interfaces.ts'));
-    child = spawn(command, parameters, { stdio: ['pipe', 'pipe', 'inherit'] });
-    reports = [];
-    if (!child.stdout) throw new Error('no output');
-    createInterface(child.stdout).on('line', (line) => {
-      reports.push(JSON.parse(line) as InterfaceFacts[]);
-      wake();
+  beforeAll(async () => {
+    if (labObstacle() !== undefined) return;
+    lab = await Lab.create({
+      namespaces: { host: { sysctls: { 'net.ipv6.conf.default.disable_ipv6': 1 } } },
+      links: [],
     });
+    watching = lab.start('host', [process.execPath, join(import.meta.dirname, 'print-interfaces.ts')]);
+    await watching.waitForOutput(/\n/);
   });
 
   afterAll(async () => {
-    const exit = once(child, 'exit');
-    child.stdin?.end();
-    // The watch was closed: nothing keeps the child alive.
-    expect(await exit).toEqual([0, null]);
-    space.delete();
+    await lab?.[Symbol.asyncDispose]();
   });
 
   beforeEach(() => {
-    reports.length = 0;
+    read = reports().length;
   });
 
   it('reports creation, state, carrier, addresses, renaming, deletion and re-creation', async () => {
-    space.ip('link', 'add', 'left', 'type', 'veth', 'peer', 'name', 'right');
+    await ip('link add left type veth peer name right');
     const created = await report('left', (found) => found.has('left') && found.has('right'));
     const left = created.get('left');
     expect(left).toMatchObject({ kind: 'veth', mtu: 1500, type: 1, operState: 'down', addresses: [] });
     expect(left?.mac).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
     expect((left?.flags ?? 0) & IFF_UP).toBe(0);
 
-    space.ip('link', 'set', 'left', 'up');
+    await ip('link set left up');
     const up = await report('left up', (found) => ((found.get('left')?.flags ?? 0) & IFF_UP) !== 0);
     expect((up.get('left')?.flags ?? 0) & IFF_LOWER_UP).toBe(0);
 
-    space.ip('link', 'set', 'right', 'up');
+    await ip('link set right up');
     await report('carrier', (found) => {
       const facts = found.get('left');
       return facts?.operState === 'up' && (facts.flags & IFF_LOWER_UP) !== 0;
     });
 
-    space.ip('address', 'add', '192.0.2.1/24', 'dev', 'left');
-    space.ip('address', 'add', '192.0.2.2/24', 'dev', 'left');
-    space.run('sysctl', '-qw', 'net.ipv6.conf.left.disable_ipv6=0');
-    space.ip('address', 'add', '2001:db8::1/64', 'dev', 'left', 'nodad');
+    await ip('address add 192.0.2.1/24 dev left');
+    await ip('address add 192.0.2.2/24 dev left');
+    await lab.run('host', ['sysctl', '-qw', 'net.ipv6.conf.left.disable_ipv6=0']);
+    await ip('address add 2001:db8::1/64 dev left nodad');
     await report('addresses', (found) => {
       const addresses = found.get('left')?.addresses ?? [];
       return addresses[0] === '192.0.2.1/24' && addresses[1] === '192.0.2.2/24' && addresses.includes('2001:db8::1/64');
     });
-    space.ip('address', 'delete', '192.0.2.1/24', 'dev', 'left');
+    await ip('address delete 192.0.2.1/24 dev left');
     await report('address gone', (found) => !found.get('left')?.addresses.includes('192.0.2.1/24'));
 
-    space.ip('link', 'set', 'right', 'down');
+    await ip('link set right down');
     await report('carrier lost', (found) => found.get('left')?.operState === 'lowerlayerdown');
 
-    space.ip('link', 'set', 'left', 'down');
-    space.ip('link', 'set', 'left', 'name', 'renamed');
+    await ip('link set left down');
+    await ip('link set left name renamed');
     const renamed = await report('renamed', (found) => found.has('renamed') && !found.has('left'));
     expect(renamed.get('renamed')?.index).toBe(left?.index);
 
-    space.ip('link', 'delete', 'renamed');
+    await ip('link delete renamed');
     await report('deletion', (found) => !found.has('renamed') && !found.has('right'));
 
-    space.ip('link', 'add', 'left', 'type', 'bridge');
+    await ip('link add left type bridge');
     const again = await report('re-creation', (found) => found.get('left')?.kind === 'bridge');
     expect(again.get('left')?.index).not.toBe(left?.index);
   });
 
   it('merges a storm of changes and ends with the truth', async () => {
-    const commands = Array.from({ length: 300 }, (_, i) => `link add storm${i} type bridge`).join('\n');
-    const run = spawnSync('ip', ['-n', space.name, '-batch', '-'], { input: commands });
-    expect(run.status).toBe(0);
+    await ip(...Array.from({ length: 300 }, (_, i) => `link add storm${i} type bridge`));
     let seen = 0;
     await report('all 300 bridges', (found) => {
       seen += 1;
@@ -140,5 +130,9 @@ describe.skipIf(obstacle)(`watchInterfaces${obstacle ? ` (skipped: ${obstacle})`
     });
     // Each creation alone makes several notifications.
     expect(seen).toBeLessThan(300);
+  });
+
+  it('ends in order when closed', async () => {
+    expect(await watching.stop()).toMatchObject({ code: 0, signal: null, stderr: '' });
   });
 });

@@ -1,8 +1,8 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { commandObstacle, namespaceObstacle, TestNamespace } from './namespaces.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Lab } from '../../test/lab/lab.ts';
+import type { LabProcess } from '../../test/lab/process.ts';
+import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
 
 /** A report with numbers for its 64-bit values; `code` and `error` instead if the call was refused. */
 interface Report {
@@ -11,79 +11,59 @@ interface Report {
   latencyNs: { p50: number; p99: number; max: number } | null;
 }
 
-class Probe {
-  readonly #lines: AsyncIterator<string>;
-  readonly #child: ChildProcess;
+const script = join(import.meta.dirname, 'run-probe.ts');
 
-  constructor(space: TestNamespace, wrapper: string[], role: string, device: string, options: object) {
-    const script = join(import.meta.dirname, 'run-probe.ts');
-    const [command, parameters] = space.command(
-      ...wrapper,
-      process.execPath,
-      script,
-      role,
-      device,
-      JSON.stringify(options),
-    );
-    this.#child = spawn(command, parameters, { stdio: ['pipe', 'pipe', 'inherit'] });
-    if (!this.#child.stdout) throw new Error('no output');
-    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
-  }
-
-  async line(): Promise<Report> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error('the probe ended without a report');
-    return JSON.parse(value) as Report;
-  }
-
-  async ready(): Promise<this> {
-    const line: unknown = await this.line();
-    if (line !== 'ready') throw new Error(`the probe did not start: ${JSON.stringify(line)}`);
-    return this;
-  }
-
-  stop(): void {
-    this.#child.stdin?.write('stop\n');
-  }
+/** The report of a process that has ended, or ends by itself. */
+async function reportOf(running: LabProcess): Promise<Report> {
+  const { stdout, stderr } = await running.exited;
+  const last = stdout.trimEnd().split('\n').at(-1);
+  if (!last?.startsWith('{')) throw new Error(`the probe ended without a report: ${stdout}${stderr}`);
+  return JSON.parse(last) as Report;
 }
 
-const obstacle = namespaceObstacle();
-const nftObstacle = commandObstacle('nft', 'add', 'table', 'ip', 'probe');
-const tbf = ['root', 'tbf', 'rate', '40mbit', 'burst', '5kb', 'limit', '10kb'];
-const tbfObstacle = commandObstacle('tc', 'qdisc', 'add', 'dev', 'lo', ...tbf);
-const noted = (name: string, reason: string | null): string => (reason ? `${name} (skipped: ${reason})` : name);
+describeWithLab('probe', () => {
+  let lab: Lab;
 
-describe.skipIf(obstacle)(noted('probe', obstacle), () => {
-  let left: TestNamespace;
-  let right: TestNamespace;
-
-  // left (192.0.2.1) and right (192.0.2.2) on one cable; right drops what comes from where it would not send to.
-  beforeAll(() => {
-    left = new TestNamespace();
-    right = new TestNamespace();
-    execFileSync('ip', [
-      ...['link', 'add', 'left', 'netns', left.name, 'type', 'veth'],
-      ...['peer', 'name', 'right', 'netns', right.name],
-    ]);
-    left.ip('address', 'add', '192.0.2.1/24', 'dev', 'left');
-    right.ip('address', 'add', '192.0.2.2/24', 'dev', 'right');
-    right.run('sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1', 'net.ipv4.conf.right.rp_filter=1');
-    left.ip('link', 'set', 'left', 'up');
-    right.ip('link', 'set', 'right', 'up');
+  // left (192.0.2.1) and right (192.0.2.2) on one cable; both drop what comes from where they would not send to.
+  beforeAll(async () => {
+    if (labObstacle() !== undefined) return;
+    const machine = { sysctls: { 'net.ipv6.conf.default.disable_ipv6': 1 } };
+    lab = await Lab.create({
+      namespaces: { left: machine, right: machine },
+      links: [
+        {
+          a: { namespace: 'left', interface: 'left', addresses: ['192.0.2.1/24'] },
+          b: { namespace: 'right', interface: 'right', addresses: ['192.0.2.2/24'] },
+        },
+      ],
+    });
   });
 
-  afterAll(() => {
-    left.delete();
-    right.delete();
+  afterAll(async () => {
+    await lab?.[Symbol.asyncDispose]();
   });
 
-  const sender = (options: object): Probe => new Probe(left, [], 'send', 'left', options);
-  const receiver = (options: object): Promise<Probe> => new Probe(right, [], 'receive', 'right', options).ready();
+  /** Runs something in a namespace and says why if it cannot. */
+  async function refusal(namespace: string, ...argv: string[]): Promise<string | undefined> {
+    const { code, stderr } = await lab.run(namespace, argv);
+    return code === 0 ? undefined : `'${argv.join(' ')}' does not work here: ${stderr.trim()}`;
+  }
 
-  async function exchange(send: object, receive: object): Promise<{ sent: Report; received: Report }> {
-    const receiving = await receiver(receive);
-    const sending = await sender(send).ready();
-    return { sent: await sending.line(), received: await receiving.line() };
+  function start(namespace: string, wrapper: string[], role: string, device: string, options: object): LabProcess {
+    return lab.start(namespace, [...wrapper, process.execPath, script, role, device, JSON.stringify(options)]);
+  }
+
+  async function ready(probe: LabProcess): Promise<LabProcess> {
+    await probe.waitForOutput(/"ready"/);
+    return probe;
+  }
+
+  const send = async (options: object): Promise<Report> => reportOf(start('left', [], 'send', 'left', options));
+  const receiver = (options: object): Promise<LabProcess> => ready(start('right', [], 'receive', 'right', options));
+
+  async function exchange(sending: object, receiving: object): Promise<{ sent: Report; received: Report }> {
+    const listening = await receiver(receiving);
+    return { sent: await send(sending), received: await reportOf(listening) };
   }
 
   const clean = { lost: 0, duplicates: 0, reordered: 0, corrupt: 0, stale: 0, foreign: 0, receiverDrops: 0 };
@@ -110,83 +90,80 @@ describe.skipIf(obstacle)(noted('probe', obstacle), () => {
   it('sends raw from a source that cannot be routed: at the interface, but not at a socket under strict rp_filter', async () => {
     const atInterface = await receiver({ raw: true });
     const atSocket = await receiver({ count: null, durationMs: 3_000, timeoutMs: 3_000 });
-    const sent = await (await sender({ source: '10.99.99.99', ttl: 1, flows: 2 }).ready()).line();
-    const seen = await atInterface.line();
+    const sent = await send({ source: '10.99.99.99', ttl: 1, flows: 2 });
+    const seen = await reportOf(atInterface);
     expect(sent).toMatchObject({ mode: 'packet', sent: 2_000 });
     expect(seen).toMatchObject({ ...clean, received: 2_000, payloadSha256: sent.payloadSha256 });
     expect(seen.flows).toHaveLength(2);
     expect(seen.flows[0]).toMatchObject({ source: '10.99.99.99', sourcePort: 40_000, ttl: 1 });
     expect(seen.flows[1]).toMatchObject({ source: '10.99.99.99', sourcePort: 40_001, ttl: 1 });
-    expect(await atSocket.line()).toMatchObject({ received: 0, latencyNs: null, flows: [] });
+    expect(await reportOf(atSocket)).toMatchObject({ received: 0, latencyNs: null, flows: [] });
   });
 
   it.each([
-    { name: 'UDP', send: {}, mode: 'udp' },
-    { name: 'forced raw', send: { raw: true }, mode: 'packet' },
-    { name: 'unicast', send: { group: '192.0.2.2' }, mode: 'udp' },
-    { name: 'unicast raw', send: { group: '192.0.2.2', raw: true }, mode: 'ip' },
-    { name: 'own address as source', send: { source: '192.0.2.1' }, mode: 'udp' },
-    { name: 'the smallest payload', send: { size: 48 }, mode: 'udp' },
-    { name: 'payloads that the kernel fragments', send: { size: 9_000 }, mode: 'udp', fragments: true },
-  ])('$name: both kinds of receiver agree', async ({ send, mode, fragments }) => {
-    const group = { group: '239.1.1.1', ...send }.group;
+    { name: 'UDP', sending: {}, mode: 'udp' },
+    { name: 'forced raw', sending: { raw: true }, mode: 'packet' },
+    { name: 'unicast', sending: { group: '192.0.2.2' }, mode: 'udp' },
+    { name: 'unicast raw', sending: { group: '192.0.2.2', raw: true }, mode: 'ip' },
+    { name: 'own address as source', sending: { source: '192.0.2.1' }, mode: 'udp' },
+    { name: 'the smallest payload', sending: { size: 48 }, mode: 'udp' },
+    { name: 'payloads that the kernel fragments', sending: { size: 9_000 }, mode: 'udp', fragments: true },
+  ])('$name: both kinds of receiver agree', async ({ sending, mode, fragments }) => {
+    const group = { group: '239.1.1.1', ...sending }.group;
     const first = await receiver({ group });
     const second = fragments ? null : await receiver({ group, raw: true });
-    const sent = await (await sender({ source: null, ...send }).ready()).line();
+    const sent = await send(sending);
     expect(sent).toMatchObject({ mode, sent: 2_000 });
-    for (const report of [await first.line(), await second?.line()]) {
+    for (const report of [await reportOf(first), second === null ? null : await reportOf(second)]) {
       if (report) expect(report).toMatchObject({ ...clean, received: 2_000, payloadSha256: sent.payloadSha256 });
     }
   });
 
   it('tells loss, duplicates, reordering and corruption apart', async () => {
     // left -> a program at 192.0.2.2:6001 that damages 25 of 2500 in each way -> a receiver at 192.0.2.1:5001.
-    const receiving = await new Probe(left, [], 'receive', 'left', { group: '192.0.2.1', count: 2_500 }).ready();
+    const receiving = await ready(start('left', [], 'receive', 'left', { group: '192.0.2.1', count: 2_500 }));
     const to = { address: '192.0.2.1', port: 5_001 };
-    const impairing = await new Probe(right, [], 'impair', 'right', { port: 6_001, count: 2_500, to }).ready();
-    const sent = await (await sender({ group: '192.0.2.2', port: 6_001, count: 2_500, rate: 5_000 }).ready()).line();
+    const impairing = await ready(start('right', [], 'impair', 'right', { port: 6_001, count: 2_500, to }));
+    const sent = await send({ group: '192.0.2.2', port: 6_001, count: 2_500, rate: 5_000 });
     expect(sent.sent).toBe(2_500);
-    expect(await impairing.line()).toMatchObject({ seen: 2_500 });
-    const received = await receiving.line();
+    expect(await reportOf(impairing)).toMatchObject({ seen: 2_500 });
+    const received = await reportOf(receiving);
     expect(received).toMatchObject({ ...clean, received: 2_450, lost: 50, duplicates: 25, reordered: 25, corrupt: 25 });
     expect(received.payloadSha256).not.toBe(sent.payloadSha256);
   });
 
-  it.skipIf(nftObstacle)(
-    noted('sees what a firewall drops as lost at the socket, not at the interface', nftObstacle),
-    async () => {
-      right.run(
-        'nft',
-        'add table ip probe { chain input { type filter hook input priority 0; udp dport 5001 numgen inc mod 10 0 drop; }; }',
-      );
-      try {
-        const atInterface = await receiver({ raw: true });
-        const atSocket = await receiver({});
-        await (await sender({}).ready()).line();
-        expect(await atInterface.line()).toMatchObject({ ...clean, received: 2_000 });
-        expect(await atSocket.line()).toMatchObject({ ...clean, received: 1_800, lost: 200 });
-      } finally {
-        right.run('nft', 'delete', 'table', 'ip', 'probe');
-      }
-    },
-  );
+  it('sees what a firewall drops as lost at the socket, not at the interface', async (context) => {
+    const rule = 'udp dport 5001 numgen inc mod 10 0 drop';
+    const table = `add table ip probe { chain input { type filter hook input priority 0; ${rule}; }; }`;
+    const refused = await refusal('right', 'nft', table);
+    if (refused !== undefined) context.skip(refused);
+    try {
+      const atInterface = await receiver({ raw: true });
+      const atSocket = await receiver({});
+      await send({});
+      expect(await reportOf(atInterface)).toMatchObject({ ...clean, received: 2_000 });
+      expect(await reportOf(atSocket)).toMatchObject({ ...clean, received: 1_800, lost: 200 });
+    } finally {
+      expect(await refusal('right', 'nft', 'delete table ip probe')).toBeUndefined();
+    }
+  });
 
-  it.skipIf(tbfObstacle)(
-    noted('repeats what a full queue refuses: nothing is lost between the counter and the cable', tbfObstacle),
-    async () => {
-      left.run('tc', 'qdisc', 'add', 'dev', 'left', ...tbf);
-      try {
-        for (const raw of [false, true]) {
-          const { sent, received } = await exchange({ raw, rate: 50_000, count: 1_000 }, { count: 1_000 });
-          expect(sent.sent).toBe(1_000);
-          expect(sent.retries).toBeGreaterThan(0);
-          expect(received).toMatchObject({ ...clean, received: 1_000, payloadSha256: sent.payloadSha256 });
-        }
-      } finally {
-        left.run('tc', 'qdisc', 'delete', 'dev', 'left', 'root');
+  it('repeats what a full queue refuses: nothing is lost between the counter and the cable', async (context) => {
+    const qdisc = (verb: string, ...rest: string[]): Promise<string | undefined> =>
+      refusal('left', 'tc', 'qdisc', verb, 'dev', 'left', 'root', ...rest);
+    const refused = await qdisc('add', 'tbf', 'rate', '40mbit', 'burst', '5kb', 'limit', '10kb');
+    if (refused !== undefined) context.skip(refused);
+    try {
+      for (const raw of [false, true]) {
+        const { sent, received } = await exchange({ raw, rate: 50_000, count: 1_000 }, { count: 1_000 });
+        expect(sent.sent).toBe(1_000);
+        expect(sent.retries).toBeGreaterThan(0);
+        expect(received).toMatchObject({ ...clean, received: 1_000, payloadSha256: sent.payloadSha256 });
       }
-    },
-  );
+    } finally {
+      expect(await qdisc('delete')).toBeUndefined();
+    }
+  });
 
   it.each([
     { rate: 10, count: 6, seconds: 0.5 },
@@ -194,7 +171,7 @@ describe.skipIf(obstacle)(noted('probe', obstacle), () => {
     { rate: 1_000, count: 501, seconds: 0.5 },
     { rate: 50_000, count: 25_001, seconds: 0.5 },
   ])('keeps $rate packets per second', async ({ rate, count, seconds }) => {
-    const sent = await (await sender({ rate, count, size: 100 }).ready()).line();
+    const sent = await send({ rate, count, size: 100 });
     expect(sent.sent).toBe(count);
     expect(Number(sent.durationNs) / 1e9).toBeGreaterThan(seconds * 0.999);
     expect(Number(sent.durationNs) / 1e9).toBeLessThan(seconds * 1.02 + 0.02);
@@ -202,20 +179,20 @@ describe.skipIf(obstacle)(noted('probe', obstacle), () => {
 
   it('stops when asked, with a report of what was done', async () => {
     const receiving = await receiver({ count: null, idleMs: null });
-    const sending = await sender({ count: null, rate: 1_000 }).ready();
+    const sending = await ready(start('left', [], 'send', 'left', { count: null, rate: 1_000 }));
     await new Promise((resolve) => setTimeout(resolve, 500));
-    sending.stop();
-    const sent = await sending.line();
+    sending.signal('SIGTERM');
+    const sent = await reportOf(sending);
     await new Promise((resolve) => setTimeout(resolve, 200));
-    receiving.stop();
-    const received = await receiving.line();
+    receiving.signal('SIGTERM');
+    const received = await reportOf(receiving);
     expect(sent.sent).toBeGreaterThan(100);
     expect(received).toMatchObject({ ...clean, received: sent.sent, payloadSha256: sent.payloadSha256 });
   });
 
   it('ends by itself when nothing comes', async () => {
     const start = Date.now();
-    expect(await (await receiver({ timeoutMs: 300 })).line()).toMatchObject({ received: 0, lost: 2_000 });
+    expect(await reportOf(await receiver({ timeoutMs: 300 }))).toMatchObject({ received: 0, lost: 2_000 });
     expect(Date.now() - start).toBeLessThan(5_000);
   });
 
@@ -223,7 +200,7 @@ describe.skipIf(obstacle)(noted('probe', obstacle), () => {
     const other = await receiver({ group: '239.1.1.2', count: null, timeoutMs: 1_500 });
     const { received } = await exchange({ count: 500 }, { count: 500 });
     expect(received).toMatchObject({ ...clean, received: 500 });
-    expect(await other.line()).toMatchObject({ received: 0, foreign: 0 });
+    expect(await reportOf(other)).toMatchObject({ received: 0, foreign: 0 });
   });
 
   it.each([
@@ -261,14 +238,11 @@ describe.skipIf(obstacle)(noted('probe', obstacle), () => {
     { what: 'port 0', role: 'receive', device: 'left', options: { port: 0 }, code: 'RangeError' },
     { what: 'a name as group', role: 'receive', device: 'left', options: { group: 'localhost' }, code: 'RangeError' },
   ])('$role refuses $what', async ({ role, device, options, code }) => {
-    if (device === 'dead') left.ip('link', 'add', 'dead', 'type', 'bridge');
+    if (device === 'dead') await lab.ip('left', 'link add dead type bridge');
     try {
-      const probe = new Probe(left, [], role, device, options);
-      const first: unknown = await probe.line();
-      const report = first === 'ready' ? await probe.line() : first;
-      expect(report).toMatchObject({ code });
+      expect(await reportOf(start('left', [], role, device, options))).toMatchObject({ code });
     } finally {
-      if (device === 'dead') left.ip('link', 'delete', 'dead');
+      if (device === 'dead') await lab.deleteInterface('left', 'dead');
     }
   });
 
@@ -277,15 +251,15 @@ describe.skipIf(obstacle)(noted('probe', obstacle), () => {
     { role: 'send', options: { source: '10.99.99.99' } },
     { role: 'receive', options: { raw: true } },
   ])('$role $options without CAP_NET_RAW says EPERM', async ({ role, options }) => {
-    const probe = new Probe(left, ['setpriv', '--bounding-set', '-net_raw'], role, 'left', options);
-    expect(await probe.line()).toMatchObject({ code: 'EPERM' });
+    const probe = start('left', ['setpriv', '--bounding-set', '-net_raw'], role, 'left', options);
+    expect(await reportOf(probe)).toMatchObject({ code: 'EPERM' });
   });
 
   it('needs no privilege for UDP', async () => {
-    const unprivileged = ['setpriv', '--reuid', '65534', '--clear-groups', '--bounding-set', '-all'];
-    const receiving = await new Probe(right, unprivileged, 'receive', 'right', { count: 100 }).ready();
-    const sending = await new Probe(left, unprivileged, 'send', 'left', { count: 100, rate: 1_000 }).ready();
-    expect(await sending.line()).toMatchObject({ sent: 100 });
-    expect(await receiving.line()).toMatchObject({ ...clean, received: 100 });
+    const unprivileged = ['setpriv', '--bounding-set', '-all', '--inh-caps', '-all'];
+    const receiving = await ready(start('right', unprivileged, 'receive', 'right', { count: 100 }));
+    const sending = start('left', unprivileged, 'send', 'left', { count: 100, rate: 1_000 });
+    expect(await reportOf(sending)).toMatchObject({ sent: 100 });
+    expect(await reportOf(receiving)).toMatchObject({ ...clean, received: 100 });
   });
 });

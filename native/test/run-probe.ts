@@ -1,5 +1,5 @@
 // Started by probe.test.ts in a network namespace: `send` or `receive`, an interface, options as JSON. Prints "ready", then the report or
-// the error as JSON. A line on the input asks it to stop; `impair` forwards with known damage, see there.
+// the error as JSON. SIGTERM asks it to stop. `impair` forwards with known damage, see there.
 import { createSocket } from 'node:dgram';
 import { listInterfaces, type ProbeReceiveOptions, type ProbeSendOptions, receiveProbe, sendProbe } from '../index.ts';
 
@@ -84,7 +84,7 @@ async function run(): Promise<void> {
       ? sendProbe({ ifindex, ...sendDefaults, ...options })
       : receiveProbe({ ifindex, ...receiveDefaults, ...options });
   print('ready');
-  process.stdin.once('data', () => job.stop());
+  process.once('SIGTERM', () => job.stop());
   const report = await job.done;
   print({ ...report, progress: job.progress(), mode: 'mode' in job ? job.mode : undefined });
 }
@@ -95,4 +95,3 @@ try {
   if (!(error instanceof Error)) throw error;
   print({ error: error.message, code: 'code' in error ? error.code : error.name });
 }
-process.stdin.destroy();

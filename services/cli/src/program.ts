@@ -8,6 +8,7 @@ import { addDescribeCommand } from './commands/describe.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addExternalCommands } from './commands/external.ts';
 import { addGetCommand } from './commands/get.ts';
+import { addProbeCommands } from './commands/probe.ts';
 import { addRelayCommand } from './commands/relay-add.ts';
 import { addWaitCommand } from './commands/wait.ts';
 import { UnreadableFile } from './document/load.ts';
@@ -47,6 +48,7 @@ export function buildProgram(cli: Cli): Command {
   addDeleteCommand(program, cli);
   addWaitCommand(program, cli);
   addRelayCommand(program, cli);
+  addProbeCommands(program, cli);
   addExternalCommands(program);
   return program;
 }
