@@ -1,6 +1,6 @@
 import { FleetError } from '@mcfleet/common/error';
+import { VERSION } from '@mcfleet/common/version';
 import { Command, CommanderError } from 'commander';
-import packageJson from '../package.json' with { type: 'json' };
 import { Cli, type CliProcess, defaultServer } from './cli.ts';
 import { addApplyCommand } from './commands/apply.ts';
 import { addDeleteCommand } from './commands/delete.ts';
@@ -19,7 +19,7 @@ import { failureExitCode, failureText } from './render/failure.ts';
 export function buildProgram(cli: Cli): Command {
   const program = new Command('mcfleet')
     .description('Relays IP multicast where routing fails, on one host or across thousands, under one declared intent.')
-    .version(packageJson.version, '--version', 'print the version')
+    .version(VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .option(

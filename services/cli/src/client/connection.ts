@@ -39,7 +39,6 @@ export class Connection {
   readonly fleet: FleetServiceClient;
   readonly #address: Address;
   readonly #timeoutMs: number;
-  #reached: Promise<void> | undefined;
 
   constructor({ address, timeoutMs }: ConnectionOptions) {
     this.#address = address;
@@ -48,7 +47,9 @@ export class Connection {
     const local = address.kind === 'unix' || /^(127\.|::1$|localhost$)/.test(address.host);
     const options = local ? { channelOptions: { 'grpc.enable_http_proxy': 0 } } : {};
     this.relays = createClient(RelayServiceClient, address, options);
-    this.fleet = createClient(FleetServiceClient, address, options);
+    // One connection for both.
+    const channelOptions = { channelOverride: this.relays.getChannel() };
+    this.fleet = createClient(FleetServiceClient, address, { channelOptions });
   }
 
   /**
@@ -56,36 +57,40 @@ export class Connection {
    * @throws FleetError
    */
   async call<T>(invoke: (options: CallUnaryOptions) => Promise<T>): Promise<T> {
-    const abort = new AbortController();
-    this.#reached ??= this.#reach();
-    const unreachable = this.#reached.then(() => new Promise<never>(() => {}));
+    using watchdog = this.#watchConnecting();
     try {
-      return await Promise.race([invoke({ timeoutMs: this.#timeoutMs, signal: abort.signal }), unreachable]);
+      return await invoke({ timeoutMs: this.#timeoutMs, signal: watchdog.signal });
     } catch (thrown) {
-      abort.abort();
       throw this.#explain(FleetError.from(thrown));
     }
   }
 
-  /** The messages of a stream, opened once it is iterated; leaving the loop or the signal cancels the call. */
-  stream<T>(open: () => ClientReadableStream<T>, signal: AbortSignal): AsyncGenerator<T> {
-    return readStream(open, signal, (error) => this.#explain(error));
+  /**
+   * The messages of a stream, opened once it is iterated; leaving the loop or the signal cancels the call.
+   * @throws FleetError
+   */
+  async *stream<T>(open: () => ClientReadableStream<T>, signal: AbortSignal): AsyncGenerator<T> {
+    using watchdog = this.#watchConnecting();
+    yield* readStream(open, AbortSignal.any([signal, watchdog.signal]), (error) => this.#explain(error));
+    if (watchdog.signal.aborted) throw FleetError.from(watchdog.signal.reason);
   }
 
   close(): void {
     this.relays.close();
-    this.fleet.close();
   }
 
-  /** Fails if nobody answers within a few seconds, long before the system would give up the connection. */
-  #reach(): Promise<void> {
+  /** Aborts, with the reason, when nobody answers within a few seconds: long before the system gives up a connection. */
+  #watchConnecting(): Disposable & { readonly signal: AbortSignal } {
+    const abort = new AbortController();
     const waitMs = Math.min(connectTimeoutMs, this.#timeoutMs);
-    return new Promise((resolve, reject) => {
-      this.relays.waitForReady(Date.now() + waitMs, (error) => {
-        if (error === undefined || error === null) resolve();
-        else reject(this.#unreachable(`no answer within ${waitMs / 1000} s`, error));
-      });
-    });
+    const timer = setTimeout(() => {
+      if (!this.#isConnected()) abort.abort(this.#unreachable(`no answer within ${waitMs / 1000} s`));
+    }, waitMs);
+    return { signal: abort.signal, [Symbol.dispose]: () => clearTimeout(timer) };
+  }
+
+  #isConnected(): boolean {
+    return this.relays.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 
   /** An error of the transport says which address was tried, and what to check. */
@@ -97,9 +102,7 @@ export class Connection {
     if (error.code === status.UNAVAILABLE && fromTransport)
       return this.#unreachable(transportReason(error.message), error);
     if (error.code === status.DEADLINE_EXCEEDED && fromTransport) {
-      if (this.relays.getChannel().getConnectivityState(false) !== connectivityState.READY) {
-        return this.#unreachable('no answer', error);
-      }
+      if (!this.#isConnected()) return this.#unreachable(`no answer within ${this.#timeoutMs / 1000} s`, error);
       return new FleetError({
         code: error.code,
         reason: error.reason,
@@ -110,7 +113,7 @@ export class Connection {
     return error;
   }
 
-  #unreachable(why: string, cause: unknown): FleetError {
+  #unreachable(why: string, cause?: unknown): FleetError {
     if (cause instanceof FleetError && cause.reason === 'CONTROLLER_UNREACHABLE') return cause;
     return new FleetError({
       code: status.UNAVAILABLE,

@@ -82,7 +82,7 @@ export async function* watch<T, M>(
       }
     } catch (thrown) {
       failure = FleetError.from(thrown);
-      if (failure.code === status.OUT_OF_RANGE && token !== '') {
+      if (token !== '' && isForgotten(failure)) {
         token = '';
         continue;
       }
@@ -92,6 +92,11 @@ export async function* watch<T, M>(
     onBreak(failure);
     await pause(failure.retryDelayMs ?? backoff.next(), signal);
   }
+}
+
+/** The controller keeps no history so far back, or is another one since (its data directory was set up anew). */
+function isForgotten({ code, reason }: FleetError): boolean {
+  return code === status.OUT_OF_RANGE || reason === 'RESUME_TOKEN_INVALID';
 }
 
 /** What the watch has told so far: by object, so bounded by the number of objects. */

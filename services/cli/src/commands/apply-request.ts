@@ -31,12 +31,13 @@ export async function applyDocuments(
   options: DocumentOptions,
   validateOnly: boolean,
 ): Promise<ApplyRelaysResponse> {
+  const pruned = pruneSelector(options);
   const loaded = loadRelays(fileNames(options));
   const request = ApplyRelaysRequest.fromPartial({
     relays: loaded.relays.map(({ relay }) => relay),
     // With violations the controller is only asked for its own, so that all are shown at once.
     validateOnly: validateOnly || loaded.violations.length > 0,
-    pruneSelector: pruneSelector(options),
+    pruneSelector: pruned,
     requestId: validateOnly ? '' : uuidv7(),
   });
   const connection = connect();
