@@ -125,7 +125,7 @@ set_up() {
 # One set-up at a time: two commands started together must not install into the same directory.
 mkdir -p .cache
 exec 9>.cache/setup.lock
-if command -v flock >/dev/null; then flock 9; fi
+if command -v flock >/dev/null; then flock -w 900 9 || fail "another set-up has held .cache/setup.lock for 15 minutes"; fi
 set_up
 exec 9>&-
 exec "$@"

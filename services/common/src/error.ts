@@ -25,8 +25,9 @@ export interface FleetErrorOptions {
   readonly cause?: unknown;
 }
 
-/** gRPC status codes that `from` needs; the library itself is not loaded for two numbers. */
+/** gRPC status codes that `from` needs; the library itself is not loaded for some numbers. */
 const CANCELLED = 1;
+const DEADLINE_EXCEEDED = 4;
 const INTERNAL = 13;
 
 /** The one error type of mcfleet: what a program, a person and a log each need to know. */
@@ -48,13 +49,17 @@ export class FleetError extends Error {
   }
 
   /**
-   * Makes a FleetError of whatever was thrown. A FleetError stays as it is; an abort is CANCELLED; everything else is INTERNAL
-   * and keeps its message, and itself as the cause. For errors of a gRPC call see `fromServiceError`.
+   * Makes a FleetError of whatever was thrown. A FleetError stays as it is; an abort is CANCELLED, the end of
+   * AbortSignal.timeout is DEADLINE_EXCEEDED; everything else is INTERNAL and keeps its message, and itself as the cause. For errors of a gRPC call see `fromServiceError`.
    */
   static from(thrown: unknown): FleetError {
     if (thrown instanceof FleetError) return thrown;
     if (thrown instanceof Error && thrown.name === 'AbortError') {
       return new FleetError({ code: CANCELLED, reason: 'CANCELLED', message: 'cancelled', cause: thrown });
+    }
+    if (thrown instanceof Error && thrown.name === 'TimeoutError') {
+      const message = 'it took too long';
+      return new FleetError({ code: DEADLINE_EXCEEDED, reason: 'DEADLINE_EXCEEDED', message, cause: thrown });
     }
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     return new FleetError({ code: INTERNAL, reason: 'INTERNAL', message, cause: thrown });

@@ -73,5 +73,7 @@ test('FleetError.from keeps a FleetError and wraps the rest', () => {
   const cause = new TypeError('x is not a function');
   expect(FleetError.from(cause)).toMatchObject({ code: status.INTERNAL, reason: 'INTERNAL', cause });
   expect(FleetError.from(AbortSignal.abort().reason)).toMatchObject({ code: status.CANCELLED });
+  const timeout = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+  expect(FleetError.from(timeout)).toMatchObject({ code: status.DEADLINE_EXCEEDED, reason: 'DEADLINE_EXCEEDED' });
   expect(FleetError.from('text').message).toBe('text');
 });
