@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Connection, parseServer } from './client/connection.ts';
 import { UsageError } from './exit.ts';
 import { type Paint, paintFor } from './render/paint.ts';
-import { protoJson } from './render/proto-json.ts';
+import { jsonText, protoJson } from './render/proto-json.ts';
 import { parseDuration } from './text/duration.ts';
 import { printable } from './text/printable.ts';
 
@@ -47,12 +47,12 @@ export class Cli {
 
   /** A message of the API as canonical ProtoJSON, indented as grpcurl does it. */
   printJson(typeName: string, message: unknown): void {
-    this.print(`${JSON.stringify(protoJson(typeName, message), null, 2)}\n`);
+    this.print(`${jsonText(protoJson(typeName, message), 2)}\n`);
   }
 
   /** The same on one line, for streams. */
   printJsonLine(typeName: string, message: unknown): void {
-    this.print(`${JSON.stringify(protoJson(typeName, message))}\n`);
+    this.print(`${jsonText(protoJson(typeName, message))}\n`);
   }
 
   /**

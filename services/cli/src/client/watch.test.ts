@@ -101,6 +101,14 @@ describe('watch', () => {
     expect(told.slice(4)).toEqual([`${MODIFIED} changes=2`, `${ADDED} comes=1`, `${DELETED} goes=1`]);
   });
 
+  it('does not repeat what a controller that was started anew tells again', async () => {
+    const { told } = await play([
+      { messages: [message('t1', added('same', 1), added('changes', 1), synced)] },
+      { messages: [message('t2', modified('same', 1), modified('changes', 2))] },
+    ]);
+    expect(told.slice(3)).toEqual([`${MODIFIED} changes=2`]);
+  });
+
   it('begins anew when its token is too old', async () => {
     const { told, tokens, breaks } = await play([
       { messages: [message('old', added('a', 1), synced)] },

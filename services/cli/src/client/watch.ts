@@ -65,6 +65,7 @@ export async function* watch<T, M>(
   const backoff = new Backoff({ initialMs: 200, maxMs: 5000 });
   let token = resumeToken;
   let everAnswered = false;
+  let isConnected = true;
   while (!signal.aborted) {
     memory.begin(token === '');
     let failure = new FleetError({
@@ -75,6 +76,7 @@ export async function* watch<T, M>(
     try {
       for await (const message of connection.stream(() => source.open(token), signal)) {
         everAnswered = true;
+        isConnected = true;
         backoff.reset();
         const { events, resumeToken: next } = source.read(message);
         for (const event of events) yield* memory.take(event);
@@ -89,7 +91,9 @@ export async function* watch<T, M>(
       if (!everAnswered || !transient.includes(failure.code)) throw failure;
     }
     if (signal.aborted) return;
-    onBreak(failure);
+    // Once for each time that it breaks, however often it is tried until it holds again.
+    if (isConnected) onBreak(failure);
+    isConnected = false;
     await pause(failure.retryDelayMs ?? backoff.next(), signal);
   }
 }
@@ -128,16 +132,12 @@ class WatchMemory<T> {
     if (type !== ChangeType.ADDED && type !== ChangeType.MODIFIED) return;
     const bytes = Buffer.from(this.#source.encode(object));
     const before = this.#told.get(key);
+    this.#initial?.add(key);
+    // A controller that was started anew tells again what it cannot know to have told before.
+    if (before?.bytes.equals(bytes) === true) return;
     this.#told.set(key, { object, bytes });
-    if (this.#initial !== undefined) {
-      this.#initial.add(key);
-      if (before !== undefined) {
-        if (!before.bytes.equals(bytes))
-          yield { kind: 'change', change: { type: ChangeType.MODIFIED, object, suppressed } };
-        return;
-      }
-    }
-    yield { kind: 'change', change: { type, object, suppressed } };
+    const known = before === undefined ? type : ChangeType.MODIFIED;
+    yield { kind: 'change', change: { type: known, object, suppressed } };
   }
 
   *#synced(): Generator<WatchItem<T>> {

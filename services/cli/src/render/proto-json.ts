@@ -56,6 +56,14 @@ export function protoJson(typeName: string, message: unknown): unknown {
   return json;
 }
 
+/** JSON as Go's encoder writes it, and so grpcurl: also what HTML and JavaScript could take for something else is escaped. */
+export function jsonText(value: unknown, indent = 0): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 function loadTypes(): Types {
   const messages = new Map<string, DescriptorProto>();
   const enums = new Map<string, EnumDescriptorProto>();
