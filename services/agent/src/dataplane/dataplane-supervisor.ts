@@ -14,11 +14,15 @@ const START_POLL_MS = 10;
 const START_TIMEOUT_MS = 10_000;
 /** A data plane that has closed its socket and does not end is killed after this. */
 const END_TIMEOUT_MS = 5_000;
+/** A process that dies closes its connections first; one that lives on after this is asked again. */
+const CONNECTION_GRACE_MS = 500;
+/** How often it is looked whether a data plane that is ending has gone. */
+const END_POLL_MS = 5;
 /** How often a foreign process on the socket is asked again. */
 const FOREIGN_RETRY_MS = 2_000;
-/** A data plane that is just ending or starting may refuse the first call. */
-const QUIET_FAILURES = 3;
-const QUIET_RETRY_MS = 50;
+/** A data plane that is just ending or starting may accept a connection and not answer: for so long that is no news. */
+const QUIET_MS = 1_000;
+const QUIET_RETRY_MS = 20;
 
 export interface DataplaneSupervisorOptions {
   readonly socketPath: string;
@@ -57,7 +61,8 @@ export class DataplaneSupervisor {
   #state: State = { state: 'looking' };
   /** The data plane that this agent started last; it may have ended. */
   #child: StartedDataplane | undefined;
-  #failures = 0;
+  /** Since when somebody accepts connections and does not answer. */
+  #unansweredSince: number | undefined;
   #loop: Promise<void> = Promise.resolve();
   #lastFault = '';
 
@@ -87,6 +92,7 @@ export class DataplaneSupervisor {
     while (!signal.aborted) {
       this.#state = { state: 'looking' };
       const found = await probeSocket(this.#options.socketPath);
+      if (found !== 'accepts') this.#unansweredSince = undefined;
       if (found === 'accepts') await this.#use();
       else if (found === 'nobody') await this.#startOne();
       else await this.#foreign(`${found.message}`);
@@ -135,7 +141,8 @@ export class DataplaneSupervisor {
     try {
       const facts = await client.status(signal);
       if (signal.aborted) return;
-      this.#failures = 0;
+      this.#unansweredSince = undefined;
+      this.#respawn.answered();
       this.#lastFault = '';
       this.#state = { state: 'running', pid: facts.pid };
       this.#options.log.info(
@@ -171,37 +178,32 @@ export class DataplaneSupervisor {
     const { clock, socketPath } = this.#options;
     const { signal } = this.#stopping;
     const child = this.#child?.pid === pid ? this.#child : undefined;
-    const killAt = clock.monotonic() + END_TIMEOUT_MS;
-    let exit: Exit | Error | undefined;
-    void child?.ended.then((how) => {
-      exit = how;
-    });
+    const lostAt = clock.monotonic();
     let told = false;
     while (!signal.aborted && isRunning(pid)) {
-      if (!told)
-        this.#fault({
-          reason: 'DataplaneEnded',
-          message: `the connection to the data plane (process ${pid}) was lost`,
-        });
-      told = true;
-      if ((await probeSocket(socketPath)) === 'accepts') return;
-      if (clock.monotonic() > killAt) child?.kill('SIGKILL');
-      await sleep(clock, START_POLL_MS, signal);
+      const waited = clock.monotonic() - lostAt;
+      if (waited > CONNECTION_GRACE_MS) {
+        if (!told) this.#fault(connectionLost(pid));
+        told = true;
+        if ((await probeSocket(socketPath)) === 'accepts') return;
+      }
+      if (waited > END_TIMEOUT_MS) child?.kill('SIGKILL');
+      await sleep(clock, END_POLL_MS, signal);
     }
-    if (child !== undefined) exit = await child.ended;
-    const ended: Exit = exit === undefined || exit instanceof Error ? { code: null, signal: null } : exit;
-    const fault = child === undefined ? adoptedEnded(pid) : faultOfExit(ended);
-    this.#fault(fault);
-    await sleep(clock, this.#respawn.delayAfter(ended), signal);
+    if (signal.aborted) return;
+    const exit = await child?.ended;
+    const known = exit === undefined || exit instanceof Error ? undefined : exit;
+    this.#fault(known === undefined ? adoptedEnded(pid) : faultOfExit(known));
+    await sleep(clock, this.#respawn.delayAfter(known), signal);
   }
 
   /** Somebody is on the socket who does not answer as a data plane. */
   async #foreign(cause: string | FleetError): Promise<void> {
     const { clock, socketPath } = this.#options;
-    this.#failures += 1;
+    this.#unansweredSince ??= clock.monotonic();
     const detail = typeof cause === 'string' ? cause : cause.message;
     const mayBeOurs = typeof cause !== 'string' && cause.code !== status.UNIMPLEMENTED;
-    if (mayBeOurs && this.#failures <= QUIET_FAILURES) {
+    if (mayBeOurs && clock.monotonic() - this.#unansweredSince < QUIET_MS) {
       await sleep(clock, QUIET_RETRY_MS, this.#stopping.signal);
       return;
     }
@@ -220,6 +222,13 @@ export class DataplaneSupervisor {
     this.#lastFault = text;
     this.#options.onDown(fault);
   }
+}
+
+function connectionLost(pid: number): DataplaneFault {
+  return {
+    reason: 'ConnectionLost',
+    message: `the connection to the data plane (process ${pid}) was lost; looking for it`,
+  };
 }
 
 function adoptedEnded(pid: number): DataplaneFault {

@@ -9,6 +9,7 @@ describe('RespawnPolicy', () => {
     const clock = new ManualClock();
     const policy = new RespawnPolicy(clock);
     policy.started();
+    policy.answered();
     clock.advance(60_000);
     expect(policy.delayAfter(KILLED)).toBe(0);
     const delays = Array.from({ length: 9 }, () => {
@@ -19,6 +20,10 @@ describe('RespawnPolicy', () => {
     expect(delays).toEqual([0, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
     policy.started();
     clock.advance(60_000);
+    expect(policy.delayAfter({ code: 1, signal: null })).toBe(5_000);
+    policy.started();
+    policy.answered();
+    clock.advance(1_000);
     expect(policy.delayAfter(KILLED)).toBe(0);
   });
 

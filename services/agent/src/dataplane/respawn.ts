@@ -1,7 +1,7 @@
 import type { Clock } from '@mcfleet/common/clock';
 
-/** A data plane that lived this long was well; its end is news. One that lived shorter will probably end again. */
-const WELL_AFTER_MS = 10_000;
+/** A data plane that answered for this long was well; its end is news. One that ended sooner will probably do it again. */
+const WELL_AFTER_MS = 1_000;
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5_000;
 /** Nothing but a person can give it the capability. */
@@ -30,7 +30,7 @@ export const EXIT_MISSING_CAPABILITY = 77;
  */
 export class RespawnPolicy {
   readonly #clock: Clock;
-  #startedAt = Number.NEGATIVE_INFINITY;
+  #answeredAt = Number.POSITIVE_INFINITY;
   #quickExits = 0;
 
   constructor(clock: Clock) {
@@ -38,12 +38,16 @@ export class RespawnPolicy {
   }
 
   started(): void {
-    this.#startedAt = this.#clock.monotonic();
+    this.#answeredAt = Number.POSITIVE_INFINITY;
+  }
+
+  answered(): void {
+    this.#answeredAt = this.#clock.monotonic();
   }
 
   /** @returns milliseconds to wait before the next start. */
   delayAfter(exit: Exit | undefined): number {
-    const wasWell = this.#clock.monotonic() - this.#startedAt >= WELL_AFTER_MS;
+    const wasWell = this.#clock.monotonic() - this.#answeredAt >= WELL_AFTER_MS;
     this.#quickExits = wasWell ? 0 : this.#quickExits + 1;
     if (exit?.code === EXIT_MISSING_CAPABILITY) return MISSING_CAPABILITY_DELAY_MS;
     // The first quick exit too is answered at once: it may have been killed just after its start.
