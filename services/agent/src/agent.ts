@@ -11,6 +11,7 @@ import {
   type Hello,
   type RelayResult,
   type RelayTelemetry,
+  SyncMode,
   type Welcome,
 } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import type { StatusResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
@@ -134,7 +135,8 @@ export class Agent {
     this.#supervisor.start();
     this.#held = await this.#store.load();
     void this.#reconciler.setInterfaces(byName(this.#inventory.interfaces));
-    void this.#reconciler.setAssignments(this.#held.assignments);
+    void this.#reconciler.setAssignments(this.#held.assignments, this.#held.revision > 0n);
+    void this.#reconciler.begin();
     this.#inventory.start();
     await sleep(clock, DATAPLANE_WAIT_MS, this.#firstDataplane.signal);
     await this.#reconciler.reconcile();
@@ -222,6 +224,8 @@ export class Agent {
         'the controller serves another cluster; its snapshot will replace what this host forwards',
       );
     }
+    // Nothing follows: what is held, be it nothing at all, is all there is.
+    if (welcome.sync === SyncMode.UP_TO_DATE) void this.#reconciler.setAssignments(this.#held.assignments, true);
     // Whatever the controller knew of the relays may be from before its restart.
     this.#session.reportRelays(this.#held.assignments.keys());
   }
@@ -238,7 +242,7 @@ export class Agent {
     const saved = this.#store.save(next);
     const changed = new Set<string>();
     this.#changedInUpdate = changed;
-    await this.#reconciler.setAssignments(next.assignments);
+    await this.#reconciler.setAssignments(next.assignments, true);
     const patience = new AbortController();
     void saved.then(() => patience.abort());
     await sleep(this.#parts.clock, DISK_WAIT_MS, patience.signal);

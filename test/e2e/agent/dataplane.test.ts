@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { fromRpcStatus } from '@mcfleet/common/status-details';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
@@ -110,8 +111,11 @@ describeWithLab('the agent and its data plane', () => {
     expect((await second.stop()).code).toBe(0);
     const third = await startAgent(f.lab, 'relay', f.controller.address);
     expect(running.sending).toBe(true);
-    expect(await running.arrived()).toEqual(everything(120_000));
+    const arrived = await running.arrived();
     const after = await askDataplane(f.socket);
+    // Told with a failure: where they were lost.
+    const counters = { relays: after.snapshot.relays, inputs: after.snapshot.inputs };
+    expect(arrived, inspect(counters, { depth: 9 })).toEqual(everything(120_000));
     expect(after.status.pid).toBe(before.status.pid);
     expect(after.snapshot.relays[0]?.counters?.rxPackets).toBe(120_000n);
     for (const adopter of [second, third]) {
@@ -120,6 +124,31 @@ describeWithLab('the agent and its data plane', () => {
         expect.objectContaining({ msg: 'the data plane answers', dataplane_pid: before.status.pid, own_child: false }),
       );
     }
+  });
+
+  it('loses no packet when the agent has lost its state, and takes nothing away before it has it again', async () => {
+    await using f = await fixture();
+    const { agent } = await forwarding(f);
+    const before = await askDataplane(f.socket);
+    await agent.stop();
+    writeFileSync(join(f.stateDir, 'state.bin'), 'not a state');
+    const running = await RunningStream.start(f.lab, stream(80_000));
+    const next = await startAgent(f.lab, 'relay', f.controller.address);
+    const session = await f.controller.session();
+    expect(session.hello).toMatchObject({ clusterUid: '', appliedRevision: 0n, known: [] });
+    await session.welcome();
+    await session.waitFor('heartbeat', ({ dataplaneHealthy }) => dataplaneHealthy);
+    await settle(500);
+    const answer = await session.snapshot([camera], { revision: 1n });
+    expect(answer.results).toMatchObject([{ uid: 'camera', state: InstanceState.READY }]);
+    expect(running.sending).toBe(true);
+    const arrived = await running.arrived();
+    const after = await askDataplane(f.socket);
+    expect(arrived, inspect(after.snapshot, { depth: 9 })).toEqual(everything(80_000));
+    expect(after.status.pid).toBe(before.status.pid);
+    expect(logLines(next).filter(({ msg }) => msg === 'programmed the data plane')).toEqual([]);
+    await session.snapshot([], { revision: 2n });
+    expect((await askDataplane(f.socket)).snapshot.relays).toEqual([]);
   });
 
   it('has a killed data plane back and relaying within a second, whether it started it or adopted it', async () => {

@@ -67,7 +67,7 @@ function relay(uid: string, generation = 1n): RelayAssignment {
 const assignments = (...list: RelayAssignment[]) => new Map(list.map((assignment) => [assignment.uid, assignment]));
 const refusal = (code: status, reason: string) => new FleetError({ code, reason, message: reason });
 
-async function fixture() {
+async function fixture({ begin } = { begin: true }) {
   const clock = new ManualClock();
   const dataplane = new FailingDataplane();
   const reports: RelayResult[][] = [];
@@ -82,6 +82,7 @@ async function fixture() {
   await reconciler.setInterfaces(
     byName(['in0', 'out0'].map((name, i) => ({ ...base, name, index: i + 1, addresses: [`192.0.2.${i + 1}/24`] }))),
   );
+  if (begin) await reconciler.begin();
   const up = () => reconciler.setDataplane({ running: true, client: dataplane, capabilities: new Set() });
   const now = () =>
     [...reconciler.results.values()].map(({ uid, state, error }) => [
@@ -95,13 +96,13 @@ async function fixture() {
 describe('Reconciler', () => {
   it('programs what is missing and removes what is too much in one call, and nothing when all agrees', async () => {
     const f = await fixture();
-    await f.reconciler.setAssignments(assignments(relay('a'), relay('b')));
+    await f.reconciler.setAssignments(assignments(relay('a'), relay('b')), true);
     expect(f.now()).toEqual([
       ['a', InstanceState.PENDING, 'DataplaneUnavailable'],
       ['b', InstanceState.PENDING, 'DataplaneUnavailable'],
     ]);
     await f.up();
-    await f.reconciler.setAssignments(assignments(relay('b'), relay('c')));
+    await f.reconciler.setAssignments(assignments(relay('b'), relay('c')), true);
     await f.reconciler.reconcile();
     expect(
       f.dataplane.requests.map(({ upserts, removedUids }) => [upserts.map(({ uid }) => uid), removedUids]),
@@ -119,20 +120,42 @@ describe('Reconciler', () => {
   it('adopts a data plane that has it all', async () => {
     const f = await fixture();
     await f.up();
-    await f.reconciler.setAssignments(assignments(relay('a')));
+    await f.reconciler.setAssignments(assignments(relay('a')), true);
     const next = await fixture();
     for (const program of f.dataplane.programs.values()) next.dataplane.programs.set(program.uid, program);
-    await next.reconciler.setAssignments(assignments(relay('a')));
+    await next.reconciler.setAssignments(assignments(relay('a')), true);
     await next.up();
     expect(next.dataplane.requests).toEqual([]);
     expect(next.now()).toEqual([['a', InstanceState.READY, '']]);
+  });
+
+  it('takes nothing from a data plane that forwards before it knows what the host shall have', async () => {
+    const f = await fixture();
+    await f.up();
+    await f.reconciler.setAssignments(assignments(relay('a'), relay('b')), true);
+
+    const early = await fixture({ begin: false });
+    for (const program of f.dataplane.programs.values()) early.dataplane.programs.set(program.uid, program);
+    await early.up();
+    await early.reconciler.setInterfaces(new Map());
+    expect([...early.dataplane.programs.keys()]).toEqual(['a', 'b']);
+
+    const lost = await fixture();
+    for (const program of f.dataplane.programs.values()) lost.dataplane.programs.set(program.uid, program);
+    await lost.reconciler.setAssignments(assignments(), false);
+    await lost.up();
+    lost.reconciler.observe(await lost.dataplane.snapshot());
+    await lost.reconciler.reconcile();
+    expect(lost.dataplane.requests).toEqual([]);
+    await lost.reconciler.setAssignments(assignments(relay('b')), true);
+    expect([...lost.dataplane.programs.keys()]).toEqual(['b']);
   });
 
   it('tries a transient refusal again by itself, and a permanent one not before it changes', async () => {
     const f = await fixture();
     f.dataplane.refuse.set('a', refusal(status.RESOURCE_EXHAUSTED, 'NoMemory'));
     f.dataplane.refuse.set('b', refusal(status.INVALID_ARGUMENT, 'Invalid'));
-    await f.reconciler.setAssignments(assignments(relay('a'), relay('b'), relay('c')));
+    await f.reconciler.setAssignments(assignments(relay('a'), relay('b'), relay('c')), true);
     await f.up();
     expect(f.now()).toEqual([
       ['a', InstanceState.PENDING, 'NoMemory'],
@@ -144,13 +167,13 @@ describe('Reconciler', () => {
     await f.reconciler.reconcile();
     expect(f.dataplane.requests.at(-1)?.upserts.map(({ uid }) => uid)).toEqual(['a']);
     expect(f.now().map(([, state]) => state)).toEqual([InstanceState.READY, InstanceState.FAILED, InstanceState.READY]);
-    await f.reconciler.setAssignments(assignments(relay('a'), relay('b', 2n), relay('c')));
+    await f.reconciler.setAssignments(assignments(relay('a'), relay('b', 2n), relay('c')), true);
     expect(f.now().map(([, state]) => state)).toEqual([InstanceState.READY, InstanceState.READY, InstanceState.READY]);
   });
 
   it('says when calls fail, and goes on by itself when they work again', async () => {
     const f = await fixture();
-    await f.reconciler.setAssignments(assignments(relay('a')));
+    await f.reconciler.setAssignments(assignments(relay('a')), true);
     f.dataplane.broken = refusal(status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED');
     await f.up();
     expect(f.now()).toEqual([['a', InstanceState.PENDING, 'DataplaneUnavailable']]);
@@ -164,7 +187,7 @@ describe('Reconciler', () => {
 
   it('repairs what somebody else changed, when counters are read or within ten seconds', async () => {
     const f = await fixture();
-    await f.reconciler.setAssignments(assignments(relay('a')));
+    await f.reconciler.setAssignments(assignments(relay('a')), true);
     await f.up();
     f.dataplane.programs.clear();
     f.reconciler.observe(await f.dataplane.snapshot());
@@ -176,9 +199,22 @@ describe('Reconciler', () => {
     expect([...f.dataplane.programs.keys()]).toEqual(['a']);
   });
 
+  it('never tells the state of the program before as that of the new one', async () => {
+    const f = await fixture();
+    await f.reconciler.setAssignments(assignments(relay('a')), true);
+    await f.up();
+    const reading = await f.dataplane.snapshot();
+    const changing = f.reconciler.setAssignments(assignments(relay('a', 2n)), true);
+    await Promise.resolve();
+    f.reconciler.observe(reading);
+    expect(f.reconciler.results.get('a')).toMatchObject({ generation: 1n, state: InstanceState.READY });
+    await changing;
+    expect(f.reconciler.results.get('a')).toMatchObject({ generation: 2n, state: InstanceState.READY });
+  });
+
   it('reports what the data plane says of its links, once per change', async () => {
     const f = await fixture();
-    await f.reconciler.setAssignments(assignments(relay('a')));
+    await f.reconciler.setAssignments(assignments(relay('a')), true);
     await f.up();
     const before = f.reports.length;
     f.dataplane.outputsUp = false;

@@ -27,6 +27,9 @@ export type DataplaneState =
   | { readonly running: true; readonly client: DataplaneCalls; readonly capabilities: ReadonlySet<string> }
   | { readonly running: false; readonly message: string };
 
+/** What each assigned relay came to, by uid. */
+type Entries = Map<string, { readonly plan: RelayPlan; outcome: ProgramOutcome }>;
+
 export interface ReconcilerOptions {
   readonly clock: Clock;
   readonly log: Logger;
@@ -45,12 +48,15 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #refusals = new Refusals();
+  #begun = false;
   #assignments: ReadonlyMap<string, RelayAssignment> = new Map();
+  #complete = false;
   #facts: LocalFacts = { interfaces: new Map(), capabilities: undefined };
   #dataplane: DataplaneState = { running: false, message: 'it was not looked for yet' };
   /** Plans of the present facts; new facts start a new map. */
   #plans = new WeakMap<RelayAssignment, RelayPlan>();
-  #outcomes = new Map<string, { plan: RelayPlan; outcome: ProgramOutcome }>();
+  /** As of the last run that has an outcome. */
+  #entries: Entries = new Map();
   #results = new Map<string, RelayResult>();
   #last: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
@@ -69,16 +75,27 @@ export class Reconciler {
 
   /** What every assigned relay came to at the last run. */
   plans(): RelayPlan[] {
-    return [...this.#outcomes.values()].map(({ plan }) => plan);
+    return [...this.#entries.values()].map(({ plan }) => plan);
   }
 
-  setAssignments(assignments: ReadonlyMap<string, RelayAssignment>): Promise<void> {
+  /**
+   * @param complete false if this may not be all that the host shall have, because the agent has lost its state or never had one:
+   *   then nothing is removed from a data plane that forwards.
+   */
+  setAssignments(assignments: ReadonlyMap<string, RelayAssignment>, complete: boolean): Promise<void> {
     this.#assignments = assignments;
+    this.#complete = complete;
     return this.reconcile();
   }
 
   setInterfaces(interfaces: LocalFacts['interfaces']): Promise<void> {
     this.#setFacts({ ...this.#facts, interfaces });
+    return this.reconcile();
+  }
+
+  /** Begins to act. Before that, facts are only taken in: half of them would take a running data plane apart. */
+  begin(): Promise<void> {
+    this.#begun = true;
     return this.reconcile();
   }
 
@@ -93,7 +110,7 @@ export class Reconciler {
   reconcile(): Promise<void> {
     this.#queued ??= this.#last = this.#last.then(() => {
       this.#queued = undefined;
-      return this.#closed ? undefined : this.#run();
+      return this.#begun && !this.#closed ? this.#run() : undefined;
     });
     return this.#queued;
   }
@@ -102,9 +119,9 @@ export class Reconciler {
   observe(snapshot: SnapshotResponse): void {
     this.#takeRuntime(snapshot);
     this.#publish(new Set(), undefined);
-    const drift = diffPrograms(this.#desiredPrograms(), snapshot.relays);
+    const drift = diffPrograms(programsOf(this.#entries), snapshot.relays);
     const missing = drift.upserts.some((program) => this.#refusals.problemOf(program) === undefined);
-    if (missing || drift.removedUids.length > 0) void this.reconcile();
+    if (missing || (this.#complete && drift.removedUids.length > 0)) void this.reconcile();
   }
 
   async close(): Promise<void> {
@@ -121,78 +138,83 @@ export class Reconciler {
 
   async #run(): Promise<void> {
     this.#timer?.clear();
-    this.#makePlans();
+    const entries = this.#planAll();
     const dataplane = this.#dataplane;
     let retryMs = RECHECK_MS;
     if (dataplane.running) {
       try {
-        await this.#program(dataplane.client);
+        await this.#program(dataplane.client, entries);
         this.#setTrouble('');
       } catch (thrown) {
-        if (this.#dataplane === dataplane) {
-          const error = FleetError.from(thrown);
-          this.#setTrouble(error.message);
-          this.#setAll({ kind: 'no_dataplane', message: error.message });
-          this.#publish(new Set(), undefined);
-          retryMs = RETRY_MS;
-        }
+        const error = FleetError.from(thrown);
+        if (this.#dataplane === dataplane) this.#setTrouble(error.message);
+        this.#adopt(entries, { kind: 'no_dataplane', message: error.message });
+        retryMs = RETRY_MS;
       }
     } else {
-      this.#setAll({ kind: 'no_dataplane', message: dataplane.message });
-      this.#publish(new Set(), undefined);
+      this.#adopt(entries, { kind: 'no_dataplane', message: dataplane.message });
     }
     const now = this.#options.clock.monotonic();
     const delay = Math.min(retryMs, Math.max(0, (this.#refusals.nextRetryAt() ?? Number.POSITIVE_INFINITY) - now));
     if (!this.#closed) this.#timer = this.#options.clock.setTimeout(() => void this.reconcile(), delay);
   }
 
-  #makePlans(): void {
-    const before = this.#outcomes;
-    this.#outcomes = new Map();
+  /** Plans of all assignments by the present facts. They become what is told of the relays only when the run has an outcome. */
+  #planAll(): Entries {
+    const entries: Entries = new Map();
     for (const [uid, assignment] of this.#assignments) {
       let plan = this.#plans.get(assignment);
       if (plan === undefined) {
         plan = resolveRelay(assignment, this.#facts);
         this.#plans.set(assignment, plan);
       }
-      this.#outcomes.set(uid, { plan, outcome: before.get(uid)?.outcome ?? { kind: 'not_programmed' } });
+      entries.set(uid, { plan, outcome: { kind: 'not_programmed' } });
     }
     this.#refusals.retain(new Set(this.#assignments.keys()));
+    return entries;
   }
 
-  #setAll(outcome: ProgramOutcome): void {
-    for (const entry of this.#outcomes.values()) {
-      entry.outcome = entry.plan.program === undefined ? { kind: 'not_programmed' } : outcome;
-    }
+  /** Makes the outcome of a run, the same for every relay with a program, what is told. */
+  #adopt(entries: Entries, outcome: ProgramOutcome): void {
+    for (const entry of entries.values()) if (entry.plan.program !== undefined) entry.outcome = outcome;
+    this.#entries = entries;
+    this.#publish(new Set(), undefined);
   }
 
-  async #program(client: DataplaneCalls): Promise<void> {
+  async #program(client: DataplaneCalls, entries: Entries): Promise<void> {
     const snapshot = await client.snapshot();
-    const diff = diffPrograms(this.#desiredPrograms(), snapshot.relays);
+    const diff = diffPrograms(programsOf(entries), snapshot.relays);
     const now = this.#options.clock.monotonic();
     const upserts = diff.upserts.filter((program) => !this.#refusals.blocks(program, now));
-    let duration: Duration | undefined;
-    if (upserts.length + diff.removedUids.length > 0) {
-      const started = this.#options.clock.monotonic();
-      const response = await client.apply({ replaceAll: false, upserts, removedUids: diff.removedUids });
-      duration = response.duration ?? toDuration(this.#options.clock.monotonic() - started);
-      const errors = new Map(response.results.map(({ uid, error }) => [uid, error]));
-      for (const program of upserts) {
-        const error = errors.get(program.uid);
-        if (error === undefined) this.#refusals.forget(program.uid);
-        else this.#refusals.record(program, problemOf(fromRpcStatus(error)), now);
-      }
-      this.#options.log.info(
-        {
-          upserts: upserts.length,
-          removed: diff.removedUids.length,
-          refused: response.results.filter(({ error }) => error !== undefined).length,
-        },
-        'programmed the data plane',
-      );
+    const removedUids = this.#complete ? diff.removedUids : [];
+    if (upserts.length + removedUids.length === 0) {
+      this.#settle(entries, snapshot, upserts, undefined);
+      return;
     }
-    for (const entry of this.#outcomes.values()) entry.outcome = this.#outcomeOf(entry.plan);
-    this.#takeRuntime(upserts.length === 0 ? snapshot : await client.snapshot());
+    const response = await client.apply({ replaceAll: false, upserts, removedUids });
+    const duration = response.duration ?? toDuration(this.#options.clock.monotonic() - now);
+    const errors = new Map(response.results.map(({ uid, error }) => [uid, error]));
+    for (const program of upserts) {
+      const error = errors.get(program.uid);
+      if (error === undefined) this.#refusals.forget(program.uid);
+      else this.#refusals.record(program, problemOf(fromRpcStatus(error)), now);
+    }
+    const refused = response.results.filter(({ error }) => error !== undefined).length;
+    const counts = { upserts: upserts.length, removed: removedUids.length, refused };
+    this.#options.log.info(counts, 'programmed the data plane');
+    this.#settle(entries, await client.snapshot(), upserts, duration);
+  }
+
+  /** Makes what became of each relay what is told. */
+  #settle(
+    entries: Entries,
+    snapshot: SnapshotResponse,
+    upserts: readonly ProgrammedRelay[],
+    duration: Duration | undefined,
+  ): void {
+    for (const entry of entries.values()) entry.outcome = this.#outcomeOf(entry.plan);
+    this.#entries = entries;
+    this.#takeRuntime(snapshot);
     this.#publish(new Set(upserts.map(({ uid }) => uid)), duration);
   }
 
@@ -202,15 +224,10 @@ export class Reconciler {
     return problem === undefined ? { kind: 'programmed', runtime: undefined } : { kind: 'refused', problem };
   }
 
-  /** Programs of all plans. */
-  #desiredPrograms(): ProgrammedRelay[] {
-    return [...this.#outcomes.values()].flatMap(({ plan }) => plan.program ?? []);
-  }
-
   #takeRuntime(snapshot: SnapshotResponse): void {
     const inputs = new Map(snapshot.inputs.map((input) => [input.ifindex, input]));
     for (const { uid, counters } of snapshot.relays) {
-      const entry = this.#outcomes.get(uid);
+      const entry = this.#entries.get(uid);
       if (entry?.outcome.kind !== 'programmed' || counters === undefined) continue;
       const input = inputs.get(entry.plan.program?.inputIfindex ?? 0);
       const inputDown = input === undefined || input.up ? '' : input.downReason || 'InputDown';
@@ -222,7 +239,7 @@ export class Reconciler {
   #publish(applied: ReadonlySet<string>, duration: Duration | undefined): void {
     const changed: RelayResult[] = [];
     const results = new Map<string, RelayResult>();
-    for (const [uid, { plan, outcome }] of this.#outcomes) {
+    for (const [uid, { plan, outcome }] of this.#entries) {
       const before = this.#results.get(uid);
       const sameGeneration = before?.generation === plan.generation;
       const applyDuration = applied.has(uid) ? duration : sameGeneration ? before?.applyDuration : undefined;
@@ -240,6 +257,10 @@ export class Reconciler {
     if (message !== '') this.#options.log.warn({ detail: message }, 'the data plane does not answer; trying again');
     this.#options.onTrouble(message);
   }
+}
+
+function programsOf(entries: Entries): ProgrammedRelay[] {
+  return [...entries.values()].flatMap(({ plan }) => plan.program ?? []);
 }
 
 function problemOf(error: FleetError): Problem {
