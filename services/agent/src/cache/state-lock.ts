@@ -1,7 +1,8 @@
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { status } from '@grpc/grpc-js';
+import { makeDirectory } from '@mcfleet/common/directory';
 import { FleetError } from '@mcfleet/common/error';
 
 /** SQLite's result codes (sqlite3.h), which `errcode` of its errors carries; the low byte is the primary one. */
@@ -29,7 +30,7 @@ export interface StateLock {
 export function lockStateDirectory(directory: string): StateLock {
   let database: DatabaseSync;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     database = new DatabaseSync(join(directory, 'agent.lock'), { timeout: 0 });
   } catch (thrown) {
     if (isReadOnlyFileSystem(directory))

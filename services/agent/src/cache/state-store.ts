@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Backoff } from '@mcfleet/common/backoff';
 import type { Clock } from '@mcfleet/common/clock';
+import { makeDirectory } from '@mcfleet/common/directory';
 import { FleetError } from '@mcfleet/common/error';
 import type { Logger } from '@mcfleet/common/log';
 import { EMPTY_STATE, type HeldState } from './held-state.ts';
@@ -138,7 +139,7 @@ export class StateStore {
 }
 
 async function writeDurably(directory: string, path: string, bytes: Buffer): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   const temporary = `${path}.new`;
   try {
     const file = await open(temporary, 'w', 0o600);

@@ -1,8 +1,9 @@
-import { lstat, mkdir, rename, unlink } from 'node:fs/promises';
+import { lstat, rename, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
+import { makeDirectory } from '../directory.ts';
 import { FleetError } from '../error.ts';
 
 /** A server that has bound its socket listens within microseconds; this is ample, and short against a start. */
@@ -15,7 +16,7 @@ const BIND_TO_LISTEN_MS = 10;
  * something other than a socket
  */
 export async function claimSocketPath(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(path));
   const found = await lstat(path).catch(ignoreMissing);
   if (found === undefined) return;
   if (!found.isSocket()) {

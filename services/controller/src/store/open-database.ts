@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeDirectory } from '@mcfleet/common/directory';
 import { FleetError } from '@mcfleet/common/error';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import { refusal } from '../errors.ts';
@@ -22,7 +23,7 @@ const FIRST_LOCK_BYTE = 0x40000000;
 export function openDatabase(dataDir: string): DatabaseSync {
   const file = join(dataDir, 'store.db');
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeDirectory(dataDir);
     const isNew = fileSize(file) === 0;
     return open(file, isNew || inspectReadOnly(file));
   } catch (thrown) {
