@@ -1,5 +1,7 @@
 #include "probe/frame.h"
 
+#include <endian.h>
+
 #include <cstring>
 
 namespace mcfleet::probe {
@@ -27,22 +29,27 @@ std::uint32_t load32(const std::uint8_t* from) {
   return static_cast<std::uint32_t>(load16(from)) << 16 | load16(from + 2);
 }
 
-// Ones' complement sum of big-endian words (RFC 1071), added to `sum`. Two words at a time; 64 bits
-// have room for the carries.
-std::uint64_t add_words(std::uint64_t sum, std::span<const std::uint8_t> bytes) {
-  std::size_t i = 0;
-  for (; i + 4 <= bytes.size(); i += 4) {
-    std::uint32_t word;
-    std::memcpy(&word, bytes.data() + i, 4);
-    sum += __builtin_bswap32(word);
-  }
-  for (; i < bytes.size(); ++i) sum += static_cast<std::uint64_t>(bytes[i]) << (i % 2 == 0 ? 8 : 0);
-  return sum;
+std::uint16_t fold(std::uint64_t sum) {
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
 }
 
-std::uint16_t complement(std::uint64_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
+// Ones' complement sum of big-endian 16-bit words (RFC 1071); an odd last byte is padded with zero.
+// It does not depend on the byte order in which it is done (section 2.B), so words are taken as the
+// machine has them, eight bytes at a time.
+std::uint16_t sum_of(std::span<const std::uint8_t> bytes) {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  std::size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data() + i, 8);
+    low += word & 0xffffffff;
+    high += word >> 32;
+  }
+  std::uint64_t rest = 0;
+  std::memcpy(&rest, bytes.data() + i, bytes.size() - i);
+  return be16toh(fold(fold(low) + std::uint64_t{fold(high)} + fold(rest)));
 }
 
 // Of the datagram at the end of `packet`, whose IP header has `ip_bytes`; 0 if a present checksum
@@ -50,8 +57,8 @@ std::uint16_t complement(std::uint64_t sum) {
 std::uint16_t udp_checksum(std::span<const std::uint8_t> packet, std::size_t ip_bytes) {
   const auto datagram = packet.subspan(ip_bytes);
   const std::uint64_t pseudo_header =
-      add_words(kProtocolUdp + datagram.size(), packet.subspan(12, 8));
-  return complement(add_words(pseudo_header, datagram));
+      std::uint64_t{kProtocolUdp} + datagram.size() + sum_of(packet.subspan(12, 8));
+  return static_cast<std::uint16_t>(~fold(pseudo_header + sum_of(datagram)));
 }
 
 }  // namespace
@@ -83,7 +90,7 @@ void write_headers(std::span<std::uint8_t> frame, const FrameAddresses& addresse
   store16(ip + 10, 0);
   store32(ip + 12, addresses.source);
   store32(ip + 16, addresses.destination);
-  store16(ip + 10, complement(add_words(0, {ip, kIpBytes})));
+  store16(ip + 10, static_cast<std::uint16_t>(~sum_of({ip, kIpBytes})));
 
   std::uint8_t* const udp = ip + kIpBytes;
   store16(udp, addresses.source_port);
@@ -121,7 +128,7 @@ std::optional<Datagram> read_datagram(std::span<const std::uint8_t> packet,
   datagram.ttl = packet[8];
   const bool no_udp_checksum = unfinished_checksum || load16(&udp[6]) == 0;
   datagram.checksums_right =
-      complement(add_words(0, packet.first(ip_bytes))) == 0 &&
+      sum_of(packet.first(ip_bytes)) == 0xffff &&
       (no_udp_checksum || udp_checksum(packet.first(ip_bytes + length), ip_bytes) == 0);
   datagram.payload = udp.subspan(kUdpBytes, length - kUdpBytes);
   return datagram;

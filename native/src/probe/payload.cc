@@ -2,6 +2,7 @@
 
 #include <endian.h>
 
+#include <array>
 #include <cstring>
 #include <initializer_list>
 
@@ -49,22 +50,24 @@ std::uint64_t header_checksum(const std::uint8_t* payload) {
   return sum;
 }
 
-// The words of the pattern. One multiplication each, because 150,000 packets per second of 1316
-// bytes are 24 million words.
-class Pattern final {
- public:
-  Pattern(std::uint32_t flow, std::uint64_t sequence)
-      : state_(mix(sequence ^ mix(flow + kGolden))) {}
+constexpr std::size_t kPatternWords = (kMaxPayloadBytes - kHeaderBytes) / 8 + 1;
 
-  std::uint64_t next() {
-    state_ += kGolden;
-    const std::uint64_t word = (state_ ^ (state_ >> 32)) * 0xbf58476d1ce4e5b9;
-    return htobe64(word ^ (word >> 29));
-  }
+// What all patterns have in common: noise, so that no two words of a payload are alike.
+const std::array<std::uint64_t, kPatternWords>& noise() {
+  static const auto words = [] {
+    std::array<std::uint64_t, kPatternWords> made;
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = htobe64(mix(kGolden * (i + 1)));
+    return made;
+  }();
+  return words;
+}
 
- private:
-  std::uint64_t state_;
-};
+// What tells the pattern of one packet from all others: its words are the noise, each combined with
+// this. That is one operation per word, which the compiler does for several at once: a sender at
+// full rate writes 80 million of them per second.
+std::uint64_t pattern_key(std::uint32_t flow, std::uint64_t sequence) {
+  return htobe64(mix(sequence ^ mix(flow + kGolden)));
+}
 
 }  // namespace
 
@@ -77,14 +80,16 @@ void write_payload(std::span<std::uint8_t> payload, const PayloadHeader& header)
   store32(bytes + 36, static_cast<std::uint32_t>(payload.size()));
   store64(bytes + 40, header.sequence);
   stamp_payload(payload, header.sent_at);
-  Pattern pattern(header.flow, header.sequence);
-  std::size_t offset = kHeaderBytes;
-  for (; offset + 8 <= payload.size(); offset += 8) {
-    const std::uint64_t word = pattern.next();
-    std::memcpy(bytes + offset, &word, 8);
+  const std::uint64_t key = pattern_key(header.flow, header.sequence);
+  const std::uint64_t* const words = noise().data();
+  const std::size_t whole = (payload.size() - kHeaderBytes) / 8;
+  std::uint8_t* const pattern = bytes + kHeaderBytes;
+  for (std::size_t i = 0; i < whole; ++i) {
+    const std::uint64_t word = words[i] ^ key;
+    std::memcpy(pattern + 8 * i, &word, 8);
   }
-  const std::uint64_t word = pattern.next();
-  std::memcpy(bytes + offset, &word, payload.size() - offset);
+  const std::uint64_t last = words[whole] ^ key;
+  std::memcpy(pattern + 8 * whole, &last, (payload.size() - kHeaderBytes) % 8);
 }
 
 void stamp_payload(std::span<std::uint8_t> payload, std::uint64_t sent_at) {
@@ -110,17 +115,19 @@ std::optional<PayloadHeader> read_header(std::span<const std::uint8_t> payload) 
 }
 
 bool pattern_intact(std::span<const std::uint8_t> payload, const PayloadHeader& header) {
-  Pattern pattern(header.flow, header.sequence);
-  std::size_t offset = kHeaderBytes;
+  const std::uint64_t key = pattern_key(header.flow, header.sequence);
+  const std::uint64_t* const words = noise().data();
+  const std::size_t whole = (payload.size() - kHeaderBytes) / 8;
+  const std::uint8_t* const pattern = payload.data() + kHeaderBytes;
   std::uint64_t difference = 0;
-  for (; offset + 8 <= payload.size(); offset += 8) {
+  for (std::size_t i = 0; i < whole; ++i) {
     std::uint64_t word;
-    std::memcpy(&word, payload.data() + offset, 8);
-    difference |= word ^ pattern.next();
+    std::memcpy(&word, pattern + 8 * i, 8);
+    difference |= word ^ words[i] ^ key;
   }
-  const std::uint64_t last = pattern.next();
+  const std::uint64_t last = words[whole] ^ key;
   return difference == 0 &&
-         std::memcmp(payload.data() + offset, &last, payload.size() - offset) == 0;
+         std::memcmp(pattern + 8 * whole, &last, (payload.size() - kHeaderBytes) % 8) == 0;
 }
 
 }  // namespace mcfleet::probe

@@ -13,6 +13,10 @@ namespace {
 // How often a waiting receiver looks whether it is to end.
 constexpr int kPollMs = 20;
 constexpr int kBatchesBetweenChecks = 16;
+// While packets come, it looks every so often instead of being woken for each: waking costs the
+// sender's core microseconds, where both are on one machine. Short enough for the smallest socket
+// buffers (200 KiB hold 90 packets); latency is the kernel's stamp, not ours.
+constexpr std::uint64_t kPauseBetweenLooks = 100'000;
 
 }  // namespace
 
@@ -24,13 +28,19 @@ Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiveOptions& options) 
 
 Status Receiver::run() {
   started_ = monotonic_now();
+  bool busy = false;
   while (!stopping_.load(std::memory_order_relaxed)) {
     pollfd readable{source_->descriptor(), POLLIN, 0};
-    if (::poll(&readable, 1, kPollMs) < 0 && errno != EINTR) return Error::from_errno("poll");
+    if (busy) {
+      sleep_until(monotonic_now() + kPauseBetweenLooks);
+    } else if (::poll(&readable, 1, kPollMs) < 0 && errno != EINTR) {
+      return Error::from_errno("poll");
+    }
     const auto any = receive_what_is_there();
     if (!any) return any.error();
     const std::uint64_t now = monotonic_now();
-    if (any.value()) {
+    busy = any.value();
+    if (busy) {
       if (!first_packet_) first_packet_ = now;
       last_packet_ = now;
       active_nanoseconds.set(now - *first_packet_);

@@ -75,50 +75,74 @@ bool has_sha_extensions() {
   return sse && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & (1U << 29)) != 0;
 }
 
-// Four rounds per step. `sha256rnds2` works on the state as ABEF and CDGH, two rounds at a time;
-// `msg1` and `msg2` are the two halves of the message schedule (Intel SDM volume 2, SHA256RNDS2).
-__attribute__((target("sha,sse4.1,ssse3"))) void compress_sha_ni(State& state,
-                                                                 const std::uint8_t* blocks,
-                                                                 std::size_t count) {
+#define MCFLEET_SHA_NI __attribute__((target("sha,sse4.1,ssse3")))
+
+// The state as the instructions want it, and a window of 16 words of the message schedule.
+struct Lanes final {
+  __m128i abef;
+  __m128i cdgh;
+  __m128i w[4];
+};
+
+// Four rounds on the words of window place `At`; `sha256rnds2` does two at a time. With `kExtend`
+// the place then gets the words of four steps later; `msg1` and `msg2` are the two halves of the
+// message schedule (Intel SDM volume 2, SHA256RNDS2).
+template <std::size_t At, bool kExtend>
+MCFLEET_SHA_NI inline void four_rounds(Lanes& lanes, const std::uint32_t* constants) {
+  const __m128i current = lanes.w[At];
+  const __m128i input =
+      _mm_add_epi32(current, _mm_load_si128(reinterpret_cast<const __m128i*>(constants + 4 * At)));
+  lanes.cdgh = _mm_sha256rnds2_epu32(lanes.cdgh, lanes.abef, input);
+  lanes.abef = _mm_sha256rnds2_epu32(lanes.abef, lanes.cdgh, _mm_shuffle_epi32(input, 0x0e));
+  if constexpr (kExtend) {
+    const __m128i last = lanes.w[(At + 3) % 4];
+    const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(current, lanes.w[(At + 1) % 4]),
+                                      _mm_alignr_epi8(last, lanes.w[(At + 2) % 4], 4));
+    lanes.w[At] = _mm_sha256msg2_epu32(sum, last);
+  }
+}
+
+template <bool kExtend>
+MCFLEET_SHA_NI inline void sixteen_rounds(Lanes& lanes, const std::uint32_t* constants) {
+  four_rounds<0, kExtend>(lanes, constants);
+  four_rounds<1, kExtend>(lanes, constants);
+  four_rounds<2, kExtend>(lanes, constants);
+  four_rounds<3, kExtend>(lanes, constants);
+}
+
+MCFLEET_SHA_NI inline __m128i load(const void* from) {
+  return _mm_loadu_si128(static_cast<const __m128i*>(from));
+}
+
+MCFLEET_SHA_NI void compress_sha_ni(State& state, const std::uint8_t* blocks, std::size_t count) {
   const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  const auto load = [](const void* from) {
-    return _mm_loadu_si128(static_cast<const __m128i*>(from));
-  };
   const __m128i cdab = _mm_shuffle_epi32(load(&state[0]), 0xb1);
   const __m128i efgh = _mm_shuffle_epi32(load(&state[4]), 0x1b);
-  __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-  __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+  Lanes lanes;
+  lanes.abef = _mm_alignr_epi8(cdab, efgh, 8);
+  lanes.cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
 
   for (; count > 0; --count, blocks += kBlockBytes) {
-    const __m128i abef_before = abef;
-    const __m128i cdgh_before = cdgh;
-    __m128i w[4];
-    for (int i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(load(blocks + 16 * i), swap);
-    for (int step = 0; step < 16; ++step) {
-      const __m128i current = w[step & 3];
-      const __m128i input =
-          _mm_add_epi32(current, load(&kRound[static_cast<std::size_t>(step) * 4]));
-      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, input);
-      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(input, 0x0e));
-      // The words of step + 4, from those of steps step to step + 3; the last four steps need no
-      // more.
-      if (step < 12) {
-        const __m128i last = w[(step + 3) & 3];
-        const __m128i before_last = w[(step + 2) & 3];
-        const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(current, w[(step + 1) & 3]),
-                                          _mm_alignr_epi8(last, before_last, 4));
-        w[step & 3] = _mm_sha256msg2_epu32(sum, last);
-      }
+    const __m128i abef = lanes.abef;
+    const __m128i cdgh = lanes.cdgh;
+    for (std::size_t i = 0; i < 4; ++i) {
+      lanes.w[i] = _mm_shuffle_epi8(load(blocks + 16 * i), swap);
     }
-    abef = _mm_add_epi32(abef, abef_before);
-    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    sixteen_rounds<true>(lanes, &kRound[0]);
+    sixteen_rounds<true>(lanes, &kRound[16]);
+    sixteen_rounds<true>(lanes, &kRound[32]);
+    sixteen_rounds<false>(lanes, &kRound[48]);
+    lanes.abef = _mm_add_epi32(lanes.abef, abef);
+    lanes.cdgh = _mm_add_epi32(lanes.cdgh, cdgh);
   }
 
-  const __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
-  const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+  const __m128i feba = _mm_shuffle_epi32(lanes.abef, 0x1b);
+  const __m128i dchg = _mm_shuffle_epi32(lanes.cdgh, 0xb1);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[0]), _mm_blend_epi16(feba, dchg, 0xf0));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[4]), _mm_alignr_epi8(dchg, feba, 8));
 }
+
+#undef MCFLEET_SHA_NI
 
 #endif
 
