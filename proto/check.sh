@@ -9,7 +9,8 @@ buf format --diff --exit-code --path mcfleet
 committed=$(mktemp -d)
 trap 'rm -rf "$committed"' EXIT
 buf build -o "$committed/now.binpb"
-buf breaking "$committed/now.binpb" --against baseline.binpb
+# Not the types that come with buf itself: they change with its version, not with our API.
+buf breaking "$committed/now.binpb" --against baseline.binpb --exclude-imports
 cp -r gen "$committed/gen"
 sh generate.sh
 if ! diff -r "$committed/gen" gen >"$committed/diff"; then
