@@ -1,5 +1,6 @@
-import { FleetError } from '@mcfleet/common/error';
+import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { callUnary } from '@mcfleet/common/grpc/client';
+import { fromRpcStatus } from '@mcfleet/common/status-details';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import { ApplyRelaysRequest, type ApplyRelaysResponse } from '@mcfleet/proto/mcfleet/v1/relay_service';
 import type { Cli } from '../cli.ts';
@@ -49,7 +50,7 @@ export async function applyDocuments(
   try {
     return await connection.call((call) => callUnary(connection.relays, 'applyRelays', request, call));
   } catch (thrown) {
-    throw explain(cli, FleetError.from(thrown), loaded);
+    throw await explain(cli, connection, request, FleetError.from(thrown), loaded);
   }
 }
 
@@ -77,29 +78,54 @@ async function askForMore(
   request: ApplyRelaysRequest,
   loaded: LoadedRelays,
 ): Promise<readonly Violation[]> {
-  if (loaded.relays.length === 0) return [];
+  // A name that is given twice would be all that the controller says.
+  const names = new Set<string>();
+  const asked = loaded.relays.filter(({ relay: { name } }) => name === '' || (!names.has(name) && names.add(name)));
+  if (asked.length === 0) return [];
+  const question = { ...request, relays: asked.map(({ relay }) => relay) };
   try {
-    await connection.call((call) => callUnary(connection.relays, 'applyRelays', request, call));
+    await connection.call((call) => callUnary(connection.relays, 'applyRelays', question, call));
     return [];
   } catch (thrown) {
     // Whatever else went wrong (no controller, say) is not the user's next step: the violations at hand are.
-    return locateViolations(FleetError.from(thrown).violations, loaded.relays).inDocuments;
+    const found = await allViolations(connection, question, FleetError.from(thrown));
+    return locateViolations(found, asked).inDocuments;
   }
 }
 
-function explain(cli: Cli, error: FleetError, loaded: LoadedRelays): Error {
+/**
+ * What the controller finds wrong with a request. An error holds only as much as the trailer of a call; where it left something out,
+ * the answer of an apply that takes each relay by itself tells all.
+ */
+async function allViolations(
+  connection: Connection,
+  request: ApplyRelaysRequest,
+  error: FleetError,
+): Promise<readonly FieldViolation[]> {
+  if (error.metadata.violations_omitted === undefined) return error.violations;
+  const eachByItself = { ...request, atomic: false, validateOnly: true, requestId: '' };
+  const { results } = await connection.call((call) => callUnary(connection.relays, 'applyRelays', eachByItself, call));
+  return results.flatMap((result) => (result.error === undefined ? [] : fromRpcStatus(result.error).violations));
+}
+
+/** The error to end with, after the violations have been shown at their places. */
+async function explain(
+  cli: Cli,
+  connection: Connection,
+  request: ApplyRelaysRequest,
+  error: FleetError,
+  loaded: LoadedRelays,
+): Promise<Error> {
   if (error.violations.length === 0) return error;
-  const { inDocuments, elsewhere } = locateViolations(error.violations, loaded.relays);
+  const { code, reason } = error;
+  const violations = await allViolations(connection, request, error);
+  const { inDocuments, elsewhere } = locateViolations(violations, loaded.relays);
   show(cli, inDocuments, loaded);
-  const rest = new FleetError({
-    code: error.code,
-    reason: error.reason,
-    message: inDocuments.length === 0 ? error.message : `${count(error.violations.length)}; nothing was changed`,
-    metadata: error.metadata,
-    violations: elsewhere,
-    cause: error,
-  });
-  return new CommandFailure(failureText(rest), failureExitCode(error));
+  const message = inDocuments.length === 0 ? error.message : `${count(violations.length)}; nothing was changed`;
+  return new CommandFailure(
+    failureText(new FleetError({ code, reason, message, violations: elsewhere, cause: error })),
+    failureExitCode(error),
+  );
 }
 
 function show(cli: Cli, violations: readonly Violation[], { files }: LoadedRelays): void {

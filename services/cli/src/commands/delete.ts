@@ -5,6 +5,7 @@ import { uuidv7 } from '@mcfleet/common/uuid';
 import { DeleteRelayRequest } from '@mcfleet/proto/mcfleet/v1/relay_service';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import type { Connection } from '../client/connection.ts';
 import { loadRelays } from '../document/load.ts';
 import { formatViolation } from '../document/position.ts';
 import { CommandFailure, UsageError } from '../exit.ts';
@@ -13,6 +14,9 @@ import { fileNames } from './apply-request.ts';
 import { examples, fileOption } from './global-options.ts';
 import { type Kind, kindArgument } from './kinds.ts';
 import { relayArgument } from './names.ts';
+
+/** Calls at a time: the controller writes those that come together to disk together. */
+const atOnce = 16;
 
 interface DeleteOptions {
   readonly filename?: readonly string[];
@@ -53,25 +57,39 @@ async function deleteRelays(
   const targets = names.length > 0 ? names.map(relayArgument) : namesInDocuments(cli, options);
   const connection = cli.connection(command);
   let firstFailure: FleetError | undefined;
-  for (const id of targets) {
-    const request = DeleteRelayRequest.fromPartial({
-      name: relayName(id),
-      validateOnly: options.dryRun === true,
-      allowMissing: options.ignoreNotFound === true,
-      requestId: options.dryRun ? '' : uuidv7(),
-    });
-    try {
-      await connection.call((call) => callUnary(connection.relays, 'deleteRelay', request, call));
-      cli.print(`relay ${id} deleted${options.dryRun ? ' (dry run)' : ''}\n`);
-    } catch (thrown) {
-      const error = FleetError.from(thrown);
-      firstFailure ??= error;
-      cli.say(failureText(error));
-      // Without a controller the others cannot be deleted either.
-      if (error.reason === 'CONTROLLER_UNREACHABLE') break;
+  for (let done = 0; done < targets.length; done += atOnce) {
+    const ids = targets.slice(done, done + atOnce);
+    const failures = await Promise.all(ids.map((id) => deleteRelay(connection, id, options)));
+    for (const [index, failure] of failures.entries()) {
+      if (failure === undefined) cli.print(`relay ${ids[index]} deleted${options.dryRun ? ' (dry run)' : ''}\n`);
+      else if (firstFailure?.reason !== 'CONTROLLER_UNREACHABLE') {
+        firstFailure ??= failure;
+        cli.say(failureText(failure));
+      }
     }
+    // Without a controller the others cannot be deleted either.
+    if (firstFailure?.reason === 'CONTROLLER_UNREACHABLE') break;
   }
   if (firstFailure !== undefined) throw new CommandFailure('', failureExitCode(firstFailure));
+}
+
+async function deleteRelay(
+  connection: Connection,
+  id: string,
+  { dryRun = false, ignoreNotFound = false }: DeleteOptions,
+): Promise<FleetError | undefined> {
+  const request = DeleteRelayRequest.fromPartial({
+    name: relayName(id),
+    validateOnly: dryRun,
+    allowMissing: ignoreNotFound,
+    requestId: dryRun ? '' : uuidv7(),
+  });
+  try {
+    await connection.call((call) => callUnary(connection.relays, 'deleteRelay', request, call));
+    return undefined;
+  } catch (thrown) {
+    return FleetError.from(thrown);
+  }
 }
 
 function namesInDocuments(cli: Cli, options: DeleteOptions): string[] {

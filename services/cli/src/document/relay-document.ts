@@ -1,17 +1,6 @@
 import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
-import {
-  anyText,
-  choice,
-  ignored,
-  list,
-  mapping,
-  optional,
-  type Read,
-  required,
-  text,
-  textMap,
-  wholeNumber,
-} from './reader.ts';
+import { list, mapping, optional, type Read, required, textMap } from './collection-readers.ts';
+import { anyText, choice, ignored, text, wholeNumber } from './scalar-readers.ts';
 
 export const apiVersion = 'mcfleet/v1';
 export const relayKind = 'Relay';
