@@ -1,18 +1,12 @@
 #include <memory>
 
 #include "addon/bindings.h"
+#include "addon/errors.h"
 #include "addon/forwarder_dto.h"
 #include "forwarder/forwarder.h"
 
 namespace mcfleet {
 namespace {
-
-// An Error as Node makes them for system calls: with `code` "EPERM".
-Napi::Error make_error(Napi::Env env, const Error& error) {
-  Napi::Error thrown = Napi::Error::New(env, error.message());
-  thrown.Set("code", Napi::String::New(env, errno_name(error.code)));
-  return thrown;
-}
 
 // Forwarder::apply off the event loop.
 class ApplyWorker final : public Napi::AsyncWorker {
@@ -71,7 +65,7 @@ class ForwarderHandle final : public Napi::ObjectWrap<ForwarderHandle> {
     const auto options = info[0].As<Napi::Object>();
     const auto ring_bytes = options.Get("ringBytes").As<Napi::Number>().Int64Value();
     auto started = Forwarder::start(static_cast<size_t>(ring_bytes));
-    if (!started.ok()) throw make_error(info.Env(), started.error());
+    if (!started.ok()) throw to_js_error(info.Env(), started.error());
     forwarder_ = std::move(started.value());
     // Threads must not outlive the environment whose addon they run in, even if nobody called
     // close().

@@ -1,6 +1,6 @@
 #include "addon/forwarder_dto.h"
 
-#include <cstring>
+#include <uv.h>
 
 namespace mcfleet {
 namespace {
@@ -130,7 +130,7 @@ Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refus
   return write_array(env, refusals, [env](const RelayRefusal& refusal) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("uid", refusal.uid);
-    object.Set("errno", errno_name(refusal.code));
+    object.Set("errno", uv_err_name(-refusal.code));
     object.Set("reason", refusal.reason);
     object.Set("message", refusal.message);
     return object;
@@ -170,11 +170,6 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                return entry;
              }));
   return object;
-}
-
-std::string errno_name(int code) {
-  const char* name = strerrorname_np(code);
-  return name != nullptr ? std::string(name) : std::to_string(code);
 }
 
 }  // namespace mcfleet

@@ -18,7 +18,4 @@ Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refus
 Napi::Value write_snapshot(Napi::Env env, const Snapshot& snapshot);
 Napi::Value write_status(Napi::Env env, const ForwarderStatus& status);
 
-// The name of an errno value: "ENODEV".
-std::string errno_name(int code);
-
 }  // namespace mcfleet

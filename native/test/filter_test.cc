@@ -1,0 +1,190 @@
+// The kernel itself runs the compiled filters: over a pair of Unix sockets, on random rule sets and
+// packets.
+#include "ring/filter.h"
+
+#include <linux/if_ether.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/unique_fd.h"
+#include "check.h"
+#include "packets.h"
+#include "ring/packet_socket.h"
+
+using namespace mcfleet;
+using packets::Bytes;
+
+namespace {
+
+// Says what the kernel does with a packet.
+class Kernel final {
+ public:
+  Kernel() {
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0);
+    in_.reset(pair[0]);
+    out_.reset(pair[1]);
+  }
+  void load(Filter filter) {
+    // Packets of a Unix socket have no protocol number: put the one of IPv4 in place of the load.
+    if (filter.code.size() > 1) {
+      CHECK(filter.code[0].k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL));
+      filter.code[0] = BPF_STMT(BPF_LD | BPF_IMM, ETH_P_IP);
+    }
+    CHECK(attach_filter(out_.get(), filter).ok());
+  }
+  bool passes(const Bytes& packet) {
+    // A filtered packet is dropped in silence; an unfiltered one is there at once.
+    static_cast<void>(send(in_.get(), packet.data(), packet.size(), 0));
+    uint8_t buffer[4096];
+    return recv(out_.get(), buffer, sizeof(buffer), MSG_DONTWAIT) >= 0;
+  }
+
+ private:
+  UniqueFd in_;
+  UniqueFd out_;
+};
+
+bool wanted(const std::vector<FilterTarget>& targets, uint32_t address, uint16_t port) {
+  return std::any_of(targets.begin(), targets.end(), [&](const FilterTarget& target) {
+    return target.address == address && (target.port == 0 || target.port == port);
+  });
+}
+
+Bytes packet_to(uint32_t address, uint16_t port, size_t link_header, std::mt19937& random) {
+  packets::Spec spec = packets::random_spec(random, 40);
+  spec.destination = address;
+  spec.destination_port = port;
+  const Bytes packet = packets::ip_packet(spec);
+  return link_header == 0 ? packet : packets::frame(packet);
+}
+
+std::vector<FilterTarget> random_targets(std::mt19937& random, size_t count) {
+  std::vector<FilterTarget> targets;
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t address = random() % 8 == 0
+                                 ? 0x0a000000 + static_cast<uint32_t>(random() % 20)
+                                 : 0xef000000 + static_cast<uint32_t>(random() % (count + 1));
+    targets.push_back(
+        {address, static_cast<uint16_t>(random() % 4 == 0 ? 0 : 5000 + random() % 4)});
+  }
+  return targets;
+}
+
+void agrees_with_the_rules() {
+  std::mt19937 random(10);
+  Kernel kernel;
+  size_t passed = 0;
+  size_t refused = 0;
+  for (const size_t count : {1UL, 2UL, 3UL, 5UL, 10UL, 40UL, 100UL, 400UL, 700UL}) {
+    for (const size_t link_header : {size_t{14}, size_t{0}}) {
+      const std::vector<FilterTarget> targets = random_targets(random, count);
+      const Filter filter = compile_filter(targets, link_header);
+      CHECK(filter.exact);
+      CHECK(filter.code.size() <= kMaxFilterCode);
+      kernel.load(filter);
+      for (int i = 0; i < 2000; i++) {
+        FilterTarget to = targets[random() % targets.size()];
+        if (random() % 2 == 0) to.address = random_targets(random, count)[0].address;
+        if (random() % 8 == 0) to.address = static_cast<uint32_t>(random());
+        const auto port = static_cast<uint16_t>(random() % 2 == 0 ? to.port : 4999 + random() % 6);
+        const bool want = wanted(targets, to.address, port);
+        CHECK(kernel.passes(packet_to(to.address, port, link_header, random)) == want);
+        (want ? passed : refused)++;
+      }
+    }
+  }
+  CHECK(passed > 5000 && refused > 5000);
+}
+
+void holds_a_thousand_relays() {
+  std::mt19937 random(11);
+  std::vector<FilterTarget> targets;
+  for (uint32_t i = 0; i < 900; i++) targets.push_back({0xef000000 + i * 3, 5001});
+  const Filter filter = compile_filter(targets, 14);
+  CHECK(filter.exact);
+  Kernel kernel;
+  kernel.load(filter);
+  for (uint32_t i = 0; i < 900; i++) {
+    CHECK(kernel.passes(packet_to(0xef000000 + i * 3, 5001, 14, random)));
+    CHECK(!kernel.passes(packet_to(0xef000000 + i * 3, 5002, 14, random)));
+    CHECK(!kernel.passes(packet_to(0xef000000 + i * 3 + 1, 5001, 14, random)));
+  }
+}
+
+void is_coarse_beyond() {
+  std::mt19937 random(12);
+  Kernel kernel;
+  std::vector<FilterTarget> targets;
+  for (uint32_t i = 0; i < 5000; i++) targets.push_back({0xef000000 + i, 5001});
+  targets.push_back({0x0a000001, 5001});
+  const Filter filter = compile_filter(targets, 14);
+  CHECK(!filter.exact);
+  kernel.load(filter);
+  CHECK(kernel.passes(packet_to(0xef000000, 5001, 14, random)));
+  CHECK(kernel.passes(packet_to(0xe0000001, 1, 14, random)));
+  CHECK(kernel.passes(packet_to(0x0a000001, 1, 14, random)));
+  CHECK(!kernel.passes(packet_to(0x0a000002, 5001, 14, random)));
+  CHECK(!kernel.passes(packet_to(0xf0000001, 5001, 14, random)));
+  // So many unicast addresses that all UDP passes.
+  for (uint32_t i = 0; i < 100; i++) targets.push_back({0x0a000100 + i, 1});
+  kernel.load(compile_filter(targets, 14));
+  CHECK(kernel.passes(packet_to(0x0a000002, 5001, 14, random)));
+  // A limit of the caller's.
+  CHECK(!compile_filter({{0xef000001, 1}, {0xef000002, 2}}, 14, 20).exact);
+}
+
+void widens_a_group_with_many_ports() {
+  std::mt19937 random(13);
+  std::vector<FilterTarget> targets;
+  for (uint16_t i = 0; i < 65; i++)
+    targets.push_back({0xef000001, static_cast<uint16_t>(5000 + i)});
+  const Filter filter = compile_filter(targets, 14);
+  CHECK(!filter.exact);
+  Kernel kernel;
+  kernel.load(filter);
+  CHECK(kernel.passes(packet_to(0xef000001, 9, 14, random)));
+  CHECK(!kernel.passes(packet_to(0xef000002, 5000, 14, random)));
+}
+
+void lets_the_malformed_be_counted() {
+  Kernel kernel;
+  kernel.load(compile_filter({{0xef010101, 5001}, {0x0a000001, 7}}, 14));
+  const Bytes good = packets::frame(packets::ip_packet({}));
+  CHECK(kernel.passes(good));
+  Bytes bad = good;
+  bad[14] = 0x44;
+  CHECK(kernel.passes(bad));
+  bad[14] = 0x65;
+  CHECK(kernel.passes(bad));
+  bad = good;
+  bad[14 + 6] = 0x20;
+  CHECK(kernel.passes(bad));
+  for (size_t size = 34; size < 42; size++) {
+    CHECK(kernel.passes(Bytes(good.begin(), good.begin() + static_cast<long>(size))));
+  }
+  bad = Bytes(good.begin(), good.begin() + 40);
+  bad[14] = 0x4f;
+  CHECK(kernel.passes(bad));
+  // Another protocol, or too short to say whose it is.
+  bad = good;
+  bad[14 + 9] = 6;
+  CHECK(!kernel.passes(bad));
+  CHECK(!kernel.passes(Bytes(good.begin(), good.begin() + 33)));
+  kernel.load(drop_all_filter());
+  CHECK(!kernel.passes(good));
+  kernel.load(compile_filter({}, 14));
+  CHECK(!kernel.passes(good));
+}
+
+}  // namespace
+
+int main() {
+  agrees_with_the_rules();
+  holds_a_thousand_relays();
+  is_coarse_beyond();
+  widens_a_group_with_many_ports();
+  lets_the_malformed_be_counted();
+}

@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestNamespace } from './namespaces.ts';
+
+/** A relay with interfaces by name. */
+export interface RelayDraft {
+  readonly uid: string;
+  readonly input: string;
+  readonly group: string;
+  readonly port?: number | null;
+  readonly sources?: readonly string[];
+  readonly outputs: readonly {
+    readonly interface: string;
+    readonly address: string;
+    readonly key?: string;
+    readonly port?: number | null;
+    readonly ttl?: number | null;
+    readonly source?: string | null;
+  }[];
+}
+
+/** Counters as JSON brings them: numbers in place of bigints, drops by reason. */
+export interface RelayReport {
+  readonly uid: string;
+  readonly rxPackets: number;
+  readonly rxBytes: number;
+  readonly lastPacketUnixNano: number;
+  readonly drops: readonly { reason: string; packets: number }[];
+  readonly outputs: readonly {
+    readonly key: string;
+    readonly txPackets: number;
+    readonly txBytes: number;
+    readonly drops: readonly { reason: string; packets: number }[];
+    readonly up: boolean;
+    readonly downReason: string;
+  }[];
+}
+
+export interface InputReport {
+  readonly rxPackets: number;
+  readonly kernelDrops: number;
+  readonly unmatched: number;
+  readonly drops: readonly { reason: string; packets: number }[];
+  readonly up: boolean;
+  readonly downReason: string;
+}
+
+/** A program in a namespace that is spoken to by lines. */
+export class LineProcess {
+  readonly child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(space: TestNamespace, ...parameters: string[]) {
+    const [command, all] = space.command(...parameters);
+    this.child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] });
+    if (!this.child.stdout) throw new Error('no output');
+    this.#lines = createInterface(this.child.stdout)[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error('the process ended');
+    return value;
+  }
+
+  write(line: string): void {
+    this.child.stdin?.write(`${line}\n`);
+  }
+
+  /** Ends its input, and gives what it still says, with its exit status last. */
+  async end(): Promise<string[]> {
+    const exited = new Promise<string>((resolve) =>
+      this.child.once('exit', (code, signal) => resolve(`${code ?? signal}`)),
+    );
+    this.child.stdin?.end();
+    const rest: string[] = [];
+    for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) rest.push(next.value);
+    return [...rest, await exited];
+  }
+}
+
+/** run-forwarder.ts in a namespace. */
+export class ForwarderProcess extends LineProcess {
+  static async start(space: TestNamespace, ringBytes = 8 << 20): Promise<ForwarderProcess> {
+    const script = join(import.meta.dirname, 'run-forwarder.ts');
+    const started = new ForwarderProcess(space, process.execPath, script, String(ringBytes));
+    if ((await started.line()) !== '"ready"') throw new Error('the forwarder did not start');
+    return started;
+  }
+
+  async call(command: object): Promise<unknown> {
+    this.write(JSON.stringify(command));
+    return JSON.parse(await this.line());
+  }
+
+  apply(upserts: readonly RelayDraft[], options: object = {}): Promise<unknown> {
+    return this.call({ call: 'apply', upserts, ...options });
+  }
+
+  async snapshot(): Promise<{ relays: RelayReport[]; inputs: InputReport[] }> {
+    return (await this.call({ call: 'snapshot' })) as { relays: RelayReport[]; inputs: InputReport[] };
+  }
+
+  async relay(uid: string): Promise<RelayReport> {
+    const found = (await this.snapshot()).relays.find((relay) => relay.uid === uid);
+    if (!found) throw new Error(`no relay ${uid}`);
+    return found;
+  }
+}
+
+/** packets.py sending. */
+export class PacketSender extends LineProcess {
+  constructor(space: TestNamespace, device: string) {
+    super(space, 'python3', join(import.meta.dirname, 'packets.py'), 'send', device);
+  }
+
+  async frames(...frames: readonly Buffer[]): Promise<void> {
+    this.write(JSON.stringify({ frames: frames.map((frame) => frame.toString('hex')) }));
+    await this.line();
+  }
+
+  async udp(udp: { group: string; port: number; ttl?: number; segment?: number; sizes: number[] }): Promise<void> {
+    this.write(JSON.stringify({ udp }));
+    await this.line();
+  }
+}
+
+/** packets.py capturing. */
+export class PacketCapture extends LineProcess {
+  static async start(space: TestNamespace, device: string): Promise<PacketCapture> {
+    const started = new PacketCapture(space, 'python3', join(import.meta.dirname, 'packets.py'), 'capture', device);
+    if ((await started.line()) !== 'ready') throw new Error('the capture did not start');
+    return started;
+  }
+
+  /** The next `count` frames. */
+  async take(count: number): Promise<Buffer[]> {
+    const frames: Buffer[] = [];
+    while (frames.length < count) frames.push(Buffer.from(await this.line(), 'hex'));
+    return frames;
+  }
+
+  /** Everything that arrives until `settleMs` from now. */
+  async rest(settleMs = 300): Promise<Buffer[]> {
+    await new Promise((resolve) => setTimeout(resolve, settleMs));
+    return (await this.end()).slice(0, -1).map((line) => Buffer.from(line, 'hex'));
+  }
+}

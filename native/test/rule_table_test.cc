@@ -1,0 +1,100 @@
+// Random rule sets and packets: the table finds what a walk over all rules finds.
+#include "forwarder/rule_table.h"
+
+#include <algorithm>
+#include <random>
+
+#include "check.h"
+
+using namespace mcfleet;
+
+namespace {
+
+struct Packet {
+  uint32_t group;
+  uint16_t port;
+  uint32_t source;
+};
+
+bool wants(const Rule& rule, const Packet& packet) {
+  return rule.group == packet.group && (rule.port == 0 || rule.port == packet.port) &&
+         (rule.sources.empty() ||
+          std::find(rule.sources.begin(), rule.sources.end(), packet.source) != rule.sources.end());
+}
+
+// Few values, so that rules overlap in every way. Zero is no group or source in rules, but packets
+// may carry it.
+uint32_t some_group(std::mt19937& random) {
+  return 0xef000000 + static_cast<uint32_t>(random() % 6);
+}
+uint16_t some_port(std::mt19937& random) {
+  return static_cast<uint16_t>(random() % 5);
+}
+
+void finds_what_a_walk_finds() {
+  std::mt19937 random(8);
+  std::vector<RelayCounters> counters(40);
+  size_t matched = 0;
+  for (int round = 0; round < 500; round++) {
+    std::vector<Rule> rules;
+    const size_t count = random() % counters.size();
+    for (size_t i = 0; i < count; i++) {
+      Rule rule{some_group(random), some_port(random), {}, &counters[i], {}};
+      for (size_t s = random() % 4; s > 0; s--) {
+        rule.sources.push_back(1 + static_cast<uint32_t>(random() % 4));
+      }
+      for (size_t o = 1 + random() % 3; o > 0; o--) {
+        rule.outputs.push_back({{static_cast<uint32_t>(i * 10 + o), 0, 0, 0}, nullptr, nullptr});
+      }
+      rules.push_back(rule);
+    }
+    const RuleTable table(rules);
+    for (int p = 0; p < 100; p++) {
+      const Packet packet{some_group(random), some_port(random),
+                          static_cast<uint32_t>(random() % 5)};
+      std::vector<const RelayCounters*> found;
+      std::vector<uint32_t> copies;
+      const size_t relays =
+          table.match(packet.group, packet.port, packet.source, [&](const RuleMatch& match) {
+            found.push_back(match.counters);
+            for (const OutputAction& o : match.outputs) copies.push_back(o.rewrite.destination);
+          });
+      std::vector<const RelayCounters*> want;
+      std::vector<uint32_t> want_copies;
+      for (const Rule& rule : rules) {
+        if (!wants(rule, packet)) continue;
+        want.push_back(rule.counters);
+        for (const OutputAction& o : rule.outputs) want_copies.push_back(o.rewrite.destination);
+      }
+      std::sort(found.begin(), found.end());
+      std::sort(want.begin(), want.end());
+      std::sort(copies.begin(), copies.end());
+      std::sort(want_copies.begin(), want_copies.end());
+      CHECK_EQ(relays, want.size());
+      CHECK(found == want);
+      CHECK(copies == want_copies);
+      matched += relays;
+    }
+  }
+  CHECK(matched > 10000);
+}
+
+void holds_many() {
+  RelayCounters counters;
+  std::vector<Rule> rules;
+  for (uint32_t i = 0; i < 10000; i++) rules.push_back({0xef000000 + i, 5001, {}, &counters, {}});
+  const RuleTable table(rules);
+  for (uint32_t i = 0; i < 10000; i++) {
+    CHECK_EQ(table.match(0xef000000 + i, 5001, 1, [](const RuleMatch&) {}), 1U);
+    CHECK_EQ(table.match(0xef000000 + i, 5002, 1, [](const RuleMatch&) {}), 0U);
+  }
+  const RuleTable empty({});
+  CHECK_EQ(empty.match(0xef000000, 5001, 1, [](const RuleMatch&) {}), 0U);
+}
+
+}  // namespace
+
+int main() {
+  finds_what_a_walk_finds();
+  holds_many();
+}

@@ -1,0 +1,115 @@
+// Every message is accounted once, whatever the socket answers.
+#include "ring/tx_batch.h"
+
+#include <cerrno>
+#include <random>
+
+#include "check.h"
+
+using namespace mcfleet;
+
+namespace {
+
+void add(TxBatch& batch, OutputCounters& counters, uint32_t packets = 1, bool last = true) {
+  uint8_t* room = batch.reserve(100);
+  CHECK(room != nullptr);
+  room[0] = 1;
+  batch.commit(100, 0, {&counters, packets, 100 * packets, last});
+}
+
+uint64_t drops(const OutputCounters& counters) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < kDropReasonCount; i++)
+    sum += counters.drops.get(static_cast<DropReason>(i));
+  return sum;
+}
+
+void accounts_everything_once() {
+  std::mt19937 random(9);
+  constexpr int kErrors[] = {ENOBUFS,     EAGAIN, ENETDOWN, ENXIO, EMSGSIZE,
+                             ENETUNREACH, EPERM,  EINVAL,   EINTR};
+  for (int round = 0; round < 3000; round++) {
+    TxBatch batch;
+    OutputCounters counters;
+    uint64_t expected = 0;
+    uint64_t accepted = 0;
+    const size_t messages = 1 + random() % TxBatch::kMessages;
+    for (size_t i = 0; i < messages; i++) {
+      const auto packets = static_cast<uint32_t>(1 + random() % 20);
+      add(batch, counters, packets);
+      expected += packets;
+    }
+    batch.send_with([&](mmsghdr* list, unsigned count) {
+      if (random() % 3 == 0) {
+        errno = kErrors[random() % std::size(kErrors)];
+        return -1;
+      }
+      const int sent = static_cast<int>(1 + random() % count);
+      for (int i = 0; i < sent; i++) {
+        CHECK_EQ(list[i].msg_hdr.msg_iov->iov_len, 100U);
+        accepted++;
+      }
+      return sent;
+    });
+    CHECK(batch.empty());
+    CHECK_EQ(counters.packets.get() + drops(counters), expected);
+    CHECK_EQ(counters.bytes.get(), counters.packets.get() * 100);
+    CHECK((accepted == messages) == (drops(counters) == 0));
+  }
+}
+
+void one_refused_message_holds_up_no_other() {
+  TxBatch batch;
+  OutputCounters counters;
+  for (int i = 0; i < 5; i++) add(batch, counters);
+  int call = 0;
+  batch.send_with([&](mmsghdr*, unsigned count) {
+    // Two go out, the third is too long, the rest goes out.
+    if (++call == 1) return 2;
+    if (call == 2) {
+      errno = EMSGSIZE;
+      return -1;
+    }
+    return static_cast<int>(count);
+  });
+  CHECK_EQ(counters.packets.get(), 4U);
+  CHECK_EQ(counters.drops.get(DropReason::kMtu), 1U);
+}
+
+void a_datagram_needs_all_its_fragments() {
+  TxBatch batch;
+  OutputCounters counters;
+  // Three fragments of one datagram, cut apart by a flush; then one that is whole.
+  add(batch, counters, 1, false);
+  add(batch, counters, 1, false);
+  batch.send_with([](mmsghdr*, unsigned) {
+    errno = ENOBUFS;
+    return -1;
+  });
+  CHECK_EQ(counters.packets.get() + drops(counters), 0U);
+  add(batch, counters, 1, true);
+  add(batch, counters, 1, true);
+  batch.send_with([](mmsghdr*, unsigned count) { return static_cast<int>(count); });
+  CHECK_EQ(counters.packets.get(), 1U);
+  CHECK_EQ(counters.drops.get(DropReason::kTxFull), 1U);
+}
+
+void knows_when_it_is_full() {
+  TxBatch batch;
+  OutputCounters counters;
+  for (size_t i = 0; i < TxBatch::kMessages; i++) add(batch, counters);
+  CHECK(batch.reserve(1) == nullptr);
+  batch.drop_all(DropReason::kNoSocket);
+  CHECK_EQ(counters.drops.get(DropReason::kNoSocket), TxBatch::kMessages);
+  CHECK(batch.reserve(TxBatch::kArenaBytes) != nullptr);
+  CHECK(batch.reserve(TxBatch::kArenaBytes + 1) == nullptr);
+}
+
+}  // namespace
+
+int main() {
+  accounts_everything_once();
+  one_refused_message_holds_up_no_other();
+  a_datagram_needs_all_its_fragments();
+  knows_when_it_is_full();
+}
