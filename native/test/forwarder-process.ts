@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import type { TestNamespace } from './namespaces.ts';
 
 /** A relay with interfaces by name. */
@@ -50,12 +51,15 @@ export interface InputReport {
 export class LineProcess {
   readonly child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
+  readonly #exited: Promise<string>;
+  #ended: Promise<string[]> | undefined;
 
   constructor(space: TestNamespace, ...parameters: string[]) {
     const [command, all] = space.command(...parameters);
     this.child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] });
     if (!this.child.stdout) throw new Error('no output');
     this.#lines = createInterface(this.child.stdout)[Symbol.asyncIterator]();
+    this.#exited = new Promise((resolve) => this.child.once('exit', (code, signal) => resolve(`${code ?? signal}`)));
   }
 
   async line(): Promise<string> {
@@ -68,15 +72,17 @@ export class LineProcess {
     this.child.stdin?.write(`${line}\n`);
   }
 
-  /** Ends its input, and gives what it still says, with its exit status last. */
-  async end(): Promise<string[]> {
-    const exited = new Promise<string>((resolve) =>
-      this.child.once('exit', (code, signal) => resolve(`${code ?? signal}`)),
-    );
+  /** Ends its input, and gives what it still says, with its exit status last. Once: later calls give the same. */
+  end(): Promise<string[]> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<string[]> {
     this.child.stdin?.end();
     const rest: string[] = [];
     for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) rest.push(next.value);
-    return [...rest, await exited];
+    return [...rest, await this.#exited];
   }
 }
 
@@ -141,9 +147,19 @@ export class PacketCapture extends LineProcess {
     return frames;
   }
 
-  /** Everything that arrives until `settleMs` from now. */
-  async rest(settleMs = 300): Promise<Buffer[]> {
-    await new Promise((resolve) => setTimeout(resolve, settleMs));
-    return (await this.end()).slice(0, -1).map((line) => Buffer.from(line, 'hex'));
+  /** Everything that arrives until nothing did for `idleMs`. */
+  async rest(idleMs = 400): Promise<Buffer[]> {
+    const lines: string[] = [];
+    let next = this.line();
+    for (;;) {
+      const line = await Promise.race([next, setTimeout(idleMs, null)]);
+      if (line === null) break;
+      lines.push(line);
+      next = this.line();
+    }
+    // One line is still waited for. It comes in the last moment, or fails because the capture has ended.
+    const [rest, last] = await Promise.all([this.end(), next.catch(() => null)]);
+    if (last !== null) lines.push(last);
+    return [...lines, ...rest.slice(0, -1)].map((line) => Buffer.from(line, 'hex'));
   }
 }

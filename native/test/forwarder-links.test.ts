@@ -1,0 +1,150 @@
+// Interfaces that go down, vanish and come back.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ForwarderProcess } from './forwarder-process.ts';
+import { eventually, ForwarderTopology, noted, simpleRelay } from './forwarder-topology.ts';
+import { makeFrame, readFrame } from './ipv4-frame.ts';
+import { namespaceObstacle } from './namespaces.ts';
+
+const obstacle = namespaceObstacle();
+
+describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
+  let lab: ForwarderTopology;
+  let forwarder: ForwarderProcess;
+  beforeEach(async () => {
+    lab = new ForwarderTopology();
+    forwarder = await lab.forwarder();
+    expect(await forwarder.apply([twoOutputs])).toEqual([]);
+  });
+  afterEach(async () => {
+    await lab.endProcesses();
+    lab.delete();
+  });
+
+  const twoOutputs = {
+    ...simpleRelay,
+    outputs: [
+      { key: 'one', interface: 'out1', address: '239.10.10.10' },
+      { key: 'unicast', interface: 'out1', address: '10.2.1.2' },
+      { key: 'two', interface: 'out2', address: '239.10.10.10' },
+    ],
+  };
+  const frames = (count: number): Buffer[] =>
+    Array.from({ length: count }, (_, i) => makeFrame({ payload: Buffer.from(`${i}`) }));
+  const outputs = async (): Promise<unknown> =>
+    (await forwarder.relay('simple')).outputs.map(({ up, downReason }) => [up, downReason]);
+
+  async function expectOutputs(first: string): Promise<void> {
+    const state = [first === '', first];
+    await eventually(async () => expect(await outputs()).toEqual([state, state, [true, '']]));
+  }
+
+  /** Sends ten packets and tells how many came to each sink. */
+  async function exchange(): Promise<number[]> {
+    const captures = [await lab.capture(0), await lab.capture(1)];
+    await lab.sender().frames(...frames(10));
+    const got = await Promise.all(captures.map((capture) => capture.rest()));
+    return got.map((all) => all.filter((frame) => readFrame(frame).port === 5001).length);
+  }
+
+  it('costs one output what its interface does, and no other', async () => {
+    expect(await exchange()).toEqual([20, 10]);
+    lab.relay.ip('link', 'set', 'out1', 'down');
+    await expectOutputs('InterfaceDown');
+    expect((await exchange())[1]).toBe(10);
+    const dropped = { drops: [{ reason: 'interface_down', packets: 10 }], txPackets: 10 };
+    expect((await forwarder.relay('simple')).outputs).toMatchObject([dropped, dropped, { txPackets: 20, drops: [] }]);
+    lab.relay.ip('link', 'set', 'out1', 'up');
+    await expectOutputs('');
+    expect(await exchange()).toEqual([20, 10]);
+  });
+
+  it('counts what a cable without carrier would swallow', async () => {
+    lab.sinks[0].ip('link', 'set', 'sink1', 'down');
+    await expectOutputs('NoCarrier');
+    await lab.sender().frames(...frames(10));
+    const dropped = { drops: [{ reason: 'no_carrier', packets: 10 }], txPackets: 0 };
+    await eventually(async () =>
+      expect((await forwarder.relay('simple')).outputs).toMatchObject([dropped, dropped, { txPackets: 10 }]),
+    );
+    lab.sinks[0].ip('link', 'set', 'sink1', 'up');
+    await expectOutputs('');
+    expect(await exchange()).toEqual([20, 10]);
+  });
+
+  it('survives the deletion of an output, and uses the new one when told so', async () => {
+    lab.relay.ip('link', 'delete', 'out1');
+    await expectOutputs('InterfaceNotFound');
+    await lab.sender().frames(...frames(10));
+    await eventually(async () =>
+      expect((await forwarder.relay('simple')).outputs).toMatchObject([
+        { drops: [{ reason: 'interface_missing', packets: 10 }] },
+        { drops: [{ reason: 'interface_missing', packets: 10 }] },
+        { txPackets: 10, drops: [] },
+      ]),
+    );
+    lab.connectSink(0);
+    expect(await forwarder.apply([twoOutputs])).toEqual([]);
+    await expectOutputs('');
+    expect(await exchange()).toEqual([20, 10]);
+    // Counters stay with the keys of the outputs.
+    expect((await forwarder.relay('simple')).outputs[0]).toMatchObject({
+      txPackets: 10,
+      drops: [{ reason: 'interface_missing', packets: 10 }],
+    });
+  });
+
+  it('takes an output whose interface is not there yet', async () => {
+    const relay = { ...twoOutputs, outputs: [...twoOutputs.outputs, { interface: 'later', address: '239.3.3.3' }] };
+    expect(await forwarder.apply([relay])).toEqual([]);
+    expect((await forwarder.relay('simple')).outputs[3]).toMatchObject({ up: false, downReason: 'InterfaceNotFound' });
+    expect(await exchange()).toEqual([20, 10]);
+  });
+
+  it('receives again when its input comes up again', async () => {
+    const input = async (): Promise<unknown> => {
+      const [first] = (await forwarder.snapshot()).inputs;
+      return [first?.up, first?.downReason];
+    };
+    lab.relay.ip('link', 'set', 'in', 'down');
+    await eventually(async () => expect(await input()).toEqual([false, 'InterfaceDown']));
+    lab.relay.ip('link', 'set', 'in', 'up');
+    await eventually(async () => expect(await input()).toEqual([true, '']));
+    expect(await exchange()).toEqual([20, 10]);
+    lab.relay.ip('link', 'delete', 'in');
+    await eventually(async () => expect(await input()).toEqual([false, 'InterfaceNotFound']));
+    const again = { ...simpleRelay, uid: 'again' };
+    expect(await forwarder.apply([again])).toMatchObject([
+      { uid: 'again', errno: 'ENODEV', reason: 'InterfaceNotFound' },
+    ]);
+  });
+
+  it('starts by itself on an input that is down at first', async () => {
+    lab.relay.ip('link', 'set', 'in', 'down');
+    const second = await lab.forwarder();
+    expect(await second.apply([{ ...simpleRelay, group: '239.1.1.9' }])).toEqual([]);
+    expect((await second.snapshot()).inputs).toMatchObject([{ up: false, downReason: 'InterfaceDown' }]);
+    lab.relay.ip('link', 'set', 'in', 'up');
+    await eventually(async () => expect((await second.snapshot()).inputs).toMatchObject([{ up: true }]));
+    const capture = await lab.capture(0);
+    await lab.sender().frames(makeFrame({ destination: '239.1.1.9' }));
+    expect((await capture.take(1)).map(readFrame)).toMatchObject([{ destination: '239.10.10.10', port: 6001 }]);
+    await capture.end();
+  });
+
+  it('counts what the kernel dropped while nobody read the ring', async () => {
+    await forwarder.call({ call: 'close' });
+    const small = await lab.forwarder(256 * 1024);
+    expect(await small.apply([simpleRelay])).toEqual([]);
+    const capture = await lab.capture(0);
+    const { pid } = small.child;
+    if (pid === undefined) throw new Error('no process');
+    process.kill(pid, 'SIGSTOP');
+    await lab.sender().frames(...frames(500));
+    process.kill(pid, 'SIGCONT');
+    const received = await capture.rest();
+    // A ring of 256 KiB has 128 slots.
+    expect(received).toHaveLength(128);
+    expect((await small.snapshot()).inputs).toMatchObject([{ rxPackets: 128, kernelDrops: 372, unmatched: 0 }]);
+    expect((await small.snapshot()).inputs).toMatchObject([{ kernelDrops: 372 }]);
+  });
+});
