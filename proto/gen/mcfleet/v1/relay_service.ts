@@ -164,7 +164,8 @@ export interface UpdateRelayRequest {
     | undefined;
   /**
    * Field paths below `relay`: "spec.engine", "labels", "spec.outputs". Omitted: every field that is set in `relay`. "*": all, so
-   * that what is not set is cleared. In JSON one string with commas, in lowerCamelCase.
+   * that what is not set is cleared. In JSON one string with commas, in lowerCamelCase; grpcurl 1.9 takes
+   * {"paths": ["spec.engine"]} instead.
    */
   updateMask:
     | string[]
