@@ -8,14 +8,12 @@ import {
   type ConfigStatus,
   type ConfigUpdate,
   type Heartbeat,
-  type Hello,
-  type RelayResult,
   type RelayTelemetry,
   SyncMode,
   type Welcome,
 } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import type { StatusResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
-import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { InstanceState } from '@mcfleet/proto/mcfleet/v1/relay';
 import {
   admitController,
   applyUpdate,
@@ -33,13 +31,13 @@ import { toNetworkInterface } from './inventory/interface-facts.ts';
 import { Inventory } from './inventory/inventory.ts';
 import type { AgentOptions } from './options.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { updateResults } from './reconcile/update-results.ts';
 import { byName } from './resolve/local-interfaces.ts';
 import { ControllerSession } from './session/controller-session.ts';
+import { type AgentIdentity, makeHello } from './session/hello.ts';
 import { relayTelemetry } from './session/telemetry.ts';
 import { sleep } from './sleep.ts';
 
-/** Above this many relays Hello leaves them out, and the controller compares by the state's hash alone. */
-const MAX_KNOWN = 2_000;
 /** A session is opened after this time even if there is no data plane yet: the controller shall know that. */
 const DATAPLANE_WAIT_MS = 2_000;
 /** An update is acknowledged after this time even if the disk has not taken it yet. */
@@ -60,8 +58,7 @@ export interface AgentParts extends AgentOptions {
  */
 export class Agent {
   readonly #parts: AgentParts;
-  readonly #instanceUid: string;
-  readonly #startTime: Date;
+  readonly #identity: AgentIdentity;
   readonly #store: StateStore;
   readonly #inventory: Inventory;
   readonly #reconciler: Reconciler;
@@ -79,8 +76,8 @@ export class Agent {
   constructor(parts: AgentParts) {
     const { clock, log } = parts;
     this.#parts = parts;
-    this.#instanceUid = uuidv7(clock);
-    this.#startTime = new Date(clock.now());
+    const { name, version, hostFacts, labels } = parts;
+    this.#identity = { name, version, hostFacts, labels, instanceUid: uuidv7(clock), startTime: new Date(clock.now()) };
     this.#store = new StateStore({
       directory: parts.stateDir,
       clock,
@@ -115,7 +112,13 @@ export class Agent {
       clock,
       log,
       handler: {
-        hello: () => this.#hello(),
+        hello: () =>
+          makeHello({
+            identity: this.#identity,
+            held: this.#held,
+            capabilities: this.#capabilities,
+            interfaces: this.#inventory.interfaces,
+          }),
         welcome: (welcome) => this.#welcome(welcome),
         update: (update, clusterUid) => this.#update(update, clusterUid),
         refuse: (update, error) => this.#refusal(update, error),
@@ -186,32 +189,6 @@ export class Agent {
     else for (const uid of uids) this.#changedInUpdate.add(uid);
   }
 
-  #hello(): Hello {
-    const { name, version, hostFacts, labels } = this.#parts;
-    const assignments = [...this.#held.assignments.values()];
-    return {
-      host: name,
-      instanceUid: this.#instanceUid,
-      protocolMin: 1,
-      protocolMax: 1,
-      agentVersion: version,
-      bootId: hostFacts.bootId,
-      startTime: this.#startTime,
-      kernel: hostFacts.kernel,
-      capabilities: this.#capabilities,
-      labels: { ...labels },
-      clusterUid: this.#held.clusterUid,
-      highestTerm: this.#held.term,
-      appliedRevision: this.#held.revision,
-      stateHash: hashOf(this.#held),
-      known:
-        assignments.length > MAX_KNOWN
-          ? []
-          : assignments.map(({ uid, generation, contentHash }) => ({ uid, generation, contentHash })),
-      inventory: { interfaces: this.#inventory.interfaces.map(toNetworkInterface) },
-    };
-  }
-
   #welcome(welcome: Welcome): void {
     const admitted = admitController(this.#held, welcome.clusterUid, welcome.term);
     if (admitted !== this.#held) {
@@ -247,7 +224,7 @@ export class Agent {
     void saved.then(() => patience.abort());
     await sleep(this.#parts.clock, DISK_WAIT_MS, patience.signal);
     this.#changedInUpdate = undefined;
-    const results = this.#updateResults(update, before, next);
+    const results = updateResults(update, before, next, this.#reconciler.results);
     for (const { uid } of results) changed.delete(uid);
     this.#session.reportRelays(changed);
     const refused = results.some(({ state }) => state === InstanceState.FAILED);
@@ -263,14 +240,6 @@ export class Agent {
       results,
       error: undefined,
     };
-  }
-
-  /** One result per relay of the update; in a snapshot, relays that it leaves out are removed ones. */
-  #updateResults(update: CompleteUpdate, before: HeldState, next: HeldState): RelayResult[] {
-    const kept = update.upserts.flatMap(({ uid }) => this.#reconciler.results.get(uid) ?? []);
-    const gone = new Set(update.removedUids);
-    for (const uid of before.assignments.keys()) if (!next.assignments.has(uid)) gone.add(uid);
-    return [...kept, ...[...gone].map((uid) => removedResult(uid, before.assignments.get(uid)?.generation ?? 0n))];
   }
 
   #refusal(update: Pick<ConfigUpdate, 'nonce' | 'revision'>, error: FleetError): ConfigStatus {
@@ -316,18 +285,4 @@ export class Agent {
       return undefined;
     }
   }
-}
-
-function removedResult(uid: string, generation: bigint): RelayResult {
-  return {
-    uid,
-    generation,
-    state: InstanceState.UNSPECIFIED,
-    removed: true,
-    error: undefined,
-    effectiveEngine: RelayEngine.UNSPECIFIED,
-    engineReason: '',
-    applyDuration: undefined,
-    outputsDown: [],
-  };
 }

@@ -42,7 +42,7 @@ Options:
   --help                       print this
 
 The data plane goes on when the agent stops (SIGTERM) or dies, so packets do not notice; the next agent adopts it. To end forwarding
-on this host, stop the agent first and then the data plane: kill $(pgrep -f 'dataplane --socket PATH').
+on this host, stop the agent first and then the data plane, by the process id that the agent logs as dataplane_pid.
 
 Examples:
   mcfleet agent --name edge-1 --controller 127.0.0.1:7401

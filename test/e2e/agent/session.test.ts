@@ -134,6 +134,25 @@ describeWithLab('the agent’s session', () => {
     expect(other.hello.instanceUid).not.toBe(first.hello.instanceUid);
   });
 
+  it('tries its controllers in turn, and moves to the next when one is gone', async () => {
+    await using f = await fixture();
+    const other = new ScriptedController(join(f.lab.directory, 'other.sock'));
+    await startAgent(f.lab, 'relay', `${other.address},${f.controller.address}`);
+    const session = await f.controller.session();
+    await session.welcome();
+    await session.snapshot([waiting('a')], { revision: 1n });
+    await f.controller.stop();
+    await other.start();
+    try {
+      expect((await other.session()).hello).toMatchObject({
+        appliedRevision: 1n,
+        stateHash: stateHash([waiting('a')]),
+      });
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('drops an update that its stream did not finish', async () => {
     await using f = await fixture();
     await startAgent(f.lab, 'relay', f.controller.address);

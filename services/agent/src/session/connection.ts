@@ -85,6 +85,8 @@ export class Connection {
   #over = false;
   /** Ended by this side on purpose: the CANCELLED that follows is no failure. */
   #closed = false;
+  /** Goodbye was said: nothing may follow. */
+  #leaving = false;
   #seq = 0n;
   #clusterUid: string | undefined;
   #failure: FleetError | undefined;
@@ -132,6 +134,7 @@ export class Connection {
   /** Ends the session on purpose, with a Goodbye if it was welcomed. */
   async goodbye(reason: string): Promise<void> {
     if (this.#clusterUid !== undefined && !this.#over) {
+      this.#leaving = true;
       this.#after('goodbye', GOODBYE_TIMEOUT_MS, () => this.#cancel(undefined));
       await this.#write({ $case: 'goodbye', value: { reason } });
       this.#call.end();
@@ -212,7 +215,7 @@ export class Connection {
 
   /** Sends what the outbox holds, one message at a time, until the stream is over. */
   async #send(): Promise<void> {
-    while (!this.#over) {
+    while (!this.#over && !this.#leaving) {
       const body = this.#outbox.take();
       if (body === undefined) await Promise.race([this.#outbox.filled(), this.#ended.promise]);
       else await this.#write(body);
