@@ -24,8 +24,8 @@ export const REASONS = {
   ETAG_MISMATCH: status.ABORTED,
   /** Another relay sends the same packets to the same output of the same host. */
   RELAY_CONFLICT: status.FAILED_PRECONDITION,
-  /** In an atomic apply: another relay of the request was refused. */
-  APPLY_ABORTED: status.ABORTED,
+  /** The answer would be larger than a message may be. */
+  RESPONSE_TOO_LARGE: status.RESOURCE_EXHAUSTED,
   /** A relay names the host. */
   HOST_IN_USE: status.FAILED_PRECONDITION,
   /** The host's agent is connected. */

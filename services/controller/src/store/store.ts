@@ -31,6 +31,8 @@ export interface Transaction {
   /** Creates or replaces an object. */
   put<K extends Kind>(kind: K, key: string, value: Objects[K]): void;
   delete(kind: Kind, key: string): void;
+  /** Runs a part of the write; if it throws, that part is taken back and the error thrown on. */
+  attempt<T>(part: () => T): T;
   /** The request of this id in the last 24 hours. */
   findRequest(id: string): RememberedRequest | undefined;
   /** Keeps the answer to a request for 24 hours. */

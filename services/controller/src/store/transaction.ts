@@ -50,6 +50,19 @@ export class StagingTransaction implements Transaction {
     this.#set(kind, key, undefined);
   }
 
+  attempt<T>(part: () => T): T {
+    const changes = new Map(this.#changes);
+    const depth = this.#undo.length;
+    try {
+      return part();
+    } catch (thrown) {
+      for (const undo of this.#undo.splice(depth).reverse()) undo();
+      this.#changes.clear();
+      for (const [id, change] of changes) this.#changes.set(id, change);
+      throw thrown;
+    }
+  }
+
   findRequest(id: string): RememberedRequest | undefined {
     return this.#findRequest(id);
   }

@@ -1,0 +1,222 @@
+import type { Clock } from '@mcfleet/common/clock';
+import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { Host } from '@mcfleet/proto/mcfleet/v1/host';
+import { Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { HostPlan } from '../resolve/place.ts';
+import type { Change, FleetStore, Transaction } from '../store/store.ts';
+import { Board } from './board.ts';
+import { HostBook, type HostFacts } from './host-book.ts';
+import { hostView } from './host-view.ts';
+import { InstanceBook } from './instance-book.ts';
+import { type InstanceFacts, instanceView } from './instance-view.ts';
+import { keyOf, Placement, selectedHosts } from './placement.ts';
+import { relayView } from './relay-view.ts';
+
+/** Called with the hosts that shall run something else than before. Must not throw. */
+export type PlanListener = (hosts: ReadonlySet<string>) => void;
+
+/**
+ * The fleet as it shall be and as it is: what is stored, where it is placed, and what the hosts say of it. Single writer of all
+ * observed state; the API reads its boards, sessions tell it what agents say.
+ */
+export class Fleet {
+  readonly store: FleetStore;
+  readonly relays: Board<Relay>;
+  readonly hosts: Board<Host>;
+  /** By "{host}/{relay}". */
+  readonly instances: Board<RelayInstance>;
+  readonly #clock: Clock;
+  readonly #placement: Placement;
+  readonly #instanceBook = new InstanceBook();
+  readonly #hostBook = new HostBook();
+  readonly #planListeners = new Set<PlanListener>();
+
+  constructor(store: FleetStore, clock: Clock) {
+    this.store = store;
+    this.#clock = clock;
+    this.#placement = new Placement(store.tables);
+    this.relays = new Board({
+      clock,
+      compute: (key, previous) => this.#relayView(key, previous),
+      fingerprint: (view) => Relay.encode(view).finish(),
+    });
+    this.hosts = new Board({
+      clock,
+      compute: (key, previous) => this.#hostView(key, previous),
+      fingerprint: (view) => Host.encode(view).finish(),
+    });
+    this.instances = new Board({
+      clock,
+      compute: (key, previous) => this.#instanceView(key, previous),
+      fingerprint: (view) => RelayInstance.encode(view).finish(),
+    });
+    // Watches that begin before anybody read an object must still learn of its first change.
+    for (const key of store.tables.relay.sortedKeys()) this.relays.refresh(key);
+    for (const key of store.tables.host.sortedKeys()) {
+      this.hosts.refresh(key);
+      for (const relay of this.#placement.relaysOf(key)) this.instances.refresh(`${key}/${relay}`);
+    }
+    store.onCommit((changes) => this.#committed(changes));
+  }
+
+  /** What a host shall run. */
+  planOf(host: string): HostPlan {
+    return this.#placement.planOf(host);
+  }
+
+  /** Hosts that a relay selects. */
+  hostsOf(relay: string): ReadonlySet<string> {
+    return this.#placement.hostsOf(relay);
+  }
+
+  /** Relays that select a host. */
+  relaysOf(host: string): ReadonlySet<string> {
+    return this.#placement.relaysOf(host);
+  }
+
+  /** Facts of a host's session. */
+  hostFacts(host: string): HostFacts {
+    return this.#hostBook.get(host);
+  }
+
+  /** When the agent of a host was last heard of; undefined if not since the controller started. */
+  lastSeen(host: string): Date | undefined {
+    return this.#hostBook.lastSeen(host);
+  }
+
+  /** The agent sent something. */
+  seeHost(host: string): void {
+    this.#hostBook.see(host, new Date(this.#clock.now()));
+  }
+
+  /** Takes in what became known of a host; passed over if the host is not (or no longer) stored. */
+  setHostFacts(host: string, facts: Partial<HostFacts>): void {
+    if (!this.store.tables.host.has(host)) return;
+    const before = this.#hostBook.get(host).connected;
+    this.#hostBook.set(host, facts);
+    this.hosts.touch(host);
+    if (facts.connected === undefined || facts.connected === before) return;
+    for (const relay of this.#placement.relaysOf(host)) this.#touchInstance(host, relay);
+  }
+
+  /** The host said on connecting that it holds a relay. Relays that it shall not run are passed over. */
+  noteHeld(host: string, uid: string, generation: bigint): void {
+    if (!this.planOf(host).assignments.has(uid)) return;
+    this.#instanceBook.noteHeld(host, uid, generation);
+    this.#touchByUid(host, uid);
+  }
+
+  /** The host said what it makes of a relay. Relays that it shall not run are passed over. */
+  noteResult(host: string, result: RelayResult): void {
+    const assignment = this.planOf(host).assignments.get(result.uid);
+    if (!result.removed && (assignment === undefined || result.generation > assignment.generation)) return;
+    this.#instanceBook.noteResult(host, result);
+    this.#touchByUid(host, result.uid);
+  }
+
+  /** The host sent counters. Relays that it shall not run are passed over. */
+  noteCounters(host: string, uid: string, counters: NonNullable<RelayInstance['counters']>, time: Date): void {
+    if (this.planOf(host).assignments.has(uid)) this.#instanceBook.noteCounters(host, uid, counters, time);
+  }
+
+  /** An instance with its counters; undefined if the relay does not select the host. */
+  instance(host: string, relay: string): RelayInstance | undefined {
+    const view = this.instances.get(`${host}/${relay}`);
+    return view === undefined ? undefined : this.withCounters(view);
+  }
+
+  /** What the status of a relay would be if a write that is under way were committed. */
+  preview(transaction: Transaction, relay: Relay): Relay {
+    const key = keyOf(relay);
+    const facts = selectedHosts(relay, transaction.hosts).map((host) => this.#instanceFacts(relay, host));
+    return relayView(relay, facts, this.relays.get(key), new Date(this.#clock.now()));
+  }
+
+  /** Adds the counters, which are no part of the board: they change all the time. */
+  withCounters(view: RelayInstance): RelayInstance {
+    const record = this.#instanceBook.get(keyOf({ name: view.host }), view.relayUid);
+    return { ...view, counters: record?.counters, countersTime: record?.countersTime };
+  }
+
+  /** Adds when the host was last seen, which is no part of the board. */
+  withLastSeen(view: Host): Host {
+    if (view.status === undefined) return view;
+    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(keyOf(view)) } };
+  }
+
+  /** Subscribes to changed plans; call the result to stop. */
+  onPlansChanged(listener: PlanListener): () => void {
+    this.#planListeners.add(listener);
+    return () => this.#planListeners.delete(listener);
+  }
+
+  #committed(changes: readonly Change[]): void {
+    // Instances that may end with this commit: they are no longer found by the placement after it.
+    const before = changes.flatMap(({ kind, key }) =>
+      kind === 'relay'
+        ? [...this.#placement.hostsOf(key)].map((host) => `${host}/${key}`)
+        : [...this.#placement.relaysOf(key)].map((relay) => `${key}/${relay}`),
+    );
+    const relaysBefore = changes.flatMap(({ kind, key }) =>
+      kind === 'host' ? [...this.#placement.relaysOf(key)] : [],
+    );
+    const { hosts, replanned, relays } = this.#placement.update(changes);
+    for (const host of hosts) {
+      if (this.store.tables.host.has(host)) {
+        const plan = this.planOf(host);
+        this.#instanceBook.retain(host, plan.assignments);
+      } else {
+        this.#hostBook.delete(host);
+        this.#instanceBook.retain(host, new Set());
+      }
+      this.hosts.touch(host);
+      for (const relay of this.#placement.relaysOf(host)) this.instances.touch(`${host}/${relay}`);
+    }
+    for (const relay of [...relays, ...relaysBefore]) this.relays.touch(relay);
+    for (const key of before) this.instances.touch(key);
+    for (const { kind, key } of changes) (kind === 'relay' ? this.relays : this.hosts).refresh(key);
+    if (replanned.size > 0) for (const listener of this.#planListeners) listener(replanned);
+  }
+
+  #touchByUid(host: string, uid: string): void {
+    const assignment = this.planOf(host).assignments.get(uid);
+    if (assignment !== undefined) this.#touchInstance(host, keyOf(assignment));
+  }
+
+  #touchInstance(host: string, relay: string): void {
+    this.instances.touch(`${host}/${relay}`);
+    this.relays.touch(relay);
+  }
+
+  #relayView(key: string, previous: Relay | undefined): Relay | undefined {
+    const relay = this.store.tables.relay.get(key);
+    if (relay === undefined) return undefined;
+    const instances = [...this.#placement.hostsOf(key)].map((host) => this.#instanceFacts(relay, host));
+    return relayView(relay, instances, previous, new Date(this.#clock.now()));
+  }
+
+  #hostView(key: string, previous: Host | undefined): Host | undefined {
+    const host = this.store.tables.host.get(key);
+    if (host === undefined) return undefined;
+    const relays = this.planOf(key).assignments.size;
+    return hostView(host, this.#hostBook.get(key), relays, previous, new Date(this.#clock.now()));
+  }
+
+  #instanceView(key: string, previous: RelayInstance | undefined): RelayInstance | undefined {
+    const [host = '', relayKey = ''] = key.split('/');
+    const relay = this.store.tables.relay.get(relayKey);
+    if (relay === undefined || !this.#placement.hostsOf(relayKey).has(host)) return undefined;
+    const same = previous?.relayUid === relay.uid ? previous : undefined;
+    return instanceView(this.#instanceFacts(relay, host), same, new Date(this.#clock.now()));
+  }
+
+  #instanceFacts(relay: Relay, host: string): InstanceFacts {
+    return {
+      relay,
+      host,
+      connected: this.#hostBook.get(host).connected,
+      record: this.#instanceBook.get(host, relay.uid),
+      blocked: this.planOf(host).blocked.get(relay.uid),
+    };
+  }
+}

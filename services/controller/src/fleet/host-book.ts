@@ -1,0 +1,71 @@
+import type { NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
+
+/** What is known of a host from its sessions. */
+export interface HostFacts {
+  readonly connected: boolean;
+  /** Of the session that is open; empty if none is. */
+  readonly sessionId: string;
+  /** Why the last session ended; empty before. */
+  readonly disconnectReason: string;
+  readonly agentVersion: string;
+  readonly kernel: string;
+  readonly bootId: string;
+  readonly capabilities: readonly string[];
+  readonly interfaces: readonly NetworkInterface[];
+  readonly appliedRevision: bigint;
+  readonly desiredRevision: bigint;
+  readonly stateHash: Buffer;
+  /** From the last heartbeat; undefined before the first. */
+  readonly health: HostHealth | undefined;
+}
+
+/** What a heartbeat says of a host's health. */
+export interface HostHealth {
+  readonly dataplaneHealthy: boolean;
+  readonly dataplaneReason: string;
+  readonly dataplaneMessage: string;
+  readonly storageMessage: string;
+}
+
+const UNMET: HostFacts = {
+  connected: false,
+  sessionId: '',
+  disconnectReason: '',
+  agentVersion: '',
+  kernel: '',
+  bootId: '',
+  capabilities: [],
+  interfaces: [],
+  appliedRevision: 0n,
+  desiredRevision: 0n,
+  stateHash: Buffer.alloc(0),
+  health: undefined,
+};
+
+/** What is known of hosts, in memory: agents tell it when they connect. Bounded by the hosts of the store. */
+export class HostBook {
+  readonly #facts = new Map<string, HostFacts>();
+  readonly #lastSeen = new Map<string, Date>();
+
+  get(host: string): HostFacts {
+    return this.#facts.get(host) ?? UNMET;
+  }
+
+  lastSeen(host: string): Date | undefined {
+    return this.#lastSeen.get(host);
+  }
+
+  /** The agent sent something. */
+  see(host: string, time: Date): void {
+    this.#lastSeen.set(host, time);
+  }
+
+  set(host: string, facts: Partial<HostFacts>): void {
+    this.#facts.set(host, { ...this.get(host), ...facts });
+  }
+
+  delete(host: string): void {
+    this.#facts.delete(host);
+    this.#lastSeen.delete(host);
+  }
+}

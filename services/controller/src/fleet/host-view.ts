@@ -1,0 +1,58 @@
+import type { Host } from '@mcfleet/proto/mcfleet/v1/host';
+import { atTransition, type Observation, statusOf } from './conditions.ts';
+import type { HostFacts } from './host-book.ts';
+
+/** The host with its status, without the time when it was last seen. `relays` is how many it shall run. */
+export function hostView(host: Host, facts: HostFacts, relays: number, previous: Host | undefined, now: Date): Host {
+  const { agentVersion, kernel, bootId, appliedRevision, desiredRevision, stateHash } = facts;
+  const sameHost = previous?.uid === host.uid;
+  return {
+    ...host,
+    status: {
+      connected: facts.connected,
+      sessionId: facts.sessionId,
+      lastSeenTime: undefined,
+      agentVersion,
+      kernel,
+      bootId,
+      capabilities: [...facts.capabilities],
+      agentLabels: host.status?.agentLabels ?? {},
+      interfaces: [...facts.interfaces],
+      conditions: atTransition(observe(facts), sameHost ? previous.status?.conditions : undefined, now),
+      appliedRevision,
+      desiredRevision,
+      stateHash,
+      relays,
+    },
+  };
+}
+
+function observe({ connected, disconnectReason, health }: HostFacts): Observation[] {
+  const observedGeneration = 0n;
+  const isKnown = connected && health !== undefined;
+  const away = { reason: 'HostNotConnected', message: disconnectReason || 'no agent of this host has connected yet' };
+  const waiting = connected ? { reason: 'NotReported', message: 'no heartbeat has come yet' } : away;
+  const observation = (type: string, holds: boolean | undefined, reason: string, message: string): Observation => ({
+    type,
+    status: statusOf(holds),
+    observedGeneration,
+    reason,
+    message,
+  });
+  const connection = connected
+    ? observation('Connected', true, 'SessionOpen', 'the agent is connected')
+    : observation('Connected', false, away.reason, away.message);
+  if (!isKnown) {
+    const unknown = (type: string): Observation => observation(type, undefined, waiting.reason, waiting.message);
+    return [connection, unknown('DataplaneHealthy'), unknown('StateSaved')];
+  }
+  return [
+    connection,
+    health.dataplaneHealthy
+      ? observation('DataplaneHealthy', true, 'Answering', 'the data plane answers')
+      : observation('DataplaneHealthy', false, health.dataplaneReason || 'NotAnswering', health.dataplaneMessage),
+    health.storageMessage === ''
+      ? observation('StateSaved', true, 'Written', 'the host keeps its relays over a reboot')
+      : observation('StateSaved', false, 'WriteFailed', health.storageMessage),
+  ];
+}

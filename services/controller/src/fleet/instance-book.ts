@@ -1,0 +1,75 @@
+import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { InstanceState, type RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
+
+/** What a host last said of one relay. */
+export interface InstanceRecord {
+  /** The generation that it carries out; 0 if none. */
+  readonly appliedGeneration: bigint;
+  /** The generation of its last answer, a refusal too. */
+  readonly answeredGeneration: bigint;
+  /** Its last answer; undefined if the host is only known to hold the relay. */
+  readonly result: RelayResult | undefined;
+  readonly counters: RelayCounters | undefined;
+  readonly countersTime: Date | undefined;
+}
+
+const NOTHING: InstanceRecord = {
+  appliedGeneration: 0n,
+  answeredGeneration: 0n,
+  result: undefined,
+  counters: undefined,
+  countersTime: undefined,
+};
+
+/**
+ * What hosts said of their relays. In memory only: agents tell it again when they connect. Bounded by the relays that are placed,
+ * because `retain` drops the others.
+ */
+export class InstanceBook {
+  readonly #hosts = new Map<string, Map<string, InstanceRecord>>();
+
+  get(host: string, uid: string): InstanceRecord | undefined {
+    return this.#hosts.get(host)?.get(uid);
+  }
+
+  /** The host said on connecting that it holds this generation. */
+  noteHeld(host: string, uid: string, generation: bigint): void {
+    const record = this.get(host, uid) ?? NOTHING;
+    if (record.answeredGeneration === generation) return;
+    this.#set(host, uid, { ...record, answeredGeneration: generation, result: undefined });
+  }
+
+  /** The host answered for a relay, or reported on it. */
+  noteResult(host: string, result: RelayResult): void {
+    if (result.removed) {
+      this.#hosts.get(host)?.delete(result.uid);
+      return;
+    }
+    const record = this.get(host, result.uid) ?? NOTHING;
+    const { generation, state } = result;
+    const appliedGeneration = isApplied(state) ? generation : record.appliedGeneration;
+    this.#set(host, result.uid, { ...record, appliedGeneration, answeredGeneration: generation, result });
+  }
+
+  noteCounters(host: string, uid: string, counters: RelayCounters, time: Date): void {
+    this.#set(host, uid, { ...(this.get(host, uid) ?? NOTHING), counters, countersTime: time });
+  }
+
+  /** Forgets the relays of a host that are not among `uids`. */
+  retain(host: string, uids: { has(uid: string): boolean }): void {
+    const records = this.#hosts.get(host);
+    for (const uid of records?.keys() ?? []) if (!uids.has(uid)) records?.delete(uid);
+    if (records?.size === 0) this.#hosts.delete(host);
+  }
+
+  #set(host: string, uid: string, record: InstanceRecord): void {
+    const records = this.#hosts.get(host);
+    if (records === undefined) this.#hosts.set(host, new Map([[uid, record]]));
+    else records.set(uid, record);
+  }
+}
+
+/** Whether a host that says this carries the generation out: it forwards, or waits for its interface. */
+function isApplied(state: InstanceState): boolean {
+  return state === InstanceState.READY || state === InstanceState.DEGRADED || state === InstanceState.PENDING;
+}

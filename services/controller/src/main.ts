@@ -1,0 +1,32 @@
+import { FleetError } from '@mcfleet/common/error';
+import { createLogger } from '@mcfleet/common/log';
+import { onShutdown } from '@mcfleet/common/shutdown';
+import { HELP } from './config/help.ts';
+import { type ControllerOptions, readOptions } from './config/options.ts';
+import { Controller } from './controller.ts';
+
+const USAGE_ERROR = 2;
+
+function fail(thrown: unknown, exitCode: number): never {
+  process.stderr.write(`mcfleet controller: ${FleetError.from(thrown).message}\n`);
+  process.exit(exitCode);
+}
+
+async function serve({ logLevel, heartbeatMs, ...options }: ControllerOptions): Promise<void> {
+  const log = createLogger({ component: 'controller', level: logLevel });
+  const sessions = heartbeatMs === undefined ? {} : { heartbeatMs };
+  const controller = await Controller.start({ ...options, log, sessions });
+  onShutdown(log, () => controller.stop());
+}
+
+function readOptionsOrFail(): ControllerOptions | undefined {
+  try {
+    return readOptions(process.argv.slice(2), process.env);
+  } catch (thrown) {
+    return fail(thrown, USAGE_ERROR);
+  }
+}
+
+const options = readOptionsOrFail();
+if (options === undefined) process.stdout.write(HELP);
+else await serve(options).catch((thrown: unknown) => fail(thrown, 1));
