@@ -55,6 +55,14 @@ export class Board<View> {
     return this.#entries.get(key)?.view;
   }
 
+  /**
+   * The view of a key as the board last had it; nothing is computed. For use within a write, which may yet be taken back: `get`
+   * would keep, and tell to watches, what is not so.
+   */
+  peek(key: string): View | undefined {
+    return this.#entries.get(key)?.view;
+  }
+
   /** The version at which a view last changed. */
   versionOf(key: string): bigint {
     return this.#entries.get(key)?.version ?? 0n;

@@ -129,7 +129,7 @@ export class Fleet {
   preview(transaction: Transaction, relay: Relay): Relay {
     const key = keyOf(relay);
     const facts = selectedHosts(relay, transaction.hosts).map((host) => this.#instanceFacts(relay, host));
-    return relayView(relay, facts, this.relays.get(key), new Date(this.#clock.now()));
+    return relayView(relay, facts, this.relays.peek(key), new Date(this.#clock.now()));
   }
 
   /** Adds the counters, which are no part of the board: they change all the time. */
