@@ -34,7 +34,8 @@ export function startMcfleet(args: readonly string[], { input = '', cwd, env }: 
   running.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  running.stdin.end(input);
+  // It may end without reading what it is given.
+  running.stdin.on('error', () => undefined).end(input);
   const ended = new Promise<McfleetResult>((resolve, reject) => {
     running.on('error', reject);
     running.on('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));

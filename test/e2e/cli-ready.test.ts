@@ -1,0 +1,95 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { mcfleet } from '../fleet/local-controller.ts';
+import type { CommandResult } from '../lab/command.ts';
+import { Lab } from '../lab/lab.ts';
+import type { LabProcess } from '../lab/process.ts';
+import { chain } from '../lab/topologies.ts';
+import { describeWithLab, labObstacle } from '../lab/when-possible.ts';
+
+const host = 'relay';
+
+const document = `apiVersion: mcfleet/v1
+kind: Relay
+metadata: {name: camera-7}
+spec:
+  hosts: {matchLabels: {role: edge}}
+  input: {interface: veth1, group: 239.1.1.1, port: 5001}
+  outputs:
+    - {interface: veth3, address: 239.10.10.10, port: 6001}
+`;
+
+describeWithLab('mcfleet with an agent and a data plane', () => {
+  let lab: Lab;
+  const programs: LabProcess[] = [];
+  let files: string;
+
+  const run = (args: readonly string[], input = document): Promise<CommandResult> => {
+    writeFileSync(`${files}/relay.yaml`, input);
+    return lab.run(host, [mcfleet, ...args], { timeoutMs: 60_000 });
+  };
+
+  beforeAll(async () => {
+    if (labObstacle() !== undefined) return;
+    lab = await Lab.create(chain());
+    files = `${lab.directory}/files`;
+    mkdirSync(files);
+    programs.push(lab.start(host, [mcfleet, 'controller', '--data-dir', `${lab.directory}/controller`]));
+    const socket = ['--dataplane-socket', `${lab.directory}/dataplane.sock`, '--state-dir', `${lab.directory}/agent`];
+    const agent = ['agent', '--name', 'edge-1', '--controller', '127.0.0.1:7401', '--labels', 'role=edge'];
+    programs.push(lab.start(host, [mcfleet, ...agent, ...socket]));
+    for (let attempt = 0; attempt < 150; attempt++) {
+      const { stdout } = await run(['get', 'hosts', 'edge-1', '-o', 'json']);
+      if (stdout.includes('"connected": true')) return;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    throw new Error(`the agent did not connect:\n${programs.map(({ stderr }) => stderr).join('\n')}`);
+  });
+  afterAll(() => lab?.[Symbol.asyncDispose]());
+
+  it('applies and waits until it is ready, and shows what it carries', async () => {
+    const applied = await run(['apply', '-f', `${files}/relay.yaml`, '--wait', '--timeout', '20s']);
+    expect(applied).toMatchObject({ code: 0, stderr: '', stdout: 'relay camera-7 created\nrelay camera-7 ready\n' });
+    const table = await run(['get', 'instances', 'camera-7']);
+    expect(table.stdout).toMatch(/\ncamera-7 +edge-1 +Ready +USERSPACE /);
+
+    const probe = ['probe', 'send', '--interface', 'veth0', '--group', '239.1.1.1', '--port', '5001'];
+    const sent = await lab.run('gen', [mcfleet, ...probe, '--rate', '1000', '--count', '500', '--size', '200']);
+    expect(sent.code).toBe(0);
+    let described = '';
+    for (let attempt = 0; attempt < 100 && !described.includes('Received:     500 packets'); attempt++) {
+      described = (await run(['describe', 'relay', 'camera-7'])).stdout;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(described).toContain('Received:     500 packets');
+    expect(described).toMatch(/\n {4}239\.10\.10\.10:6001@veth3 +500 +\d+ +yes +0\n/);
+    expect(described).not.toContain('What to do');
+  });
+
+  it('is not ready for a change because it was before', async () => {
+    const missing = document.replace('veth1', 'later0');
+    const applied = await run(['apply', '-f', `${files}/relay.yaml`, '--wait', '--timeout', '2s'], missing);
+    expect(applied.code).toBe(1);
+    expect(applied.stdout).toBe('relay camera-7 updated\n');
+    expect(applied.stderr).toMatch(/^relay camera-7 is not ready: .*later0/);
+    const described = await run(['describe', 'relay', 'camera-7']);
+    expect(described.stdout).toContain(
+      'edge-1 waits for an interface (input later0); it starts by itself when it comes.',
+    );
+  });
+
+  it('waits until the interface that was missing comes', async () => {
+    const waiting = run(['wait', 'relay', 'camera-7', '--for=ready', '--timeout', '30s']);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const up = ['link set later0 up', 'link set later1 up'];
+    await lab.ip(host, 'link add later0 type veth peer name later1', 'address add 10.0.9.1/24 dev later0', ...up);
+    expect(await waiting).toMatchObject({ code: 0, stderr: '', stdout: 'relay camera-7 ready\n' });
+  });
+
+  it('describes the host with its interfaces', async () => {
+    const { stdout } = await run(['describe', 'host', 'edge-1']);
+    expect(stdout).toContain('Connected:     yes\n');
+    expect(stdout).toMatch(/\n {2}veth1 +\d+ +up +veth +1500 +10\.0\.0\.2\/24,/);
+    expect(stdout).toMatch(/\n {2}camera-7 +Ready +USERSPACE \(/);
+  });
+});

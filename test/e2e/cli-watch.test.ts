@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ForeignClient } from '../conformance/foreign-client.ts';
+import { LocalController } from '../fleet/local-controller.ts';
+import { type McfleetOptions, type McfleetResult, type RunningMcfleet, startMcfleet } from '../fleet/run-mcfleet.ts';
+import { document } from './cli-documents.ts';
+
+let controller: LocalController;
+let directory: string;
+
+beforeAll(async () => {
+  controller = await LocalController.start();
+  using hosts = new ForeignClient('FleetService', controller.admin);
+  await hosts.call('UpdateHost', { host: { name: 'hosts/edge-1', labels: { role: 'edge' } }, allow_missing: true });
+});
+afterAll(() => controller[Symbol.asyncDispose]());
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'mcfleet-cli-'));
+});
+afterEach(async () => {
+  const { stdout } = await run('get', 'relays', '-o', 'name');
+  if (stdout !== '') await run('delete', 'relay', ...stdout.trim().split('\n'));
+  rmSync(directory, { recursive: true });
+});
+
+/** Runs the command in the test's directory, with the controller from the environment. */
+function start(args: readonly string[], options: McfleetOptions = {}): RunningMcfleet {
+  return startMcfleet(args, { cwd: directory, ...options, env: { MCFLEET_SERVER: controller.admin, ...options.env } });
+}
+function run(...args: string[]): Promise<McfleetResult> {
+  return start(args).ended;
+}
+
+function write(file: string, ...documents: string[]): void {
+  writeFileSync(join(directory, file), documents.join('---\n'));
+}
+
+describe('mcfleet watching', () => {
+  it('prints every change, also over a controller that is killed and comes back', async () => {
+    write('relays.yaml', document('camera-7'));
+    await run('apply', '-f', 'relays.yaml');
+    const table = start(['get', 'relays', '-w']);
+    const json = start(['get', 'relays', '-w', '-o', 'json']);
+    await table.until('camera-7');
+    await json.until('camera-7');
+    await controller.end('SIGKILL');
+    await table.until('connecting again');
+    await controller.startAgain();
+    write('relays.yaml', document('later'));
+    await run('apply', '-f', 'relays.yaml');
+    await table.until('later ');
+    await json.until('relays/later');
+    await run('delete', 'relay', 'later');
+    await table.until('later deleted');
+    await json.until('CHANGE_TYPE_DELETED');
+    table.kill();
+    json.kill();
+    const { stdout } = await table.ended;
+    expect(stdout.match(/^NAME/gm)).toHaveLength(1);
+    const events = (await json.ended).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events[0]).toMatchObject({ type: 'CHANGE_TYPE_ADDED', relay: { name: 'relays/camera-7' } });
+    expect(events.at(-1)).toMatchObject({ type: 'CHANGE_TYPE_DELETED', relay: { name: 'relays/later' } });
+  });
+
+  it('ends after --timeout', async () => {
+    expect(await run('get', 'hosts', '-w', '--timeout', '1s')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('edge-1'),
+    });
+    expect(await run('get', 'instances', '-w', '--timeout', '500ms')).toMatchObject({ code: 0 });
+  });
+
+  it('waits until a relay is deleted', async () => {
+    write('relays.yaml', document('camera-7'));
+    await run('apply', '-f', 'relays.yaml');
+    const waiting = start(['wait', 'relay', 'camera-7', '--for=delete', '--timeout', '20s']);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await run('delete', 'relay', 'camera-7');
+    expect(await waiting.ended).toEqual({ code: 0, stdout: 'relay camera-7 deleted\n', stderr: '' });
+    expect(await run('wait', 'relay', 'camera-7', '--for=delete')).toMatchObject({ code: 0 });
+  });
+
+  it('waits for a condition, and gives up with what is lacking', async () => {
+    write('relays.yaml', document('camera-7'));
+    await run('apply', '-f', 'relays.yaml');
+    expect(await run('wait', 'relay', 'camera-7', '--for=condition=Accepted')).toMatchObject({ code: 0 });
+    const given = await run('wait', 'relay', 'camera-7', '--for=ready', '--timeout', '500ms');
+    expect(given.code).toBe(1);
+    expect(given.stderr).toMatch(/^relay camera-7 is not ready: .*not connected/);
+    const applied = await run('apply', '-f', 'relays.yaml', '--wait', '--timeout', '500ms');
+    expect(applied).toMatchObject({ code: 1, stdout: 'relay camera-7 unchanged\n' });
+  });
+});
