@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { LocalController, mcfleet } from '../fleet/local-controller.ts';
+import { mcfleet } from '../fleet/fleet.ts';
+import { LocalController } from '../fleet/local-controller.ts';
 import { describeWithGrpcurl, type GrpcurlResult, grpcurl, lacksGrpcurl, startGrpcurl } from './grpcurl.ts';
 
 const relays = 'mcfleet.v1.RelayService';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { LocalController, mcfleet } from '../fleet/local-controller.ts';
+import { mcfleet } from '../fleet/fleet.ts';
+import { LocalController } from '../fleet/local-controller.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';
 import { describeWithLab, labObstacle } from '../lab/when-possible.ts';

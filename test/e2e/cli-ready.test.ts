@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { mcfleet } from '../fleet/local-controller.ts';
+import { mcfleet } from '../fleet/fleet.ts';
 import type { CommandResult } from '../lab/command.ts';
 import { Lab } from '../lab/lab.ts';
 import type { LabProcess } from '../lab/process.ts';

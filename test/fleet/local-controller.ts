@@ -2,10 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-/** The command, as users start it. */
-export const mcfleet = fileURLToPath(new URL('../../services/cli/bin/mcfleet', import.meta.url));
+import { mcfleet } from './fleet.ts';
 
 const startTimeoutMs = 30_000;
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mcfleet } from './local-controller.ts';
+import { mcfleet } from './fleet.ts';
 
 /** What a run of the command left. */
 export interface McfleetResult {
