@@ -1,0 +1,84 @@
+// The README's first relay, word for word, on a machine with the two interfaces that it speaks of.
+
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { Lab } from '../lab/lab.ts';
+import type { LabProcess } from '../lab/process.ts';
+import { describeWithLab } from '../lab/when-possible.ts';
+
+const root = join(import.meta.dirname, '../..');
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+/** The fenced block after the comment that names it. */
+function block(name: string): string {
+  const match = new RegExp(`<!-- ${name} -->\\n\`\`\`\\w+\\n(.*?)\`\`\``, 's').exec(readme);
+  if (match?.[1] === undefined) throw new Error(`README.md has no block "${name}"`);
+  return match[1];
+}
+
+/** The commands of a block, one per line. */
+function commands(name: string): string[] {
+  return block(name).trim().split('\n');
+}
+
+/** Runs a line of the README; its sudo is needless here. */
+function shell(line: string): string[] {
+  return ['sh', '-c', line.replace(/^(sudo )?(.*)$/, 'exec $2')];
+}
+
+describeWithLab('the README', () => {
+  it('leads a newcomer to a relay that works', async () => {
+    await using lab = await Lab.create({
+      namespaces: { camera: {}, 'edge-1': {}, studio: {} },
+      links: [
+        {
+          a: { namespace: 'camera', interface: 'eth0', addresses: ['10.1.0.2/24'] },
+          b: { namespace: 'edge-1', interface: 'eth0', addresses: ['10.1.0.1/24'] },
+        },
+        {
+          a: { namespace: 'edge-1', interface: 'eth1', addresses: ['10.2.0.1/24'] },
+          b: { namespace: 'studio', interface: 'eth0', addresses: ['10.2.0.2/24'] },
+        },
+      ],
+    });
+    const clone = join(lab.directory, 'clone');
+    mkdirSync(clone);
+    symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'));
+    writeFileSync(join(clone, 'relays.yaml'), block('first-relay:document'));
+    const run = async (namespace: string, line: string): Promise<string> => {
+      const result = await lab.run(namespace, shell(line), { cwd: clone, timeoutMs: 60_000 });
+      expect(result.code, `${line}\n${result.stdout}${result.stderr}`).toBe(0);
+      return result.stdout;
+    };
+
+    const programs: LabProcess[] = [];
+    for (const line of commands('first-relay:programs')) {
+      const program = lab.start('edge-1', shell(line), { cwd: clone });
+      await program.waitForOutput(/ready|serving/i, 20_000);
+      programs.push(program);
+    }
+    const registered = async (): Promise<boolean> =>
+      (await lab.run('edge-1', shell('npx mcfleet get host edge-1'), { cwd: clone })).code === 0;
+    await expect.poll(registered, { timeout: 20_000, interval: 200 }).toBe(true);
+
+    for (const line of commands('first-relay:relay')) await run('edge-1', line);
+    const [diff = '', apply = '', describe = ''] = commands('first-relay:apply');
+    // The document asks for a label and a TTL that the one-line form did not: diff says so by its status.
+    const difference = await lab.run('edge-1', shell(diff), { cwd: clone });
+    expect(difference.code, difference.stderr).toBe(2);
+    expect(difference.stdout).toContain('ttl');
+    await run('edge-1', apply);
+
+    const [send = '', receive = ''] = commands('first-relay:probe');
+    const receiver = lab.start('studio', shell(`${receive} -o json`), { cwd: clone });
+    await receiver.waitForOutput(/listening/, 20_000);
+    await run('camera', send);
+    const { stdout, stderr } = await receiver.exited;
+    expect(JSON.parse(stdout), stderr).toMatchObject({ received: 10_000, lost: 0, duplicates: 0, corrupt: 0 });
+
+    const described = await run('edge-1', describe);
+    expect(described).toContain('camera-7');
+    for (const program of programs) expect(program.running).toBe(true);
+  });
+});
