@@ -1,24 +1,20 @@
 // Interfaces that go down, vanish and come back.
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ForwarderProcess } from './forwarder-process.ts';
-import { eventually, ForwarderTopology, noted, simpleRelay } from './forwarder-topology.ts';
+import { existsSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { describeWithLab } from '../../test/lab/when-possible.ts';
+import { type ForwarderProcess, PacketCapture } from './forwarder-process.ts';
+import { eventually, ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { makeFrame, readFrame } from './ipv4-frame.ts';
-import { namespaceObstacle } from './namespaces.ts';
 
-const obstacle = namespaceObstacle();
-
-describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
+describeWithLab('forwarder and interfaces', () => {
   let lab: ForwarderTopology;
   let forwarder: ForwarderProcess;
   beforeEach(async () => {
-    lab = new ForwarderTopology();
+    lab = await ForwarderTopology.create();
     forwarder = await lab.forwarder();
     expect(await forwarder.apply([twoOutputs])).toEqual([]);
   });
-  afterEach(async () => {
-    await lab.endProcesses();
-    lab.delete();
-  });
+  afterEach(() => lab?.delete());
 
   const twoOutputs = {
     ...simpleRelay,
@@ -40,7 +36,7 @@ describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
 
   /** Sends ten packets and tells how many came to each sink. */
   async function exchange(): Promise<number[]> {
-    const captures = [await lab.capture(0), await lab.capture(1)];
+    const captures = [await lab.capture(1), await lab.capture(2)];
     await lab.sender().frames(...frames(10));
     const got = await Promise.all(captures.map((capture) => capture.rest()));
     return got.map((all) => all.filter((frame) => readFrame(frame).port === 5001).length);
@@ -48,31 +44,31 @@ describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
 
   it('costs one output what its interface does, and no other', async () => {
     expect(await exchange()).toEqual([20, 10]);
-    lab.relay.ip('link', 'set', 'out1', 'down');
+    await lab.ip('relay', 'link set out1 down');
     await expectOutputs('InterfaceDown');
     expect((await exchange())[1]).toBe(10);
     const dropped = { drops: [{ reason: 'interface_down', packets: 10 }], txPackets: 10 };
     expect((await forwarder.relay('simple')).outputs).toMatchObject([dropped, dropped, { txPackets: 20, drops: [] }]);
-    lab.relay.ip('link', 'set', 'out1', 'up');
+    await lab.ip('relay', 'link set out1 up');
     await expectOutputs('');
     expect(await exchange()).toEqual([20, 10]);
   });
 
   it('counts what a cable without carrier would swallow', async () => {
-    lab.sinks[0].ip('link', 'set', 'sink1', 'down');
+    await lab.ip('sink1', 'link set sink1 down');
     await expectOutputs('NoCarrier');
     await lab.sender().frames(...frames(10));
     const dropped = { drops: [{ reason: 'no_carrier', packets: 10 }], txPackets: 0 };
     await eventually(async () =>
       expect((await forwarder.relay('simple')).outputs).toMatchObject([dropped, dropped, { txPackets: 10 }]),
     );
-    lab.sinks[0].ip('link', 'set', 'sink1', 'up');
+    await lab.ip('sink1', 'link set sink1 up');
     await expectOutputs('');
     expect(await exchange()).toEqual([20, 10]);
   });
 
   it('survives the deletion of an output, and uses the new one when told so', async () => {
-    lab.relay.ip('link', 'delete', 'out1');
+    await lab.ip('relay', 'link delete out1');
     await expectOutputs('InterfaceNotFound');
     await lab.sender().frames(...frames(10));
     await eventually(async () =>
@@ -82,7 +78,7 @@ describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
         { txPackets: 10, drops: [] },
       ]),
     );
-    lab.connectSink(0);
+    await lab.connectSink(1);
     expect(await forwarder.apply([twoOutputs])).toEqual([]);
     await expectOutputs('');
     expect(await exchange()).toEqual([20, 10]);
@@ -91,6 +87,22 @@ describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
       txPackets: 10,
       drops: [{ reason: 'interface_missing', packets: 10 }],
     });
+  });
+
+  it('goes on by itself when interfaces come back with their old index', async () => {
+    const vanished = { up: false, downReason: 'InterfaceNotFound' };
+    const out1 = await lab.device('relay', 'out1');
+    await lab.ip('relay', 'link delete out1');
+    await expectOutputs('InterfaceNotFound');
+    await lab.connectSink(1, out1.ifindex);
+    await expectOutputs('');
+    const input = await lab.device('relay', 'in');
+    await lab.ip('relay', 'link delete in');
+    await eventually(async () => expect((await forwarder.snapshot()).inputs).toMatchObject([vanished]));
+    await lab.connectSource(input.ifindex);
+    await eventually(async () => expect((await forwarder.snapshot()).inputs).toMatchObject([{ up: true }]));
+    await eventually(async () => expect(await lab.read('relay', 'cat', '/proc/net/igmp')).toContain('010101EF'));
+    expect(await exchange()).toEqual([20, 10]);
   });
 
   it('takes an output whose interface is not there yet', async () => {
@@ -105,12 +117,12 @@ describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
       const [first] = (await forwarder.snapshot()).inputs;
       return [first?.up, first?.downReason];
     };
-    lab.relay.ip('link', 'set', 'in', 'down');
+    await lab.ip('relay', 'link set in down');
     await eventually(async () => expect(await input()).toEqual([false, 'InterfaceDown']));
-    lab.relay.ip('link', 'set', 'in', 'up');
+    await lab.ip('relay', 'link set in up');
     await eventually(async () => expect(await input()).toEqual([true, '']));
     expect(await exchange()).toEqual([20, 10]);
-    lab.relay.ip('link', 'delete', 'in');
+    await lab.ip('relay', 'link delete in');
     await eventually(async () => expect(await input()).toEqual([false, 'InterfaceNotFound']));
     const again = { ...simpleRelay, uid: 'again' };
     expect(await forwarder.apply([again])).toMatchObject([
@@ -119,23 +131,47 @@ describe.skipIf(obstacle)(noted('forwarder and interfaces', obstacle), () => {
   });
 
   it('starts by itself on an input that is down at first', async () => {
-    lab.relay.ip('link', 'set', 'in', 'down');
+    await lab.ip('relay', 'link set in down');
     const second = await lab.forwarder();
     expect(await second.apply([{ ...simpleRelay, group: '239.1.1.9' }])).toEqual([]);
     expect((await second.snapshot()).inputs).toMatchObject([{ up: false, downReason: 'InterfaceDown' }]);
-    lab.relay.ip('link', 'set', 'in', 'up');
+    await lab.ip('relay', 'link set in up');
     await eventually(async () => expect((await second.snapshot()).inputs).toMatchObject([{ up: true }]));
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     await lab.sender().frames(makeFrame({ destination: '239.1.1.9' }));
     expect((await capture.take(1)).map(readFrame)).toMatchObject([{ destination: '239.10.10.10', port: 6001 }]);
     await capture.end();
+  });
+
+  it('receives and sends on devices without a link-layer header', async (context) => {
+    if (!existsSync('/dev/net/tun')) context.skip('there is no /dev/net/tun');
+    const device = await PacketCapture.start(lab.namespace('relay'), 'tun0', 'tun');
+    await lab.ip('relay', 'link set tun0 up');
+    const relays = [
+      { ...simpleRelay, uid: 'from tun', input: 'tun0' },
+      { ...simpleRelay, uid: 'to tun', outputs: [{ interface: 'tun0', address: '239.7.7.7' }] },
+    ];
+    expect(await forwarder.apply(relays, { replaceAll: true })).toEqual([]);
+    await eventually(async () => expect((await forwarder.relay('to tun')).outputs).toMatchObject([{ up: true }]));
+    const capture = await lab.capture(1);
+    device.write(makeFrame({ ttl: 3 }).subarray(14).toString('hex'));
+    const expected = { ttl: 2, port: 6001, ipChecksumRight: true, udpChecksum: 'right' };
+    expect((await capture.take(1)).map(readFrame)).toMatchObject([{ ...expected, destination: '239.10.10.10' }]);
+    await lab.sender().frames(makeFrame({ ttl: 3 }));
+    // IGMP reports go out there as well.
+    let packet: Buffer | undefined;
+    do [packet] = await device.take(1);
+    while (packet?.at(9) !== 17);
+    const arrived = readFrame(Buffer.concat([Buffer.alloc(14), packet]));
+    expect(arrived).toMatchObject({ ...expected, port: 5001, destination: '239.7.7.7' });
+    await Promise.all([capture.end(), device.end()]);
   });
 
   it('counts what the kernel dropped while nobody read the ring', async () => {
     await forwarder.call({ call: 'close' });
     const small = await lab.forwarder(256 * 1024);
     expect(await small.apply([simpleRelay])).toEqual([]);
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     const { pid } = small.child;
     if (pid === undefined) throw new Error('no process');
     process.kill(pid, 'SIGSTOP');

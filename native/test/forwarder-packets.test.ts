@@ -1,18 +1,16 @@
 // What becomes of packets, seen at the receivers.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ForwarderTopology, noted, simpleRelay } from './forwarder-topology.ts';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
+import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { fixIpChecksum, makeFrame, readFrame, sentPayload } from './ipv4-frame.ts';
-import { namespaceObstacle } from './namespaces.ts';
 
-const obstacle = namespaceObstacle();
-
-describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
+describeWithLab('forwarded packets', () => {
   let lab: ForwarderTopology;
-  beforeAll(() => {
-    lab = new ForwarderTopology();
+  beforeAll(async () => {
+    if (labObstacle() === undefined) lab = await ForwarderTopology.create();
   });
-  afterEach(() => lab.endProcesses());
-  afterAll(() => lab.delete());
+  afterEach(() => lab?.endProcesses());
+  afterAll(() => lab?.delete());
 
   async function relaying(...outputs: (typeof simpleRelay)['outputs']) {
     const forwarder = await lab.forwarder();
@@ -25,10 +23,10 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
 
   it('reach a group on another network, with addresses, TTL and checksums rewritten', async () => {
     const forwarder = await relaying();
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     await lab.sender().udp({ ...group, ttl: 5, sizes: [1000] });
     const [frame] = (await capture.take(1)).map(readFrame);
-    const mac = lab.relay.run('cat', '/sys/class/net/out1/address').trim().replaceAll(':', '');
+    const mac = (await lab.device('relay', 'out1')).address.replaceAll(':', '');
     expect(frame).toMatchObject({
       destinationMac: '01005e0a0a0a',
       sourceMac: mac,
@@ -57,7 +55,7 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
       { interface: 'out2', address: '239.10.10.12', port: 6003, ttl: 255 },
       { interface: 'out2', address: '10.2.2.2', port: 6004, source: '192.0.2.77' },
     );
-    const captures = [await lab.capture(0), await lab.capture(1)];
+    const captures = [await lab.capture(1), await lab.capture(2)];
     const sizes = Array.from({ length: 50 }, (_, i) => 1 + i * 28);
     await lab.sender().udp({ ...group, ttl: 9, sizes });
     const frames = (await Promise.all(captures.map((capture) => capture.rest()))).flat().map(readFrame);
@@ -79,7 +77,7 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
 
   it('pass with TTL 1', async () => {
     await relaying();
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     await lab.sender().udp({ ...group, ttl: 1, sizes: [10] });
     expect((await capture.take(1)).map(readFrame)).toMatchObject([{ ttl: 1, ipChecksumRight: true }]);
     await capture.end();
@@ -90,7 +88,7 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
       { interface: 'out1', address: '239.10.10.10', port: 6001 },
       { interface: 'out1', address: '10.2.1.2', port: 6001 },
     );
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     const routerAlert = Buffer.from('94040000', 'hex');
     await lab
       .sender()
@@ -119,8 +117,8 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
     const bytes = size * 19 + 500;
     const wire = bytes + 20 * 28;
     for (const offloads of [true, false]) {
-      lab.offloads('out1', offloads);
-      const captures = [await lab.capture(0), await lab.capture(1)];
+      await lab.offloads('out1', offloads);
+      const captures = [await lab.capture(1), await lab.capture(2)];
       await lab.sender().udp({ ...group, segment: size, sizes: [bytes] });
       const [groups = [], unicast = []] = await Promise.all(captures.map((capture) => capture.rest()));
       expect(groups).toHaveLength(offloads ? 1 : 20);
@@ -149,7 +147,7 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
       { interface: 'out1', address: '239.10.10.10', port: 6001 },
       { interface: 'out2', address: '10.2.2.2', port: 6001 },
     );
-    const captures = [await lab.capture(0), await lab.capture(1)];
+    const captures = [await lab.capture(1), await lab.capture(2)];
     await lab.sender().udp({ ...group, sizes: [5000, 60_000] });
     for (const capture of captures) {
       const frames = await capture.rest();
@@ -179,13 +177,13 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
       { interface: 'out1', address: '239.10.10.10' },
       { interface: 'out1', address: '10.2.1.2' },
     );
-    lab.relay.ip('link', 'set', 'out1', 'mtu', '600');
-    const capture = await lab.capture(0);
+    await lab.ip('relay', 'link set out1 mtu 600');
+    const capture = await lab.capture(1);
     const payload = sentPayload(1300);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await lab.sender().frames(makeFrame({ payload }), makeFrame({ payload, fragment: 0x4000 }));
     const frames = (await capture.rest()).map(readFrame);
-    lab.relay.ip('link', 'set', 'out1', 'mtu', '1500');
+    await lab.ip('relay', 'link set out1 mtu 1500');
     for (const destination of ['239.10.10.10', '10.2.1.2']) {
       const parts = frames.filter((frame) => frame.destination === destination);
       expect(parts.map(({ length, fragment }) => [length, fragment])).toEqual([
@@ -202,7 +200,7 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
 
   it('that are malformed are counted by name and disturb nothing', async () => {
     const forwarder = await relaying();
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     const broken = (change: (frame: Buffer) => void, fix = true): Buffer => {
       const frame = makeFrame({ payload: Buffer.alloc(30) });
       change(frame);
@@ -237,7 +235,7 @@ describe.skipIf(obstacle)(noted('forwarded packets', obstacle), () => {
 
   it('of another VLAN, another group or another protocol do not come through', async () => {
     const forwarder = await relaying();
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     const ipv6 = makeFrame();
     ipv6.writeUInt16BE(0x86dd, 12);
     await lab

@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
-import type { TestNamespace } from './namespaces.ts';
+
+/** Makes, sends and captures packets; says how in its first lines. */
+export const packetsScript = join(import.meta.dirname, 'packets.py');
 
 /** A relay with interfaces by name. */
 export interface RelayDraft {
@@ -54,9 +56,11 @@ export class LineProcess {
   readonly #exited: Promise<string>;
   #ended: Promise<string[]> | undefined;
 
-  constructor(space: TestNamespace, ...parameters: string[]) {
-    const [command, all] = space.command(...parameters);
-    this.child = spawn(command, all, { stdio: ['pipe', 'pipe', 'inherit'] });
+  /** @param namespace its name in /run/netns. */
+  constructor(namespace: string, ...argv: string[]) {
+    this.child = spawn('nsenter', [`--net=/run/netns/${namespace}`, '--', ...argv], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     if (!this.child.stdout) throw new Error('no output');
     this.#lines = createInterface(this.child.stdout)[Symbol.asyncIterator]();
     this.#exited = new Promise((resolve) => this.child.once('exit', (code, signal) => resolve(`${code ?? signal}`)));
@@ -88,9 +92,9 @@ export class LineProcess {
 
 /** run-forwarder.ts in a namespace. */
 export class ForwarderProcess extends LineProcess {
-  static async start(space: TestNamespace, ringBytes = 8 << 20): Promise<ForwarderProcess> {
+  static async start(namespace: string, ringBytes = 8 << 20): Promise<ForwarderProcess> {
     const script = join(import.meta.dirname, 'run-forwarder.ts');
-    const started = new ForwarderProcess(space, process.execPath, script, String(ringBytes));
+    const started = new ForwarderProcess(namespace, process.execPath, script, String(ringBytes));
     if ((await started.line()) !== '"ready"') throw new Error('the forwarder did not start');
     return started;
   }
@@ -117,8 +121,8 @@ export class ForwarderProcess extends LineProcess {
 
 /** packets.py sending. */
 export class PacketSender extends LineProcess {
-  constructor(space: TestNamespace, device: string) {
-    super(space, 'python3', join(import.meta.dirname, 'packets.py'), 'send', device);
+  constructor(namespace: string, device: string) {
+    super(namespace, 'python3', packetsScript, 'send', device);
   }
 
   async frames(...frames: readonly Buffer[]): Promise<void> {
@@ -134,8 +138,9 @@ export class PacketSender extends LineProcess {
 
 /** packets.py capturing. */
 export class PacketCapture extends LineProcess {
-  static async start(space: TestNamespace, device: string): Promise<PacketCapture> {
-    const started = new PacketCapture(space, 'python3', join(import.meta.dirname, 'packets.py'), 'capture', device);
+  /** `tun` makes the device, and lets arrive there what is written as lines of hex. */
+  static async start(namespace: string, device: string, role: 'capture' | 'tun' = 'capture'): Promise<PacketCapture> {
+    const started = new PacketCapture(namespace, 'python3', packetsScript, role, device);
     if ((await started.line()) !== 'ready') throw new Error('the capture did not start');
     return started;
   }

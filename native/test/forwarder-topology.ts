@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { ForwarderProcess, PacketCapture, PacketSender, type RelayDraft } from './forwarder-process.ts';
-import { TestNamespace } from './namespaces.ts';
+import { Lab } from '../../test/lab/lab.ts';
+import { ForwarderProcess, PacketCapture, PacketSender, packetsScript, type RelayDraft } from './forwarder-process.ts';
+
+type Machine = 'source' | 'relay' | 'sink1' | 'sink2';
 
 /**
  * A source (interface `src`), a relay (`in`, `out1`, `out2`) and two sinks (`sink1`, `sink2`), each a namespace. The outputs finish
@@ -8,44 +9,79 @@ import { TestNamespace } from './namespaces.ts';
  * stack left unfinished.
  */
 export class ForwarderTopology {
-  readonly source = new TestNamespace();
-  readonly relay = new TestNamespace();
-  readonly sinks: readonly [TestNamespace, TestNamespace] = [new TestNamespace(), new TestNamespace()];
+  readonly #lab: Lab;
   readonly #ends: (() => Promise<unknown>)[] = [];
 
-  constructor() {
-    this.#cable(this.source, 'src', '10.1.0.1', this.relay, 'in', '10.1.0.2');
-    this.connectSink(0);
-    this.connectSink(1);
-    this.source.ip('route', 'add', 'default', 'dev', 'src');
+  private constructor(lab: Lab) {
+    this.#lab = lab;
   }
 
-  /** Lays the cable to a sink, also again after it was deleted. */
-  connectSink(sink: 0 | 1): void {
-    const name = sink + 1;
-    this.#cable(this.relay, `out${name}`, `10.2.${name}.1`, this.sinks[sink], `sink${name}`, `10.2.${name}.2`);
-    this.offloads(`out${name}`, false);
+  static async create(): Promise<ForwarderTopology> {
+    const machine = { sysctls: { 'net.ipv6.conf.default.disable_ipv6': 1 } };
+    const lab = await Lab.create({
+      namespaces: { source: machine, relay: machine, sink1: machine, sink2: machine },
+      links: [],
+    });
+    const topology = new ForwarderTopology(lab);
+    await topology.connectSource();
+    await topology.connectSink(1);
+    await topology.connectSink(2);
+    return topology;
+  }
+
+  /** Lays the cable to the source, also again after it was deleted; `index` gives the relay's end its interface index. */
+  async connectSource(index?: number): Promise<void> {
+    await this.#connect(['in', '10.1.0.2', index], 'source', ['src', '10.1.0.1']);
+    await this.#lab.ip('source', 'route add default dev src');
+  }
+
+  /** As connectSource(), to a sink. */
+  async connectSink(sink: 1 | 2, index?: number): Promise<void> {
+    await this.#connect([`out${sink}`, `10.2.${sink}.1`, index], `sink${sink}`, [`sink${sink}`, `10.2.${sink}.2`]);
+    await this.offloads(`out${sink}`, false);
   }
 
   /** Whether an output hands unfinished checksums and super-frames to the cable as they are. */
-  offloads(device: string, on: boolean): void {
-    this.relay.run('ethtool', '-K', device, 'tx', on ? 'on' : 'off');
+  async offloads(device: string, on: boolean): Promise<void> {
+    await this.read('relay', 'python3', packetsScript, 'offload', device, on ? 'on' : 'off');
+  }
+
+  /** Carries out `ip` commands. */
+  async ip(machine: Machine, ...commands: string[]): Promise<void> {
+    await this.#lab.ip(machine, ...commands);
+  }
+
+  /** What a program prints that must succeed. */
+  async read(machine: Machine, ...argv: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.#lab.run(machine, argv);
+    if (code !== 0) throw new Error(`${argv.join(' ')} failed: ${stderr}`);
+    return stdout;
+  }
+
+  async device(machine: Machine, name: string): Promise<{ ifindex: number; address: string }> {
+    const [facts] = JSON.parse(await this.read(machine, 'ip', '-json', 'link', 'show', 'dev', name));
+    return facts as { ifindex: number; address: string };
+  }
+
+  /** For processes of a test's own. */
+  namespace(machine: Machine): string {
+    return this.#lab.realName(machine);
   }
 
   async forwarder(ringBytes?: number): Promise<ForwarderProcess> {
-    const started = await ForwarderProcess.start(this.relay, ringBytes);
+    const started = await ForwarderProcess.start(this.namespace('relay'), ringBytes);
     this.#ends.push(() => started.end());
     return started;
   }
 
   sender(): PacketSender {
-    const sender = new PacketSender(this.source, 'src');
+    const sender = new PacketSender(this.namespace('source'), 'src');
     this.#ends.push(() => sender.end());
     return sender;
   }
 
-  async capture(sink: 0 | 1): Promise<PacketCapture> {
-    return PacketCapture.start(this.sinks[sink], `sink${sink + 1}`);
+  async capture(sink: 1 | 2): Promise<PacketCapture> {
+    return PacketCapture.start(this.namespace(`sink${sink}`), `sink${sink}`);
   }
 
   /** Ends what was started since the last call. */
@@ -53,19 +89,24 @@ export class ForwarderTopology {
     for (const end of this.#ends.splice(0)) await end();
   }
 
-  delete(): void {
-    for (const space of [this.source, this.relay, ...this.sinks]) space.delete();
+  async delete(): Promise<void> {
+    await this.endProcesses();
+    await this.#lab[Symbol.asyncDispose]();
   }
 
-  #cable(a: TestNamespace, nameA: string, addressA: string, b: TestNamespace, nameB: string, addressB: string): void {
-    execFileSync('ip', [
-      ...['link', 'add', nameA, 'netns', a.name, 'type', 'veth'],
-      ...['peer', 'name', nameB, 'netns', b.name],
-    ]);
-    a.ip('address', 'add', `${addressA}/24`, 'dev', nameA);
-    b.ip('address', 'add', `${addressB}/24`, 'dev', nameB);
-    a.ip('link', 'set', nameA, 'up');
-    b.ip('link', 'set', nameB, 'up');
+  async #connect(
+    [own, ownAddress, index]: [string, string, number | undefined],
+    machine: Machine,
+    [far, farAddress]: [string, string],
+  ): Promise<void> {
+    const numbered = index === undefined ? '' : `index ${index}`;
+    await this.#lab.ip(
+      'relay',
+      `link add name ${own} ${numbered} type veth peer name ${far} netns ${this.namespace(machine)}`,
+      `address add ${ownAddress}/24 dev ${own}`,
+      `link set ${own} up`,
+    );
+    await this.#lab.ip(machine, `address add ${farAddress}/24 dev ${far}`, `link set ${far} up`);
   }
 }
 
@@ -90,9 +131,4 @@ export async function eventually(check: () => Promise<void>): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** Skips a suite where namespaces are not possible, and says so in its name. */
-export function noted(name: string, reason: string | null): string {
-  return reason ? `${name} (skipped: ${reason})` : name;
 }

@@ -1,12 +1,10 @@
 // What is forwarded, and how it is changed while packets flow.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
 import { createForwarder } from '../index.ts';
 import { LineProcess, type RelayDraft } from './forwarder-process.ts';
-import { ForwarderTopology, noted, simpleRelay } from './forwarder-topology.ts';
+import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { makeFrame, readFrame } from './ipv4-frame.ts';
-import { namespaceObstacle } from './namespaces.ts';
-
-const obstacle = namespaceObstacle();
 
 describe('createForwarder', () => {
   it('refuses a ring that no kernel has', () => {
@@ -16,13 +14,13 @@ describe('createForwarder', () => {
   });
 });
 
-describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
+describeWithLab('forwarder', () => {
   let lab: ForwarderTopology;
-  beforeAll(() => {
-    lab = new ForwarderTopology();
+  beforeAll(async () => {
+    if (labObstacle() === undefined) lab = await ForwarderTopology.create();
   });
-  afterEach(() => lab.endProcesses());
-  afterAll(() => lab.delete());
+  afterEach(() => lab?.endProcesses());
+  afterAll(() => lab?.delete());
 
   const to = (address: string, key = address): RelayDraft['outputs'][number] => ({ key, interface: 'out1', address });
 
@@ -36,9 +34,9 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
       { uid: 'unicast', input: 'in', group: '10.1.0.2', port: 5001, outputs: [to('239.9.0.5')] },
     ];
     expect(await forwarder.apply(relays, { replaceAll: true })).toEqual([]);
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     const unicast = makeFrame({ destination: '10.1.0.2' });
-    Buffer.from(lab.relay.run('cat', '/sys/class/net/in/address').trim().replaceAll(':', ''), 'hex').copy(unicast);
+    Buffer.from((await lab.device('relay', 'in')).address.replaceAll(':', ''), 'hex').copy(unicast);
     const notOurs = Buffer.from(unicast);
     notOurs.writeUInt8(0x02, 0);
     notOurs.writeUInt8(0x77, 5);
@@ -57,6 +55,18 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
       ['239.9.0.4', 5001, '10.99.99.1'],
       ['239.9.0.5', 5001, '10.99.99.99'],
     ]);
+  });
+
+  it('does not take up what it sent itself', async () => {
+    const forwarder = await lab.forwarder();
+    const back = { ...simpleRelay, uid: 'back', outputs: [{ interface: 'in', address: '239.5.5.5' }] };
+    const from = { ...simpleRelay, uid: 'from there', group: '239.5.5.5' };
+    expect(await forwarder.apply([back, from])).toEqual([]);
+    const capture = await lab.capture(1);
+    await lab.sender().frames(makeFrame({ ttl: 9 }), makeFrame({ destination: '239.5.5.5', ttl: 4 }));
+    expect((await capture.rest()).map(readFrame)).toMatchObject([{ destination: '239.10.10.10', ttl: 3 }]);
+    expect(await forwarder.relay('back')).toMatchObject({ outputs: [{ txPackets: 1 }] });
+    expect(await forwarder.relay('from there')).toMatchObject({ rxPackets: 1 });
   });
 
   it('refuses a relay alone, with a reason, and leaves the others', async () => {
@@ -88,7 +98,7 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
     ]);
     // The old program of a refused relay stays in force.
     expect((await forwarder.snapshot()).relays.map(({ uid }) => uid).toSorted()).toEqual(['fine', 'simple']);
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     await lab.sender().frames(makeFrame(), makeFrame({ destination: '239.1.1.2' }));
     expect(await capture.take(2)).toHaveLength(2);
     await capture.end();
@@ -115,34 +125,30 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
 
   it('joins every group once, also beyond what one socket holds, and leaves it with its last relay', async () => {
     const forwarder = await lab.forwarder();
-    const joined = (): number =>
-      lab.relay
-        .run('cat', '/proc/net/igmp')
+    const joined = async (): Promise<number> =>
+      (await lab.read('relay', 'cat', '/proc/net/igmp'))
         .split('\n')
         .filter((line) => /^\s+[0-9A-F]{2}0[12]00EF\s/.test(line)).length;
     const relay = (i: number, uid = `relay ${i}`): RelayDraft => ({ ...simpleRelay, uid, group: `239.0.1.${i}` });
     const numbers = Array.from({ length: 45 }, (_, i) => i + 1);
     expect(await forwarder.apply([...numbers.map((i) => relay(i)), relay(1, 'same group')])).toEqual([]);
-    expect(joined()).toBe(45);
+    expect(await joined()).toBe(45);
     expect(await forwarder.call({ call: 'status' })).toMatchObject({
       capabilities: ['engine.userspace.v4', 'tx.sendmmsg'],
       inputs: [{ ringBytes: 8 << 20, ringSlots: 4096, filter: 'exact', memberships: 45 }],
       outputs: [{ transmit: 'sendmmsg' }],
     });
     await forwarder.apply([], { removed: numbers.slice(0, 20).map((i) => `relay ${i}`) });
-    expect(joined()).toBe(26);
+    expect(await joined()).toBe(26);
     // The same group from given sources only: another kind of membership, on other sockets.
     const sources = numbers.slice(0, 25).map((i) => `10.99.0.${i}`);
     expect(await forwarder.apply([{ ...relay(2), sources }], { replaceAll: true })).toEqual([]);
-    expect(joined()).toBe(1);
+    expect(await joined()).toBe(1);
     expect(
-      lab.relay
-        .run('cat', '/proc/net/mcfilter')
-        .split('\n')
-        .filter((line) => line.includes('ef000102')),
+      (await lab.read('relay', 'cat', '/proc/net/mcfilter')).split('\n').filter((line) => line.includes('ef000102')),
     ).toHaveLength(25);
     await forwarder.apply([], { replaceAll: true });
-    expect(joined()).toBe(0);
+    expect(await joined()).toBe(0);
     expect(await forwarder.snapshot()).toEqual({ relays: [], inputs: [] });
   });
 
@@ -156,7 +162,7 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
     }));
     expect(await forwarder.apply([...relays, simpleRelay])).toEqual([]);
     expect(await forwarder.call({ call: 'status' })).toMatchObject({ inputs: [{ filter: 'coarse' }] });
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     await lab.sender().frames(makeFrame({ destination: '239.1.1.2' }), makeFrame({ payload: Buffer.from('wanted') }));
     expect((await capture.rest()).map(readFrame)).toMatchObject([{ payload: Buffer.from('wanted') }]);
     expect((await forwarder.snapshot()).inputs).toMatchObject([{ rxPackets: 2, unmatched: 1 }]);
@@ -189,13 +195,13 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
     const script = `${import.meta.dirname}/run-probe.ts`;
     const count = 100_000;
     const receiver = new LineProcess(
-      lab.sinks[0],
+      lab.namespace('sink1'),
       ...[process.execPath, script, 'receive', 'sink1'],
       JSON.stringify({ group: '239.10.10.10', port: 6001, count, raw: true, durationMs: 40_000 }),
     );
     await receiver.line();
     const sender = new LineProcess(
-      lab.source,
+      lab.namespace('source'),
       ...[process.execPath, script, 'send', 'src', JSON.stringify({ count, rate: 20_000, size: 200 })],
     );
     await sender.line();
@@ -214,7 +220,7 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
     expect(await forwarder.call({ call: 'second', upserts: [{ ...simpleRelay, outputs: [to('239.9.0.9')] }] })).toEqual(
       [],
     );
-    const capture = await lab.capture(0);
+    const capture = await lab.capture(1);
     await lab.sender().frames(makeFrame());
     const got = (await capture.rest()).map(readFrame).map(({ destination }) => destination);
     expect(got.toSorted()).toEqual(['239.10.10.10', '239.9.0.9']);
@@ -228,6 +234,6 @@ describe.skipIf(obstacle)(noted('forwarder', obstacle), () => {
     expect(await forwarder.call({ call: 'close' })).toBe('closed');
     expect(await forwarder.call({ call: 'snapshot' })).toEqual({ error: 'the forwarder is closed' });
     expect(await forwarder.apply([simpleRelay])).toEqual({ error: 'the forwarder is closed' });
-    expect(lab.relay.run('cat', '/proc/net/packet').trim().split('\n')).toHaveLength(1);
+    expect((await lab.read('relay', 'cat', '/proc/net/packet')).trim().split('\n')).toHaveLength(1);
   });
 });

@@ -3,10 +3,16 @@
 packets.py send INTERFACE      Reads one JSON object per line, does it, answers "done":
                                  {"frames": [HEX, ...]}  these frames, as they are
                                  {"udp": {"group", "port", "ttl", "segment", "sizes": [BYTES, ...]}}  datagrams of a UDP socket
+packets.py offload INTERFACE on|off  Whether the interface finishes checksums and cuts super-frames, or the kernel before it.
+packets.py tun NAME            Makes a tun device: prints "ready", then every IPv4 packet that is sent through it as one line of hex, and
+                               lets the packets it reads as lines of hex arrive there, until its input ends.
 packets.py capture INTERFACE   Prints "ready", then every IPv4 frame that arrives as one line of hex, until its input ends.
 """
 
+import array
+import fcntl
 import json
+import os
 import select
 import socket
 import struct
@@ -19,6 +25,11 @@ CAPTURE_BYTES = 32 << 20
 UDP_SEGMENT = 103
 SOL_UDP = 17
 IP_MTU_DISCOVER = 10
+SIOCETHTOOL = 0x8946
+ETHTOOL_STXCSUM = 0x17
+TUNSETIFF = 0x400454CA
+IFF_TUN = 1
+IFF_NO_PI = 0x1000
 
 
 def say(text):
@@ -69,5 +80,28 @@ def capture(interface):
                 return
 
 
+def offload(interface, state):
+    value = array.array("I", [ETHTOOL_STXCSUM, int(state == "on")])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, SIOCETHTOOL, struct.pack("16sP", interface.encode(), value.buffer_info()[0]))
+
+
+def tun(name):
+    device = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+    say("ready")
+    while True:
+        readable, _, _ = select.select([device, sys.stdin], [], [])
+        if device in readable:
+            packet = os.read(device, 65536)
+            if packet[0] >> 4 == 4:
+                say(packet.hex())
+        elif sys.stdin in readable:
+            line = sys.stdin.readline()
+            if not line:
+                return
+            os.write(device, bytes.fromhex(line))
+
+
 if __name__ == "__main__":
-    {"send": send, "capture": capture}[sys.argv[1]](sys.argv[2])
+    {"send": send, "capture": capture, "offload": offload, "tun": tun}[sys.argv[1]](*sys.argv[2:])

@@ -59,7 +59,9 @@ class Compiler final {
     code_.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_PROTOCOL)));
     require(BPF_JEQ, ETH_P_IP);
     code_.push_back(statement(BPF_LD | BPF_B | BPF_ABS, ancillary(SKF_AD_PKTTYPE)));
-    refuse(BPF_JEQ, PACKET_OTHERHOST);
+    // Nor anything that goes to another station, or out.
+    refuse(BPF_JGE, PACKET_OTHERHOST);
+    static_assert(PACKET_MULTICAST < PACKET_OTHERHOST && PACKET_OTHERHOST < PACKET_OUTGOING);
     // Priority tags (VLAN 0) are no VLAN.
     code_.push_back(statement(BPF_LD | BPF_B | BPF_ABS, ancillary(SKF_AD_VLAN_TAG_PRESENT)));
     code_.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0));

@@ -1,0 +1,144 @@
+// The whole packet path on the loopback interface of a network namespace of its own: packets in and
+// out, while one thread changes rules and another reads counters. Meant for the sanitizers; what
+// receivers see in detail is tested in forwarder*.test.ts.
+#include "forwarder/forwarder.h"
+
+#include <arpa/inet.h>
+#include <linux/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include "check.h"
+
+using namespace mcfleet;
+
+namespace {
+
+// As CMake expects it of a test that cannot run here.
+constexpr int kSkipped = 77;
+constexpr int kLoopback = 1;
+constexpr int kPackets = 20000;
+
+bool enter_namespace() {
+  if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+    std::printf("skipped: cannot make a network namespace: %s\n", std::strerror(errno));
+    return false;
+  }
+  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM, 0));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  CHECK(ioctl(fd.get(), SIOCSIFFLAGS, &request) == 0);
+  return true;
+}
+
+sockaddr_in address(const char* text, uint16_t port) {
+  sockaddr_in result{};
+  result.sin_family = AF_INET;
+  result.sin_port = htons(port);
+  CHECK(inet_pton(AF_INET, text, &result.sin_addr) == 1);
+  return result;
+}
+
+// Receives what is forwarded to `group`, on the loopback interface.
+UniqueFd open_receiver(const char* group, uint16_t port) {
+  UniqueFd fd(socket(AF_INET, SOCK_DGRAM, 0));
+  const sockaddr_in local = address(group, port);
+  CHECK(bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof(local)) == 0);
+  ip_mreqn membership{};
+  membership.imr_multiaddr = local.sin_addr;
+  membership.imr_ifindex = kLoopback;
+  CHECK(setsockopt(fd.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof(membership)) == 0);
+  const timeval timeout{5, 0};
+  CHECK(setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0);
+  return fd;
+}
+
+void send_packets(int from, int to) {
+  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM, 0));
+  ip_mreqn interface {};
+  interface.imr_ifindex = kLoopback;
+  CHECK(setsockopt(fd.get(), IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) == 0);
+  const sockaddr_in group = address("239.1.1.1", 5001);
+  for (int i = from; i < to; i++) {
+    CHECK(sendto(fd.get(), &i, sizeof(i), 0, reinterpret_cast<const sockaddr*>(&group),
+                 sizeof(group)) == sizeof(i));
+  }
+}
+
+RelayProgram relay(const std::string& uid, const std::string& group, uint16_t port) {
+  return {
+      uid,
+      kLoopback,
+      group,
+      port,
+      {},
+      // The kernel takes no packet from outside, and so none of ours, with an address of its own.
+      {{"group", kLoopback, "239.2.2.2", 6001, std::nullopt, "10.99.99.99"},
+       {"unicast", kLoopback, "127.0.0.1", 6002, 9, std::nullopt}}};
+}
+
+void forwards_while_rules_change(Forwarder& forwarder) {
+  CHECK(forwarder.apply({true, {relay("main", "239.1.1.1", 5001)}, {}}).empty());
+  const UniqueFd receiver = open_receiver("239.2.2.2", 6001);
+  std::atomic<bool> done{false};
+  std::thread changes([&] {
+    for (int i = 0; !done; i++) {
+      const std::string uid = "other" + std::to_string(i % 5);
+      const std::string group = "239.1.2." + std::to_string(i % 7);
+      CHECK(forwarder.apply({false, {relay(uid, group, 5001)}, {"other" + std::to_string(i % 3)}})
+                .empty());
+    }
+  });
+  std::thread reader([&] {
+    while (!done) {
+      CHECK(!forwarder.snapshot(nullptr).relays.empty());
+      CHECK(!forwarder.status().inputs.empty());
+      std::this_thread::yield();
+    }
+  });
+  for (int next = 0; next < kPackets;) {
+    // Few at a time: what waits in the receiver's socket is bounded.
+    const int end = std::min(next + 50, kPackets);
+    send_packets(next, end);
+    for (; next < end; next++) {
+      int got = -1;
+      CHECK(recv(receiver.get(), &got, sizeof(got), 0) == sizeof(got));
+      CHECK_EQ(got, next);
+    }
+  }
+  done = true;
+  changes.join();
+  reader.join();
+  const std::vector<std::string> uids{"main", "unknown"};
+  const Snapshot snapshot = forwarder.snapshot(&uids);
+  CHECK_EQ(snapshot.relays.size(), 1U);
+  CHECK_EQ(snapshot.relays[0].rx_packets, kPackets);
+  CHECK_EQ(snapshot.relays[0].outputs[0].tx_packets, kPackets);
+  CHECK_EQ(snapshot.relays[0].outputs[1].tx_packets, kPackets);
+  CHECK_EQ(snapshot.inputs[0].kernel_drops, 0U);
+}
+
+void refuses_what_is_named_twice(Forwarder& forwarder) {
+  const auto refusals = forwarder.apply(
+      {true, {relay("twice", "239.1.1.1", 5001), relay("twice", "239.1.1.2", 5001)}, {}});
+  CHECK_EQ(refusals.size(), 1U);
+  CHECK(refusals[0].reason == "DuplicateUid");
+  CHECK_EQ(forwarder.snapshot(nullptr).relays.size(), 1U);
+}
+
+}  // namespace
+
+int main() {
+  if (!enter_namespace()) return kSkipped;
+  auto forwarder = Forwarder::start(size_t{8} << 20);
+  CHECK(forwarder.ok());
+  forwards_while_rules_change(*forwarder.value());
+  refuses_what_is_named_twice(*forwarder.value());
+}
