@@ -6,7 +6,7 @@ type Json = string | number | boolean | null | undefined | readonly Json[] | { r
 type JsonObject = { readonly [key: string]: Json };
 
 /**
- * The fields in which two ProtoJSON objects differ, by path in snake_case, in the order of their fields. Repeated fields are
+ * The fields in which two ProtoJSON objects differ, by path in snake_case: first those of `after`, in its order. Repeated fields are
  * compared by position. A message or entry that only one side has is one difference.
  *
  * @param maps names, in lowerCamelCase, of the fields that are protobuf maps: their keys are data and are kept as they are
@@ -20,9 +20,12 @@ export function diffJson(before: unknown, after: unknown, maps: ReadonlySet<stri
     if (Array.isArray(a) && Array.isArray(b)) {
       for (let i = 0; i < Math.max(a.length, b.length); i++) compare(a[i], b[i], `${path}[${i}]`, false);
     } else if (isObject(a) && isObject(b)) {
-      for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      for (const key of new Set([...Object.keys(b), ...Object.keys(a)])) {
         const child = inMap ? mapEntryPath(path, key) : [path, snakeCase(key)].filter(Boolean).join('.');
-        compare(own(a, key), own(b, key), child, !inMap && maps.has(key));
+        const isMap = !inMap && maps.has(key);
+        // An empty map is left out of JSON; its entries come and go one by one all the same.
+        if (isMap) compare(own(a, key) ?? {}, own(b, key) ?? {}, child, true);
+        else compare(own(a, key), own(b, key), child, false);
       }
     } else if (a !== b) {
       found.push({ path, oldJson: text(a), newJson: text(b) });

@@ -23,15 +23,25 @@ test('names every field that changes, with its values as ProtoJSON', () => {
   });
   expect(diffRelays(before, after)).toEqual([
     { path: 'labels.site', oldJson: '"a"', newJson: '"b"' },
-    { path: 'labels["example.com/x"]', oldJson: '"1"', newJson: '' },
     { path: 'labels.newKey', oldJson: '', newJson: '"2"' },
+    { path: 'labels["example.com/x"]', oldJson: '"1"', newJson: '' },
+    { path: 'spec.hosts', oldJson: '', newJson: '{"names":["h"],"matchLabels":{"matchLabels":"x"}}' },
     { path: 'spec.engine', oldJson: '"RELAY_ENGINE_AUTO"', newJson: '"RELAY_ENGINE_USERSPACE"' },
     { path: 'spec.input.port', oldJson: '', newJson: '5001' },
     { path: 'spec.outputs[0].port', oldJson: '6001', newJson: '6002' },
     { path: 'spec.outputs[1]', oldJson: '', newJson: '{"interface":"eth2"}' },
-    { path: 'spec.hosts', oldJson: '', newJson: '{"names":["h"],"matchLabels":{"matchLabels":"x"}}' },
   ]);
   expect(specDiffers(before, after)).toBe(true);
+});
+
+test('entries of a map that was or becomes empty are told one by one', () => {
+  const bare = { ...before, labels: {} };
+  expect(diffRelays(bare, { ...before, labels: { site: 'a' } })).toEqual([
+    { path: 'labels.site', oldJson: '', newJson: '"a"' },
+  ]);
+  expect(diffRelays({ ...before, labels: { site: 'a' } }, bare)).toEqual([
+    { path: 'labels.site', oldJson: '"a"', newJson: '' },
+  ]);
 });
 
 test('metadata alone leaves the spec as it is', () => {

@@ -49,7 +49,7 @@ export class Board<View> {
     return this.#version;
   }
 
-  /** The view of a key, as of now. */
+  /** The view of a key, as of now. Not for use within writes. */
   get(key: string): View | undefined {
     if (this.#stale.has(key) || !this.#entries.has(key)) this.refresh(key);
     return this.#entries.get(key)?.view;

@@ -30,6 +30,7 @@ export class Fleet {
   readonly #instanceBook = new InstanceBook();
   readonly #hostBook = new HostBook();
   readonly #planListeners = new Set<PlanListener>();
+  #isLoaded = false;
 
   constructor(store: FleetStore, clock: Clock) {
     this.store = store;
@@ -56,6 +57,7 @@ export class Fleet {
       this.hosts.refresh(key);
       for (const relay of this.#placement.relaysOf(key)) this.instances.refresh(`${key}/${relay}`);
     }
+    this.#isLoaded = true;
     store.onCommit((changes) => this.#committed(changes));
   }
 
@@ -129,7 +131,8 @@ export class Fleet {
   preview(transaction: Transaction, relay: Relay): Relay {
     const key = keyOf(relay);
     const facts = selectedHosts(relay, transaction.hosts).map((host) => this.#instanceFacts(relay, host));
-    return relayView(relay, facts, this.relays.peek(key), new Date(this.#clock.now()));
+    const previous = this.relays.peek(key);
+    return relayView(relay, facts, previous, this.#statusTime(relay, previous));
   }
 
   /** Adds the counters, which are no part of the board: they change all the time. */
@@ -192,7 +195,13 @@ export class Fleet {
     const relay = this.store.tables.relay.get(key);
     if (relay === undefined) return undefined;
     const instances = [...this.#placement.hostsOf(key)].map((host) => this.#instanceFacts(relay, host));
-    return relayView(relay, instances, previous, new Date(this.#clock.now()));
+    return relayView(relay, instances, previous, this.#statusTime(relay, previous));
+  }
+
+  /** What a write changes of a status changed when it was written: its answer and what is read later say the same. */
+  #statusTime({ revision, updateTime }: Relay, previous: Relay | undefined): Date {
+    const isWritten = this.#isLoaded && previous?.revision !== revision;
+    return (isWritten ? updateTime : undefined) ?? new Date(this.#clock.now());
   }
 
   #hostView(key: string, previous: Host | undefined): Host | undefined {

@@ -56,6 +56,10 @@ export class TestController {
     rmSync(this.dataDir, { recursive: true });
   }
 
+  get admin(): Address {
+    return defined(this.#controller).admin;
+  }
+
   get agents(): Address {
     return defined(this.#controller).agents;
   }

@@ -1,0 +1,79 @@
+import { createClient } from '@mcfleet/common/grpc/client';
+import { AgentServiceClient } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { SessionHarness } from './testing/session-harness.ts';
+import { eventually } from './testing/test-controller.ts';
+
+let harness: SessionHarness;
+
+beforeEach(async () => {
+  harness = await new SessionHarness().start();
+});
+
+afterEach(() => harness.dispose());
+
+test('a silent agent loses its session when the lease ends', async () => {
+  const agent = harness.connect({ isSilent: true });
+  expect((await agent.ended)?.reason).toBe('LEASE_EXPIRED');
+  expect((await harness.host()).status?.conditions[0]).toMatchObject({
+    type: 'Connected',
+    status: ConditionStatus.FALSE,
+    reason: 'HostNotConnected',
+  });
+});
+
+test('an agent that never acknowledges loses its session', async () => {
+  const agent = harness.connect({ isMute: true });
+  expect((await agent.ended)?.reason).toBe('ACK_TIMEOUT');
+});
+
+test('the newer of two sessions of a host wins', async () => {
+  const older = harness.connect();
+  await older.welcomed;
+  const newer = harness.connect();
+  await newer.welcomed;
+  const end = await older.ended;
+  expect(end).toMatchObject({ code: 10, reason: 'SESSION_REPLACED' });
+  expect(older.control?.reason?.code).toBe(10);
+  const { sessionId } = await newer.welcomed;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect((await harness.host()).status).toMatchObject({ connected: true, sessionId });
+});
+
+test.each([
+  ['a bad host name', { host: 'Edge 1' }, 'HELLO_INVALID'],
+  ['bad labels', { labels: { 'a b': 'c' } }, 'HELLO_INVALID'],
+  ['a protocol of the future', { hello: { protocolMin: 2, protocolMax: 3 } }, 'PROTOCOL_UNSUPPORTED'],
+])('refuses an agent with %s', async (_, options, reason) => {
+  expect((await harness.connect(options).ended)?.reason).toBe(reason);
+});
+
+test('refuses an agent that has seen a higher term of this cluster', async () => {
+  const first = harness.connect();
+  await first.welcomed;
+  await eventually(
+    () => first.state.clusterUid,
+    (uid) => uid !== '',
+  );
+  const second = harness.connect({ state: first.state, hello: { highestTerm: 9n } });
+  expect((await second.ended)?.reason).toBe('STALE_CONTROLLER');
+});
+
+test('refuses a second Hello, a gap in the sequence, and silence before Hello', async () => {
+  const twice = harness.connect();
+  await twice.welcomed;
+  twice.send({ $case: 'hello', value: twice.state as never });
+  expect((await twice.ended)?.reason).toBe('HELLO_REQUIRED');
+  const gap = harness.connect();
+  await gap.welcomed;
+  gap.send({ $case: 'inventory', value: { interfaces: [] } }, 99n);
+  expect((await gap.ended)?.reason).toBe('SEQUENCE_BROKEN');
+  const client = createClient(AgentServiceClient, harness.controller.agents);
+  const call = client.connect();
+  const code = await new Promise((resolve) =>
+    call.on('error', (error: { code: number }) => resolve(error.code)).resume(),
+  );
+  expect(code).toBe(4);
+  client.close();
+});

@@ -1,0 +1,182 @@
+import { FleetError } from '@mcfleet/common/error';
+import { toRpcStatus } from '@mcfleet/common/status-details';
+import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { InstanceState, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { condition, SessionHarness } from './testing/session-harness.ts';
+import { defined, eventually, relay } from './testing/test-controller.ts';
+
+let harness: SessionHarness;
+
+beforeEach(async () => {
+  harness = await new SessionHarness().start();
+});
+
+afterEach(() => harness.dispose());
+
+test('a relay goes down, its result comes up', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  const before = await harness.create(relay('a'));
+  expect(before.reconciling).toBe(true);
+  await eventually(
+    () => agent.relayNames,
+    (names) => names.length === 1,
+  );
+  const after = await eventually(
+    () => harness.get('a'),
+    ({ reconciling }) => !reconciling,
+  );
+  expect(after.status).toMatchObject({
+    observedGeneration: 1n,
+    desiredInstances: 1,
+    updatedInstances: 1,
+    readyInstances: 1,
+  });
+  expect(condition(defined(after.status), 'Ready')).toEqual([ConditionStatus.TRUE, 'Forwarding']);
+  const shown = await harness.instance();
+  expect(shown).toMatchObject({
+    name: 'hosts/edge-1/relayInstances/a',
+    desiredGeneration: 1n,
+    appliedGeneration: 1n,
+    state: InstanceState.READY,
+    effectiveEngine: 2,
+  });
+  const { status } = await harness.host();
+  expect(status).toMatchObject({ relays: 1, appliedRevision: after.revision, desiredRevision: after.revision });
+});
+
+test('one refused relay does not hold up its neighbours, and is not sent again until it changes', async () => {
+  const error = toRpcStatus(new FleetError({ code: 9, reason: 'NO_SUCH_THING', message: 'cannot do that' }));
+  const judge = ({ name, relay: body }: { name: string; relay: unknown }): Partial<RelayResult> =>
+    name === 'relays/bad' && !JSON.stringify(body).includes('6099') ? { state: InstanceState.FAILED, error } : {};
+  const agent = harness.connect({ judge });
+  await agent.welcomed;
+  await harness.create(relay('bad', { outputPort: 6098 }));
+  await harness.create(relay('a'));
+  const failed = await eventually(
+    () => harness.instance('relays/bad'),
+    ({ state }) => state === InstanceState.FAILED,
+  );
+  expect(condition(failed, 'Programmed')).toEqual([ConditionStatus.FALSE, 'NoSuchThing']);
+  expect(failed.lastError?.message).toBe('cannot do that');
+  await eventually(
+    () => harness.instance('relays/a'),
+    ({ state }) => state === InstanceState.READY,
+  );
+  const whole = await harness.get('bad');
+  expect(whole.status).toMatchObject({ failedInstances: 1, sampleFailures: ['edge-1'] });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(agent.updates.flatMap(({ upserts }) => upserts).filter((name) => name === 'relays/bad')).toHaveLength(1);
+  const fixed = { ...relay('bad', { outputPort: 6099 }) };
+  await harness.update(fixed, ['spec.outputs']);
+  await eventually(
+    () => harness.instance('relays/bad'),
+    ({ state }) => state === InstanceState.READY,
+  );
+});
+
+test('a relay that was refused for a passing reason is sent again', async () => {
+  const error = toRpcStatus(new FleetError({ code: 14, reason: 'BUSY', message: 'later' }));
+  let refusals = 3;
+  const agent = harness.connect({ judge: () => (refusals-- > 0 ? { state: InstanceState.FAILED, error } : {}) });
+  await agent.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  expect(agent.updates.flatMap(({ upserts }) => upserts)).toEqual(Array(4).fill('relays/a'));
+});
+
+test('a relay that was refused for good is sent again when the interfaces change', async () => {
+  const error = toRpcStatus(new FleetError({ code: 9, reason: 'NO_INTERFACE', message: 'not there' }));
+  let isThere = false;
+  const agent = harness.connect({ judge: () => (isThere ? {} : { state: InstanceState.FAILED, error }) });
+  await agent.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.FAILED);
+  isThere = true;
+  agent.send({
+    $case: 'inventory',
+    value: {
+      interfaces: [
+        { index: 7, name: 'eth0', mac: '', mtu: 1500, flags: ['UP'], addresses: [], operState: 'up', kind: 'veth' },
+      ],
+    },
+  });
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  expect((await harness.host()).status?.interfaces).toEqual([expect.objectContaining({ name: 'eth0', index: 7 })]);
+});
+
+test('reports without an update change the instance; the transition time moves only with the status', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  const { uid } = await harness.create(relay('a'));
+  const ready = await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  agent.report([{ uid, generation: 1n, state: InstanceState.READY, engineReason: 'REQUESTED' }]);
+  const still = await eventually(harness.instance, ({ engineReason }) => engineReason === 'REQUESTED');
+  expect(still.conditions).toEqual(ready.conditions);
+  agent.report([
+    {
+      uid,
+      generation: 1n,
+      state: InstanceState.DEGRADED,
+      outputsDown: [
+        {
+          output: '239.10.10.10:6001@eth1',
+          txPackets: 0n,
+          txBytes: 0n,
+          drops: [],
+          up: false,
+          downReason: 'InterfaceDown',
+        },
+      ],
+    },
+  ]);
+  const degraded = await eventually(harness.instance, ({ state }) => state === InstanceState.DEGRADED);
+  expect(condition(degraded, 'Programmed')).toEqual([ConditionStatus.TRUE, 'OutputsDown']);
+  expect(condition(degraded, 'Ready')).toEqual([ConditionStatus.FALSE, 'OutputsDown']);
+  const since = (shown: RelayInstance, type: string) =>
+    shown.conditions.find((each) => each.type === type)?.lastTransitionTime;
+  expect(since(degraded, 'Programmed')).toEqual(since(ready, 'Programmed'));
+  expect(defined(since(degraded, 'Ready')).getTime()).toBeGreaterThan(defined(since(ready, 'Ready')).getTime());
+});
+
+test('counters are shown, and only of relays that the host shall run', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  const { uid } = await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  const counters = {
+    rxPackets: 2n ** 60n,
+    rxBytes: 5n,
+    outputs: [],
+    drops: [{ reason: 'tx_full', packets: 3n }],
+    lastPacketTime: undefined,
+  };
+  const time = 1_800_000_000_000;
+  agent.send({
+    $case: 'telemetry',
+    value: {
+      timeUnixNano: BigInt(time) * 1_000_000n,
+      relays: [
+        { uid, counters },
+        { uid: 'unknown', counters },
+      ],
+    },
+  });
+  const shown = await eventually(harness.instance, (each) => each.counters !== undefined);
+  expect(shown.counters).toEqual(counters);
+  expect(shown.countersTime?.getTime()).toBe(time);
+});
+
+test('a host that is gone keeps its last state, but is no longer known to be ready', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  agent.goodbye();
+  const gone = await eventually(harness.instance, (each) => condition(each, 'Ready')[0] === ConditionStatus.UNKNOWN);
+  expect(gone.state).toBe(InstanceState.READY);
+  expect(condition(gone, 'Ready')).toEqual([ConditionStatus.UNKNOWN, 'HostNotConnected']);
+  expect((await harness.host()).status?.connected).toBe(false);
+});

@@ -1,0 +1,186 @@
+import { SyncMode } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { InstanceState, Relay } from '@mcfleet/proto/mcfleet/v1/relay';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { condition, SessionHarness } from './testing/session-harness.ts';
+import { defined, eventually, relay } from './testing/test-controller.ts';
+
+let harness: SessionHarness;
+
+beforeEach(async () => {
+  harness = await new SessionHarness().start();
+});
+
+afterEach(() => harness.dispose());
+
+test('an agent that comes first registers its host, gets an empty snapshot, and is shown as connected', async () => {
+  const agent = harness.connect({
+    labels: { role: 'edge' },
+    hello: { kernel: '6.18.0', capabilities: ['engine.userspace.v4'] },
+  });
+  const welcome = await agent.welcomed;
+  expect(welcome.sync).toBe(SyncMode.SNAPSHOT);
+  expect(welcome.protocol).toBe(1);
+  const shown = await eventually(harness.host, ({ status }) => status?.conditions[1]?.status === ConditionStatus.TRUE);
+  expect(shown).toMatchObject({
+    name: 'hosts/edge-1',
+    status: {
+      connected: true,
+      sessionId: welcome.sessionId,
+      agentVersion: '0.1.0-test',
+      kernel: '6.18.0',
+      capabilities: ['engine.userspace.v4'],
+      agentLabels: { role: 'edge' },
+    },
+  });
+  expect(agent.updates).toEqual([expect.objectContaining({ base: 0n, upserts: [], removed: [] })]);
+});
+
+test('an agent that holds what it shall hold gets no configuration, after a restart of the controller too', async () => {
+  const first = harness.connect();
+  await first.welcomed;
+  await harness.create(relay('a'));
+  await eventually(
+    () => first.relayNames.length,
+    (count) => count === 1,
+  );
+  await harness.controller.stop();
+  expect((await first.ended)?.reason).toBe('SHUTTING_DOWN');
+  expect(first.control?.reason?.message).toContain('shuts down');
+  await harness.controller.start();
+  const second = harness.connect({ state: first.state });
+  expect((await second.welcomed).sync).toBe(SyncMode.UP_TO_DATE);
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  expect(second.updates).toEqual([]);
+});
+
+test('an agent that missed a change gets the difference', async () => {
+  const first = harness.connect();
+  await first.welcomed;
+  await harness.create(relay('a'));
+  await harness.create(relay('b', { outputPort: 6002 }));
+  await eventually(
+    () => first.relayNames.length,
+    (count) => count === 2,
+  );
+  first.goodbye();
+  await first.ended;
+  await harness.create(relay('c', { outputPort: 6003 }));
+  await harness.remove('a');
+  const second = harness.connect({ state: first.state });
+  expect((await second.welcomed).sync).toBe(SyncMode.DELTA);
+  await eventually(
+    () => second.relayNames,
+    (names) => names.join() === 'relays/b,relays/c',
+  );
+  expect(second.updates).toEqual([expect.objectContaining({ upserts: ['relays/c'], removed: [expect.any(String)] })]);
+});
+
+test.each([
+  ['of another cluster', { clusterUid: 'other', appliedRevision: 1n }],
+  ['of the future', { appliedRevision: 1000n }],
+  ['that it does not list', { known: [] }],
+])('an agent with state %s gets a snapshot', async (_, hello) => {
+  const first = harness.connect();
+  await first.welcomed;
+  await harness.create(relay('a'));
+  await eventually(
+    () => first.relayNames.length,
+    (count) => count === 1,
+  );
+  first.goodbye();
+  await first.ended;
+  await harness.create(relay('b', { outputPort: 6002 }));
+  const second = harness.connect({ state: first.state, hello });
+  expect((await second.welcomed).sync).toBe(SyncMode.SNAPSHOT);
+  await eventually(
+    () => second.relayNames.length,
+    (count) => count === 2,
+  );
+  expect(second.updates[0]?.base).toBe(0n);
+});
+
+test('a burst of changes becomes few updates, each in flight alone', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  await Promise.all(Array.from({ length: 100 }, (_, i) => harness.create(relay(`r${i}`, { outputPort: 7000 + i }))));
+  await eventually(
+    () => agent.relayNames.length,
+    (count) => count === 100,
+  );
+  expect(agent.updates.length).toBeLessThan(50);
+});
+
+test('a large snapshot comes in chunks below the window', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  agent.goodbye();
+  await agent.ended;
+  const outputs = Array.from({ length: 50 }, (_, i) => ({
+    interface: `eth${i}`,
+    address: '239.200.200.200',
+    port: 6000,
+  }));
+  await Promise.all(
+    Array.from({ length: 60 }, (_, i) => {
+      const subject = relay(`r${i}`);
+      return harness.create(
+        Relay.fromPartial({
+          ...subject,
+          spec: { ...subject.spec, input: { interface: 'eth0', group: `239.1.2.${i}` }, outputs },
+        } as object),
+      );
+    }),
+  );
+  const second = harness.connect({ state: agent.state });
+  await eventually(
+    () => second.relayNames.length,
+    (count) => count === 60,
+  );
+  expect(second.updates[0]?.chunks).toBeGreaterThan(1);
+});
+
+test('an agent whose state differs for three heartbeats gets a snapshot', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  const before = agent.updates.length;
+  agent.pretend(Buffer.alloc(16, 1));
+  await eventually(
+    () => agent.updates.length,
+    (count) => count > before,
+  );
+  agent.pretend(undefined);
+  expect(agent.updates[before]).toMatchObject({ base: 0n, upserts: ['relays/a'] });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(agent.updates.length).toBe(before + 1);
+});
+
+test('labels place relays, when they change too, and a conflict that comes of that keeps the older one', async () => {
+  const agent = harness.connect({ labels: { role: 'edge' } });
+  await agent.welcomed;
+  const byLabel = (name: string, matchLabels: Record<string, string>): Relay =>
+    Relay.fromPartial({ ...relay(name), spec: { ...relay(name).spec, hosts: { matchLabels } } } as object);
+  await harness.create(byLabel('older', { role: 'edge' }));
+  await harness.create(byLabel('younger', { site: 'a' }));
+  await eventually(
+    () => agent.relayNames,
+    (names) => names.join() === 'relays/older',
+  );
+  const label = (labels: Record<string, string>) => harness.label('edge-1', labels);
+  await label({ site: 'a' });
+  const blocked = await eventually(
+    () => harness.instance('relays/younger'),
+    ({ conditions }) => conditions[0]?.reason === 'Conflict',
+  );
+  expect(blocked.lastError?.message).toContain('relays/younger and relays/older');
+  expect(agent.relayNames).toEqual(['relays/older']);
+  const whole = await harness.get('younger');
+  expect(condition(defined(whole.status), 'Accepted')).toEqual([ConditionStatus.FALSE, 'Conflict']);
+  await label({ site: 'a', role: 'core' });
+  await eventually(
+    () => agent.relayNames,
+    (names) => names.join() === 'relays/younger',
+  );
+});
