@@ -41,7 +41,7 @@ export const ApplyPhase = {
   UNSPECIFIED: 0,
   /** APPLIED - Every relay of the update was taken. */
   APPLIED: 1,
-  /** PARTIAL - Some were refused; `results` says which. The others are in force. */
+  /** PARTIAL - Some were refused; `results` says which. The others are in force. Refused ones are held too, and count in `state_hash`. */
   PARTIAL: 2,
   /** REJECTED - The update as a whole was refused; `error` says why. */
   REJECTED: 3,
@@ -177,7 +177,10 @@ export interface AgentMessage {
     /** Counters. */
     { $case: "telemetry"; value: TelemetryBatch }
     | //
-    /** What relays are doing now, whenever that changes without a ConfigUpdate: an interface came or went. */
+    /**
+     * What relays are doing now, whenever that changes without a ConfigUpdate: an interface came or went. Also all relays that are
+     * held, after Welcome: a controller that was restarted knows nothing of them.
+     */
     { $case: "instanceReport"; value: InstanceReport }
     | //
     /** Planned stop. */
@@ -228,7 +231,7 @@ export interface Hello_LabelsEntry {
   value: string;
 }
 
-/** A relay that the agent holds. */
+/** A relay that the agent holds: it was assigned and not removed, whether or not the host could carry it out. */
 export interface KnownRelay {
   /** Relay.uid. */
   uid: string;

@@ -73,7 +73,7 @@ export interface HostStatus {
   agentLabels: { [key: string]: string };
   /** Its network interfaces, by index. */
   interfaces: NetworkInterface[];
-  /** "Connected" and "DataplaneHealthy". */
+  /** "Connected", "DataplaneHealthy" and "StateSaved": whether the host keeps its relays over a reboot. */
   conditions: Condition[];
   /** The store revision whose assignments the host has acknowledged. */
   appliedRevision: bigint;
