@@ -12,6 +12,8 @@ export const probeLimits = {
   size: { min: 48, max: 65_507 },
   ttl: { min: 1, max: 255 },
   flows: { min: 1, max: 1_024 },
+  /** Packets per send; 64 is what every kernel since 4.18 takes. */
+  segments: { min: 1, max: 64 },
 } as const;
 
 export interface ProbeSendOptions {
@@ -37,6 +39,11 @@ export interface ProbeSendOptions {
   readonly ttl: number;
   /** Flows with source ports and sequence numbers of their own, in turns. */
   readonly flows: number;
+  /**
+   * Packets of one flow that are handed to the kernel by one send, for it or the device to cut apart (UDP_SEGMENT): several times the
+   * rate, in bursts. 1: one by one. All of them together are at most 65,507 bytes. Not with raw packets.
+   */
+  readonly segments: number;
   /** Raw packets also where a UDP socket would do. */
   readonly raw: boolean;
   /** Whether to compute `payloadSha256`. */
@@ -123,7 +130,12 @@ export interface ProbeReceiveProgress {
   /** From the first packet to the last. */
   readonly activeNs: bigint;
   /** From the sender's stamp to the kernel's receive stamp. Means something only if both clocks agree. */
-  readonly latencyNs: { readonly p50: bigint; readonly p99: bigint; readonly max: bigint } | null;
+  readonly latencyNs: {
+    readonly p50: bigint;
+    readonly p99: bigint;
+    readonly p999: bigint;
+    readonly max: bigint;
+  } | null;
 }
 
 export interface ProbeFlow {
@@ -174,7 +186,7 @@ const nanoseconds = (ms: number | null): bigint | null => (ms === null ? null : 
  *
  * @throws RangeError if an option is out of its range.
  * @throws Error with `code` "ENODEV" (no such interface), "EADDRNOTAVAIL" (no source address), "EPERM" (raw without CAP_NET_RAW),
- *   "EMSGSIZE" (raw and larger than the MTU). A unicast address without a route is taken to be on the interface's own network.
+ *   "EMSGSIZE" (raw or segments, and larger than the MTU). A unicast address without a route is taken to be on the interface's own network.
  */
 export function sendProbe(options: ProbeSendOptions): ProbeSender {
   const { source, sourcePort, rate, count, ...rest } = options;
@@ -186,6 +198,12 @@ export function sendProbe(options: ProbeSendOptions): ProbeSender {
   check('size', options.size, probeLimits.size);
   check('ttl', options.ttl, probeLimits.ttl);
   check('flows', options.flows, probeLimits.flows);
+  check('segments', options.segments, probeLimits.segments);
+  if (options.segments > 1 && options.raw) throw new RangeError('segments are not sent as raw packets');
+  if (options.segments > 1 && options.segments * options.size > probeLimits.size.max) {
+    const most = Math.floor(probeLimits.size.max / options.size);
+    throw new RangeError(`segments ${options.segments} of ${options.size} bytes are too large; at most ${most}`);
+  }
   if (sourcePort !== null) check('sourcePort', sourcePort, { min: 1, max: probeLimits.port.max - options.flows + 1 });
   return loadAddon<Addon>().sendProbe({
     ...rest,

@@ -107,6 +107,9 @@ describeWithLab('probe', () => {
     { name: 'unicast raw', sending: { group: '192.0.2.2', raw: true }, mode: 'ip' },
     { name: 'own address as source', sending: { source: '192.0.2.1' }, mode: 'udp' },
     { name: 'the smallest payload', sending: { size: 48 }, mode: 'udp' },
+    { name: 'segments', sending: { segments: 20, count: 2_000 }, mode: 'udp' },
+    { name: 'segments, the last send not full', sending: { segments: 7, flows: 3 }, mode: 'udp' },
+    { name: 'segments to a unicast address', sending: { segments: 20, group: '192.0.2.2' }, mode: 'udp' },
     { name: 'payloads that the kernel fragments', sending: { size: 9_000 }, mode: 'udp', fragments: true },
   ])('$name: both kinds of receiver agree', async ({ sending, mode, fragments }) => {
     const group = { group: '239.1.1.1', ...sending }.group;
@@ -170,8 +173,9 @@ describeWithLab('probe', () => {
     { rate: 2.5, count: 3, seconds: 0.8 },
     { rate: 1_000, count: 501, seconds: 0.5 },
     { rate: 50_000, count: 25_001, seconds: 0.5 },
-  ])('keeps $rate packets per second', async ({ rate, count, seconds }) => {
-    const sent = await send({ rate, count, size: 100 });
+    { rate: 50_000, count: 25_001, seconds: 0.5, segments: 20 },
+  ])('keeps $rate packets per second', async ({ rate, count, seconds, segments = 1 }) => {
+    const sent = await send({ rate, count, size: 100, segments });
     expect(sent.sent).toBe(count);
     expect(Number(sent.durationNs) / 1e9).toBeGreaterThan(seconds * 0.999);
     expect(Number(sent.durationNs) / 1e9).toBeLessThan(seconds * 1.02 + 0.02);
@@ -234,6 +238,22 @@ describeWithLab('probe', () => {
       options: { raw: true },
       code: 'EADDRNOTAVAIL',
     },
+    {
+      what: 'segments beyond the MTU',
+      role: 'send',
+      device: 'left',
+      options: { segments: 2, size: 1473 },
+      code: 'EMSGSIZE',
+    },
+    {
+      what: 'segments from a foreign source',
+      role: 'send',
+      device: 'left',
+      options: { segments: 2, source: '10.9.9.9' },
+      code: 'EADDRNOTAVAIL',
+    },
+    { what: 'raw segments', role: 'send', device: 'left', options: { segments: 2, raw: true }, code: 'RangeError' },
+    { what: 'segments of 68,432 bytes', role: 'send', device: 'left', options: { segments: 52 }, code: 'RangeError' },
     { what: 'a size of 47', role: 'send', device: 'left', options: { size: 47 }, code: 'RangeError' },
     { what: 'port 0', role: 'receive', device: 'left', options: { port: 0 }, code: 'RangeError' },
     { what: 'a name as group', role: 'receive', device: 'left', options: { group: 'localhost' }, code: 'RangeError' },

@@ -17,6 +17,7 @@ const sendDefaults: Omit<ProbeSendOptions, 'ifindex'> = {
   size: 1316,
   ttl: 16,
   flows: 1,
+  segments: 1,
   raw: false,
   digest: true,
 };

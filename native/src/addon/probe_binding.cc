@@ -109,6 +109,7 @@ Napi::Value send_probe(const Napi::CallbackInfo& info) {
   options.size = number(given, "size");
   options.ttl = static_cast<std::uint8_t>(number(given, "ttl"));
   options.flows = number(given, "flows");
+  options.segments = number(given, "segments");
   options.raw = flag(given, "raw");
   options.digest = flag(given, "digest");
   options.run = wide(given, "run").value_or(0);
@@ -135,10 +136,12 @@ Napi::Value send_probe(const Napi::CallbackInfo& info) {
 Napi::Value latency(Napi::Env env, const probe::Histogram& histogram) {
   const auto median = histogram.quantile(0.5);
   const auto high = histogram.quantile(0.99);
-  if (!median || !high) return env.Null();
+  const auto highest = histogram.quantile(0.999);
+  if (!median || !high || !highest) return env.Null();
   auto object = Napi::Object::New(env);
   set(object, "p50", *median);
   set(object, "p99", *high);
+  set(object, "p999", *highest);
   set(object, "max", histogram.max());
   return object;
 }

@@ -5,6 +5,9 @@
 
 namespace mcfleet::probe {
 
+// UDP_MAX_SEGMENTS of Linux 4.18 to 6.8; later it is 128.
+constexpr std::uint32_t kMaxSegments = 64;
+
 // What a sender sends. Addresses are IPv4 in host byte order. The ranges are checked by the caller
 // (probe.ts).
 struct SendOptions final {
@@ -19,6 +22,9 @@ struct SendOptions final {
   std::uint32_t size = 0;                     // UDP payload, kHeaderBytes to kMaxPayloadBytes
   std::uint8_t ttl = 0;
   std::uint32_t flows = 1;  // 1 to 1024
+  // Packets per send, which the kernel or the device cuts apart (UDP_SEGMENT); 1: none of that.
+  // At most kMaxSegments, and all together at most kMaxPayloadBytes. Not with `raw`.
+  std::uint32_t segments = 1;
   bool raw = false;
   bool digest = false;
   std::uint64_t run = 0;

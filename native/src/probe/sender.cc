@@ -41,11 +41,14 @@ Sender::Sender(const SendOptions& options, Transmitter transmitter)
     : options_(options),
       transmitter_(std::move(transmitter)),
       schedule_(options.millipackets_per_second),
+      count_(options.count.value_or(std::numeric_limits<std::uint64_t>::max())),
+      slots_(std::max<std::size_t>(1, kBatch / options.segments)),
+      payload_bytes_(std::size_t{options.segments} * options.size),
       // Each frame begins on a cache line of its own.
-      frame_bytes_((kFrameHeaderBytes + options.size + 63) & ~std::size_t{63}),
-      frames_(frame_bytes_ * kBatch) {
+      frame_bytes_((kFrameHeaderBytes + payload_bytes_ + 63) & ~std::size_t{63}),
+      frames_(frame_bytes_ * slots_) {
   const std::size_t first_byte = transmitter_.first_byte();
-  for (std::size_t slot = 0; slot < kBatch; ++slot) {
+  for (std::size_t slot = 0; slot < slots_; ++slot) {
     vectors_[slot] = {frame(slot).data() + first_byte, frame(slot).size() - first_byte};
     messages_[slot].msg_hdr.msg_iov = &vectors_[slot];
     messages_[slot].msg_hdr.msg_iovlen = 1;
@@ -55,24 +58,28 @@ Sender::Sender(const SendOptions& options, Transmitter transmitter)
 Result<SendReport> Sender::run() {
   // The default slack of 50 us would come on top of every sleep.
   if (::prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0) < 0) return Error::from_errno("PR_SET_TIMERSLACK");
-  const std::uint64_t count = options_.count.value_or(std::numeric_limits<std::uint64_t>::max());
+  const std::uint64_t per_send = options_.segments;
+  const std::uint64_t sends = count_ / per_send + (count_ % per_send != 0 ? 1 : 0);
   std::uint64_t start = monotonic_now();
   std::uint64_t done = 0;
   std::uint64_t end = start;
-  if (!is_multicast(options_.destination) && count > 0) {
+  if (!is_multicast(options_.destination) && sends > 0) {
     if (Status first = send_batch(0, 1); !first) return first.error();
     done = 1;
-    if (schedule_.due_at(1) < kNeighbourPause) start += kNeighbourPause - schedule_.due_at(1);
+    const std::uint64_t second = schedule_.due_at(per_send);
+    if (second < kNeighbourPause) start += kNeighbourPause - second;
   }
   std::uint64_t not_before = start;
-  while (done < count && !stopped()) {
+  while (done < sends && !stopped()) {
     const std::uint64_t time = monotonic_now();
-    const std::uint64_t due = time < start ? 0 : std::min(count, schedule_.due_by(time - start));
+    // A send is due with its first packet.
+    const std::uint64_t due_packets = time < start ? 0 : schedule_.due_by(time - start);
+    const std::uint64_t due = std::min(sends, (due_packets + per_send - 1) / per_send);
     if (due <= done || time < not_before) {
-      wait_until(std::max(start + schedule_.due_at(done), not_before));
+      wait_until(std::max(start + schedule_.due_at(done * per_send), not_before));
       continue;
     }
-    const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(kBatch, due - done));
+    const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(slots_, due - done));
     if (Status sent_batch = send_batch(done, batch); !sent_batch) {
       if (stopped()) break;
       return sent_batch.error();
@@ -81,7 +88,7 @@ Result<SendReport> Sender::run() {
     end = monotonic_now();
     // Having fallen behind (the machine was busy) it catches up at twice the rate, not in one burst
     // that overruns every queue.
-    not_before = time + schedule_.due_at(batch) / 2;
+    not_before = time + schedule_.due_at(batch * per_send) / 2;
   }
   SendReport report{sent.get(), bytes.get(), end > start ? end - start : 0, retries.get(),
                     std::nullopt};
@@ -93,8 +100,17 @@ void Sender::wait_until(std::uint64_t monotonic_ns) const {
   sleep_until(std::min(monotonic_ns, monotonic_now() + kLongestSleep));
 }
 
-// Packet k belongs to flow k modulo flows. Packets of one socket follow one another in the slots,
-// for one system call.
+std::uint64_t Sender::packets_of(std::uint64_t send) const {
+  return std::min<std::uint64_t>(options_.segments, count_ - send * options_.segments);
+}
+
+std::size_t Sender::packets_in(std::size_t slot) const {
+  const std::size_t headers = kFrameHeaderBytes - transmitter_.first_byte();
+  return (vectors_[slot].iov_len - headers) / options_.size;
+}
+
+// Send k belongs to flow k modulo flows. Those of one socket follow one another in the slots, for
+// one system call.
 Status Sender::send_batch(std::uint64_t first, std::size_t count) {
   const std::size_t sockets = transmitter_.sockets();
   for (std::size_t offset = 0, slot = 0; offset < std::min(sockets, count); ++offset) {
@@ -107,15 +123,32 @@ Status Sender::send_batch(std::uint64_t first, std::size_t count) {
   return {};
 }
 
-void Sender::build(std::size_t slot, std::uint64_t packet) {
+void Sender::build(std::size_t slot, std::uint64_t send) {
   const auto bytes_of_frame = frame(slot);
-  const auto payload = bytes_of_frame.subspan(kFrameHeaderBytes);
-  const auto flow = static_cast<std::uint32_t>(packet % options_.flows);
-  write_payload(payload,
-                {options_.run, realtime_now(), flow, options_.size, packet / options_.flows});
+  const auto payloads = bytes_of_frame.subspan(kFrameHeaderBytes);
+  const auto flow = static_cast<std::uint32_t>(send % options_.flows);
+  const std::uint64_t first = send / options_.flows * options_.segments;
+  const auto packets = static_cast<std::size_t>(packets_of(send));
+  const std::uint64_t time = realtime_now();
+  for (std::size_t i = 0; i < packets; ++i) {
+    write_payload(payloads.subspan(i * options_.size, options_.size),
+                  {options_.run, time, flow, options_.size, first + i});
+  }
+  // Only the last one may be shorter.
+  vectors_[slot].iov_len = kFrameHeaderBytes - transmitter_.first_byte() + packets * options_.size;
   if (transmitter_.kind() == Transmitter::Kind::udp) return;
-  write_headers(bytes_of_frame, transmitter_.addresses(flow), static_cast<std::uint16_t>(packet));
+  write_headers(bytes_of_frame, transmitter_.addresses(flow), static_cast<std::uint16_t>(send));
   finish_udp_checksum(bytes_of_frame);
+}
+
+void Sender::account_sent(std::size_t slot) {
+  const std::size_t packets = packets_in(slot);
+  const auto payloads = frame(slot).subspan(kFrameHeaderBytes);
+  for (std::size_t i = 0; i < packets && options_.digest; ++i) {
+    digest_.add(payloads.subspan(i * options_.size, options_.size));
+  }
+  sent.add(packets);
+  bytes.add(packets * options_.size);
 }
 
 // Sends these slots, however often it takes.
@@ -126,12 +159,8 @@ Result<std::size_t> Sender::send_all(int socket, std::size_t first, std::size_t 
     const int now_sent =
         ::sendmmsg(socket, &messages_[first + done], static_cast<unsigned>(count - done), 0);
     if (now_sent > 0) {
-      for (int i = 0; i < now_sent && options_.digest; ++i) {
-        digest_.add(frame(first + done + static_cast<std::size_t>(i)).subspan(kFrameHeaderBytes));
-      }
+      for (int i = 0; i < now_sent; ++i) account_sent(first + done + static_cast<std::size_t>(i));
       done += static_cast<std::size_t>(now_sent);
-      sent.add(static_cast<std::uint64_t>(now_sent));
-      bytes.add(static_cast<std::uint64_t>(now_sent) * options_.size);
       stuck_since = 0;
       continue;
     }

@@ -27,8 +27,8 @@ struct SendReport final {
   std::optional<std::string> digest;
 };
 
-// Sends a paced stream. `run` works on the thread that calls it; `stop` and the counters may be
-// used from any other.
+// Sends a paced stream: packet by packet, or `segments` packets of one flow by one send. `run`
+// works on the thread that calls it; `stop` and the counters may be used from any other.
 class Sender final {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Sender>> open(const SendOptions& options);
@@ -49,18 +49,26 @@ class Sender final {
 
   Sender(const SendOptions& options, Transmitter transmitter);
   [[nodiscard]] bool stopped() const { return stopping_.load(std::memory_order_relaxed); }
+  // Headers and the payloads of a slot, one after another.
   [[nodiscard]] std::span<std::uint8_t> frame(std::size_t slot) {
-    return {frames_.data() + slot * frame_bytes_, kFrameHeaderBytes + options_.size};
+    return {frames_.data() + slot * frame_bytes_, kFrameHeaderBytes + payload_bytes_};
   }
+  [[nodiscard]] std::uint64_t packets_of(std::uint64_t send) const;
+  [[nodiscard]] std::size_t packets_in(std::size_t slot) const;
+  void account_sent(std::size_t slot);
   void wait_until(std::uint64_t monotonic_ns) const;
   [[nodiscard]] Status send_batch(std::uint64_t first, std::size_t count);
-  void build(std::size_t slot, std::uint64_t packet);
+  void build(std::size_t slot, std::uint64_t send);
   [[nodiscard]] Result<std::size_t> send_all(int socket, std::size_t first, std::size_t count);
 
   SendOptions options_;
   Transmitter transmitter_;
   Schedule schedule_;
   PayloadDigest digest_;
+  std::uint64_t count_;  // of packets
+  // Of them together about kBatch packets.
+  std::size_t slots_;
+  std::size_t payload_bytes_;
   std::size_t frame_bytes_;
   std::vector<std::uint8_t> frames_;
   std::array<iovec, kBatch> vectors_{};

@@ -2,6 +2,7 @@
 
 #include <linux/if_arp.h>
 #include <linux/if_packet.h>
+#include <linux/udp.h>
 #include <net/ethernet.h>
 
 #include <algorithm>
@@ -82,6 +83,13 @@ Result<UniqueFd> open_udp_socket(const SendOptions& options, std::uint32_t flow)
   if (chosen.sin_addr.s_addr == INADDR_ANY) {
     return Error{EADDRNOTAVAIL, "the interface has no IPv4 address to send from"};
   }
+  if (options.segments > 1) {
+    const int size = static_cast<int>(options.size);
+    if (Status set = set_option(socket.get(), IPPROTO_UDP, UDP_SEGMENT, size, "UDP_SEGMENT");
+        !set) {
+      return set.error();
+    }
+  }
   return socket;
 }
 
@@ -118,12 +126,20 @@ MacAddress mac_address(const std::string& text) {
 Result<Transmitter> Transmitter::open(const SendOptions& options) {
   const auto facts = find_interface(options.ifindex);
   if (!facts) return facts.error();
+  if (options.segments > 1 && kIpBytes + kUdpBytes + options.size > facts.value().mtu) {
+    return Error{EMSGSIZE, "segments are not fragmented: the payload of " +
+                               std::to_string(options.size) + " bytes is larger than the MTU of " +
+                               std::to_string(facts.value().mtu) + " leaves"};
+  }
   Transmitter transmitter;
   if (!options.raw) {
     const Status opened = transmitter.open_udp(options);
     if (opened) return transmitter;
     // A source that is not ours cannot be had from a UDP socket.
     if (!options.source || opened.error().code != EADDRNOTAVAIL) return opened.error();
+    if (options.segments > 1) {
+      return Error{EADDRNOTAVAIL, "segments need a source address of this host"};
+    }
   }
   if (Status opened = transmitter.open_raw(options, facts.value()); !opened) return opened.error();
   return transmitter;

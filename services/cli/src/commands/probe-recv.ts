@@ -123,6 +123,7 @@ function asJson(report: ProbeReceiveReport): object {
     latency_us: {
       p50: latencyNs && Number(latencyNs.p50) / 1000,
       p99: latencyNs && Number(latencyNs.p99) / 1000,
+      p999: latencyNs && Number(latencyNs.p999) / 1000,
       max: latencyNs && Number(latencyNs.max) / 1000,
     },
     first_sequence: any ? Math.min(...report.flows.map(({ firstSequence }) => Number(firstSequence))) : null,
@@ -173,7 +174,7 @@ function asText(report: ProbeReceiveReport): string {
       : [
           [
             'latency',
-            `p50 ${microseconds(latencyNs.p50)}, p99 ${microseconds(latencyNs.p99)}, max ${microseconds(latencyNs.max)}`,
+            `p50 ${microseconds(latencyNs.p50)}, p99 ${microseconds(latencyNs.p99)}, p99.9 ${microseconds(latencyNs.p999)}, max ${microseconds(latencyNs.max)}`,
           ] as const,
         ]),
     ...(rate === null

@@ -25,6 +25,7 @@ interface SendOptions extends ProbeOptions {
   readonly sourcePort?: number;
   readonly ttl: number;
   readonly flows: number;
+  readonly segment: number;
 }
 
 export function addSendCommand(probe: Command, cli: Cli): void {
@@ -57,6 +58,12 @@ export function addSendCommand(probe: Command, cli: Cli): void {
       numberOf('flows', probeLimits.flows),
       1,
     )
+    .option(
+      '--segment <packets>',
+      'packets per send, cut apart by the kernel or the device (UDP_SEGMENT): beyond a million per second, in bursts',
+      numberOf('packets', probeLimits.segments),
+      1,
+    )
     .option('--raw', 'raw packets in any case, past routing and firewall of this host')
     .option('--payload-sha256', "compute the fingerprint of what is sent, to compare with the receiver's")
     .addOption(outputOption(['table', 'json']))
@@ -79,6 +86,12 @@ async function send(cli: Cli, options: SendOptions): Promise<void> {
       `--source-port ${options.sourcePort} with --flows ${options.flows} goes up to port ${lastPort}; the highest is 65535`,
     );
   }
+  if (options.segment > 1 && options.raw) throw new UsageError('--segment and --raw exclude one another');
+  if (options.segment * options.size > probeLimits.size.max && options.segment > 1) {
+    throw new UsageError(
+      `--segment ${options.segment} of --size ${options.size}: one send has at most ${probeLimits.size.max} bytes`,
+    );
+  }
   try {
     const sender = sendProbe({
       ifindex: index,
@@ -91,6 +104,7 @@ async function send(cli: Cli, options: SendOptions): Promise<void> {
       size: options.size,
       ttl: options.ttl,
       flows: options.flows,
+      segments: options.segment,
       raw: options.raw === true,
       digest: options.payloadSha256 === true,
     });
