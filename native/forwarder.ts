@@ -103,7 +103,8 @@ export interface ForwarderStatus {
 
 export interface ForwarderOptions {
   /**
-   * Bytes of each input's receive ring, in slots of 2048; rounded up to whole blocks of 256 KiB. 256 KiB to 4 GiB.
+   * Bytes of each input's receive ring, in slots of 2048; rounded up to whole blocks of 256 KiB. 256 KiB to 4 GiB. Frames that do not
+   * fit a slot (super-frames, reassembled fragments) wait in a queue that may hold as much again; it is empty without such frames.
    *
    * @default 64 MiB
    */

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithLab } from '../../test/lab/when-possible.ts';
 import { type ForwarderProcess, PacketCapture } from './forwarder-process.ts';
 import { eventually, ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
-import { makeFrame, readFrame } from './ipv4-frame.ts';
+import { makeFrame, readFrame, sentPayload } from './ipv4-frame.ts';
 
 describeWithLab('forwarder and interfaces', () => {
   let lab: ForwarderTopology;
@@ -182,5 +182,38 @@ describeWithLab('forwarder and interfaces', () => {
     expect(received).toHaveLength(128);
     expect((await small.snapshot()).inputs).toMatchObject([{ rxPackets: 128, kernelDrops: 372, unmatched: 0 }]);
     expect((await small.snapshot()).inputs).toMatchObject([{ kernelDrops: 372 }]);
+  });
+
+  it('counts super-frames that found no room, and mixes up none of the others', { timeout: 60_000 }, async () => {
+    expect(await forwarder.apply([simpleRelay])).toEqual([]);
+    await lab.offloads('out1', true);
+    const { pid } = forwarder.child;
+    if (pid === undefined) throw new Error('no process');
+    const sender = lab.sender();
+    const group = { group: '239.1.1.1', port: 5001 };
+    const segment = 1316;
+    // Two lengths in turns, so that a copy taken for the wrong slot would show. All together exceed what the socket may
+    // hold beside a ring of 8 MiB.
+    const lengths = [segment * 30, segment * 20 + 7];
+    const sizes = Array.from({ length: 1000 }, (_, i) => lengths[i % 2] ?? 0);
+    process.kill(pid, 'SIGSTOP');
+    await sender.udp({ ...group, segment, sizes });
+    process.kill(pid, 'SIGCONT');
+    const datagrams = (1000 / 2) * (30 + 21);
+    await eventually(async () => {
+      const relay = await forwarder.relay('simple');
+      expect(relay.rxPackets).toBe(datagrams);
+    });
+    const { drops, outputs } = await forwarder.relay('simple');
+    expect(drops).toMatchObject([{ reason: 'receive_buffer_full' }]);
+    const lost = drops[0]?.packets ?? 0;
+    expect(lost).toBeGreaterThan(0);
+    expect(lost).toBeLessThan(datagrams);
+    expect(outputs).toMatchObject([{ txPackets: datagrams - lost, drops: [] }]);
+    const capture = await lab.capture(1);
+    await sender.udp({ ...group, segment, sizes: lengths });
+    const payloads = (await capture.rest()).map((frame) => readFrame(frame).payload);
+    expect(payloads).toEqual(lengths.map(sentPayload));
+    expect((await forwarder.snapshot()).inputs).toMatchObject([{ kernelDrops: 0, drops: [] }]);
   });
 });

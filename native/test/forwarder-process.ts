@@ -92,9 +92,14 @@ export class LineProcess {
 
 /** run-forwarder.ts in a namespace. */
 export class ForwarderProcess extends LineProcess {
-  static async start(namespace: string, ringBytes = 8 << 20): Promise<ForwarderProcess> {
+  /** @param prefix a command that runs it, with its arguments. */
+  static async start(
+    namespace: string,
+    ringBytes = 8 << 20,
+    prefix: readonly string[] = [],
+  ): Promise<ForwarderProcess> {
     const script = join(import.meta.dirname, 'run-forwarder.ts');
-    const started = new ForwarderProcess(namespace, process.execPath, script, String(ringBytes));
+    const started = new ForwarderProcess(namespace, ...prefix, process.execPath, script, String(ringBytes));
     if ((await started.line()) !== '"ready"') throw new Error('the forwarder did not start');
     return started;
   }

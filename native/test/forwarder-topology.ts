@@ -68,8 +68,13 @@ export class ForwarderTopology {
     return this.#lab.realName(machine);
   }
 
-  async forwarder(ringBytes?: number): Promise<ForwarderProcess> {
-    const started = await ForwarderProcess.start(this.namespace('relay'), ringBytes);
+  /** Packets that a sink's interface has received. */
+  async received(sink: 1 | 2): Promise<number> {
+    return Number((await this.#lab.interfaceCounters(`sink${sink}`, `sink${sink}`)).rxPackets);
+  }
+
+  async forwarder(ringBytes?: number, prefix?: readonly string[]): Promise<ForwarderProcess> {
+    const started = await ForwarderProcess.start(this.namespace('relay'), ringBytes, prefix);
     this.#ends.push(() => started.end());
     return started;
   }

@@ -12,34 +12,39 @@ interface Command {
   readonly changes?: number;
 }
 
-function ifindexOf(name: string): number {
-  return listInterfaces().find((facts) => facts.name === name)?.index ?? 9_999;
+type Indexes = ReadonlyMap<string, number>;
+
+/** Interface indexes of this moment. */
+function readIndexes(): Indexes {
+  return new Map(listInterfaces().map(({ name, index }) => [name, index]));
 }
 
-function program({ input, outputs, ...rest }: RelayDraft): RelayProgram {
+function program({ input, outputs, ...rest }: RelayDraft, indexes: Indexes): RelayProgram {
+  const unknown = 9_999;
   return {
     port: null,
     sources: [],
     ...rest,
-    inputIfindex: ifindexOf(input),
+    inputIfindex: indexes.get(input) ?? unknown,
     outputs: outputs.map(({ interface: name, ...output }) => ({
       key: `${output.address}@${name}`,
       port: null,
       ttl: null,
       source: null,
       ...output,
-      ifindex: ifindexOf(name),
+      ifindex: indexes.get(name) ?? unknown,
     })),
   };
 }
 
 /** Adds, updates and removes relays beside those that are there, one change per call. */
 async function churn(forwarder: Forwarder, changes: number, draft: RelayDraft): Promise<number> {
+  const base = program(draft, readIndexes());
   let refused = 0;
   for (let i = 0; i < changes; i++) {
     const uid = `churn-${i % 40}`;
     const remove = i % 3 === 2;
-    const relay = { ...program(draft), uid, group: `239.200.${i % 7}.${i % 40}`, port: (i % 5) + 7_000 };
+    const relay = { ...base, uid, group: `239.200.${i % 7}.${i % 40}`, port: (i % 5) + 7_000 };
     const refusals = await forwarder.apply({
       replaceAll: false,
       upserts: remove ? [] : [relay],
@@ -54,7 +59,8 @@ const forwarder = createForwarder({ ringBytes: Number(process.argv[2]) });
 const others: Forwarder[] = [];
 
 async function run(command: Command): Promise<unknown> {
-  const upserts = (command.upserts ?? []).map(program);
+  const indexes = readIndexes();
+  const upserts = (command.upserts ?? []).map((draft) => program(draft, indexes));
   switch (command.call) {
     case 'apply':
       return forwarder.apply({ replaceAll: command.replaceAll ?? false, upserts, removedUids: command.removed ?? [] });

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -26,17 +28,16 @@ static_assert(RxRing::kBlockBytes % RxRing::kSlotBytes == 0);
 
 // Smallest frame of which the kernel queues a whole copy when it exceeds its slot.
 constexpr int kCopyThreshold = 65535;
-// Limit of that queue, in the kernel's accounting. It holds nothing while frames fit their slots.
-constexpr int kCopyQueueBytes = 64 << 20;
 
-Status set_receive_buffer(int fd) {
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kCopyQueueBytes, sizeof(kCopyQueueBytes)) == 0) {
-    return {};
-  }
-  return set_option(fd, SOL_SOCKET, SO_RCVBUF, kCopyQueueBytes, "SO_RCVBUF");
+// Limits that queue. It holds nothing while frames fit their slots. The kernel doubles the number,
+// to account for its own structures.
+Status set_receive_buffer(int fd, size_t bytes) {
+  const auto limit = static_cast<int>(std::min(bytes, size_t{INT_MAX} / 2));
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &limit, sizeof(limit)) == 0) return {};
+  return set_option(fd, SOL_SOCKET, SO_RCVBUF, limit, "SO_RCVBUF");
 }
 
-Status configure(int fd) {
+Status configure(int fd, size_t bytes) {
   // Nothing may pass before the real filter is there.
   if (Status status = attach_filter(fd, drop_all_filter()); !status.ok()) return status;
   if (Status status = set_option(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2, "PACKET_VERSION");
@@ -52,7 +53,7 @@ Status configure(int fd) {
       !status.ok()) {
     return status;
   }
-  return set_receive_buffer(fd);
+  return set_receive_buffer(fd, bytes);
 }
 
 }  // namespace
@@ -62,7 +63,7 @@ Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
   // Protocol 0 keeps the socket out of every receive path until it is bound.
   UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return Error::from_errno("open a packet socket for receiving");
-  if (Status status = configure(fd.get()); !status.ok()) return status.error();
+  if (Status status = configure(fd.get(), bytes); !status.ok()) return status.error();
 
   const size_t blocks = (bytes + kBlockBytes - 1) / kBlockBytes;
   const size_t size = blocks * kBlockBytes;

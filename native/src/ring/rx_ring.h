@@ -41,6 +41,7 @@ class RxRing final {
   static constexpr size_t kCopyBytes = size_t{128} << 10;
 
   // Opens a ring of `bytes`, rounded up to whole blocks, that passes nothing until set_filter().
+  // The queue for frames that do not fit a slot may hold as much again.
   static Result<RxRing> open(int ifindex, size_t bytes);
 
   RxRing(RxRing&& other) noexcept;
