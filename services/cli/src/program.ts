@@ -14,6 +14,7 @@ import { addWaitCommand } from './commands/wait.ts';
 import { UnreadableFile } from './document/load.ts';
 import { CommandFailure, exitCodes, UsageError } from './exit.ts';
 import { failureExitCode, failureText } from './render/failure.ts';
+import { printable } from './text/printable.ts';
 
 /** The command line of mcfleet. */
 export function buildProgram(cli: Cli): Command {
@@ -33,7 +34,8 @@ export function buildProgram(cli: Cli): Command {
     .configureHelp({ showGlobalOptions: true, helpWidth: 120 })
     .configureOutput({
       writeOut: (text) => cli.print(text),
-      writeErr: (text) => cli.process.writeStderr(text),
+      // Commander repeats what it does not understand.
+      writeErr: (text) => cli.process.writeStderr(printable(text, { lines: true })),
     })
     .showHelpAfterError('Help: mcfleet help')
     .exitOverride();

@@ -1,4 +1,5 @@
 import { FleetError } from './error.ts';
+import { quote } from './quote.ts';
 
 /** {relay} of "relays/{relay}": a label as in RFC 1034. */
 export const RELAY_ID_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -50,7 +51,10 @@ export function parseHostName(name: string): string {
 export function parseRelayInstanceName(name: string): { readonly hostId: string; readonly relayId: string } {
   const [hosts, hostId = '', relayInstances, relayId = '', ...rest] = name.split('/');
   if (hosts !== 'hosts' || relayInstances !== 'relayInstances' || rest.length > 0) {
-    throw invalidName(name, `'${name}' is not a relay instance; it looks like hosts/edge-1/relayInstances/camera-7`);
+    throw invalidName(
+      name,
+      `${quote(name)} is not a relay instance; it looks like hosts/edge-1/relayInstances/camera-7`,
+    );
   }
   return { hostId: parseHostName(hostId), relayId: parseRelayName(relayId) };
 }
@@ -58,7 +62,10 @@ export function parseRelayInstanceName(name: string): { readonly hostId: string;
 function parseName(name: string, prefix: string, pattern: RegExp, what: string): string {
   const id = name.startsWith(prefix) ? name.slice(prefix.length) : name;
   if (!pattern.test(id)) {
-    throw invalidName(name, `'${name}' is not the name of a ${what}: ${what === 'relay' ? RELAY_RULE : HOST_RULE}`);
+    throw invalidName(
+      name,
+      `${quote(name)} is not the name of a ${what}: ${what === 'relay' ? RELAY_RULE : HOST_RULE}`,
+    );
   }
   return id;
 }

@@ -166,6 +166,33 @@ test('a stale etag is refused, a fresh one is taken', async () => {
   await remove('a', { etag: second.etag });
 });
 
+test('an etag of what is deleted is stale too: an update with it does not bring the relay back', async () => {
+  const { etag } = await create(relay('a'));
+  await remove('a');
+  const error = await refused(update({ ...relay('a'), etag }, undefined, { allowMissing: true }));
+  expect(error).toMatchObject({ code: 10, reason: 'ETAG_MISMATCH' });
+  expect(await refused(get('a'))).toMatchObject({ code: 5 });
+});
+
+test('errors repeat what the caller wrote on one line that no terminal acts upon', async () => {
+  await create(relay('a'));
+  const evil = `\u001b[31mred\r\n\u009b1m\u202e${'x'.repeat(3000)}`;
+  const errors = [
+    await refused(get(evil)),
+    await refused(create(relay('b'), { relayId: evil })),
+    await refused(update({ name: 'a', etag: evil })),
+    await refused(update({ name: 'a' }, [evil])),
+    await refused(remove('a', { etag: evil })),
+    await refused(list({ labelSelector: { [evil]: 'x' } })),
+  ];
+  for (const { message, violations } of errors) {
+    for (const text of [message, ...violations.flatMap(({ field, description }) => [field, description])]) {
+      expect(text).not.toMatch(/[\p{Cc}\u202e]/u);
+      expect(text.length).toBeLessThan(600);
+    }
+  }
+});
+
 test.each([
   [
     ['spec.input.port'],

@@ -56,6 +56,7 @@ describe('mcfleet', () => {
     ['no command', [], 'Usage: mcfleet'],
     ['an unknown command', ['aply'], "unknown command 'aply'\n(Did you mean apply?)"],
     ['an unknown option', ['get', 'relays', '--wach'], "unknown option '--wach'\n(Did you mean --watch?)"],
+    ['an option that would turn the terminal red', ['get', 'relays', '--\u001b[31m'], "unknown option '--\\x1b[31m'"],
     ['an unknown kind', ['get', 'relas'], 'unknown kind "relas"; did you mean relays?'],
     [
       'a kind that cannot be described',
@@ -64,7 +65,7 @@ describe('mcfleet', () => {
     ],
     ['a missing kind', ['get'], "missing required argument 'kind'"],
     ['an unknown format', ['get', 'relays', '-o', 'xml'], 'Allowed choices are table, wide, json, yaml, name.'],
-    ['a name that cannot be', ['get', 'relays', 'Camera_7'], "'Camera_7' is not the name of a relay"],
+    ['a name that cannot be', ['get', 'relays', 'Camera_7'], '"Camera_7" is not the name of a relay'],
     ['a bad selector', ['get', 'relays', '-l', 'role'], 'selector "role": "role" is not KEY=VALUE'],
     [
       'a bad timeout',

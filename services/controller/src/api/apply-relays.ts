@@ -1,6 +1,7 @@
 import type { Clock } from '@mcfleet/common/clock';
 import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { relayName } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import { toRpcStatus } from '@mcfleet/common/status-details';
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
 import {
@@ -16,7 +17,7 @@ import { keyOf } from '../fleet/placement.ts';
 import { matchesLabels } from '../resolve/selector.ts';
 import type { Transaction } from '../store/store.ts';
 import { validateLabels } from '../validate/metadata.ts';
-import { quote, Violations } from '../validate/violations.ts';
+import { Violations } from '../validate/violations.ts';
 import { assertEtag, assertNoConflict, nextRelay, relayViolations } from './relay-writes.ts';
 import { assertValid, invalidSpec } from './requests.ts';
 

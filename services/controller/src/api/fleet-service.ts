@@ -25,7 +25,7 @@ import type { Transaction } from '../store/store.ts';
 import { validateAnnotations, validateDisplayName, validateLabels } from '../validate/metadata.ts';
 import { Violations } from '../validate/violations.ts';
 import { cutPage, type Pages } from './pages.ts';
-import { assertEtag } from './relay-writes.ts';
+import { assertEtag, assertNoEtag } from './relay-writes.ts';
 import { assertValid, hostKey, invalidRequest, invalidSpec, validateSelector } from './requests.ts';
 import { canonicalHash } from './tokens.ts';
 import { applyMask, type MaskTree } from './update-mask.ts';
@@ -136,7 +136,8 @@ class HostMethods {
     const work = (transaction: Transaction): Host => {
       const stored = transaction.hosts.get(key);
       if (stored === undefined && !allowMissing) throw hostNotFound(key);
-      if (stored !== undefined) assertEtag(host.etag, stored);
+      if (stored === undefined) assertNoEtag(host.etag, hostName(key));
+      else assertEtag(host.etag, stored);
       const violations = new Violations();
       const now = new Date(clock.now());
       const target = stored ?? Host.fromPartial({ name: hostName(key), uid: uuidv7(clock), createTime: now });

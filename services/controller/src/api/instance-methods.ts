@@ -1,6 +1,7 @@
 import { toMilliseconds } from '@mcfleet/common/duration';
 import { type CallContext, type ResponseStream, serverStream, unary } from '@mcfleet/common/grpc/handlers';
 import { hostName, relayInstanceName } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import { RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import type {
   ListRelayInstancesRequest,
@@ -11,7 +12,7 @@ import type {
 import { refusal } from '../errors.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { keyOf } from '../fleet/placement.ts';
-import { quote } from '../validate/violations.ts';
+
 import { cutPage, type Pages } from './pages.ts';
 import { relayNotFound } from './relay-writes.ts';
 import { hostKey, invalidRequest, relayKey } from './requests.ts';

@@ -2,6 +2,7 @@ import type { Clock } from '@mcfleet/common/clock';
 import { type CallContext, type ResponseStream, serverStream, unary } from '@mcfleet/common/grpc/handlers';
 import type { ServiceRegistration } from '@mcfleet/common/grpc/server';
 import { relayName } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import { Empty } from '@mcfleet/proto/google/protobuf/empty';
 import { ChangeType } from '@mcfleet/proto/mcfleet/v1/common';
 import { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
@@ -29,7 +30,7 @@ import { runWrite } from './idempotency.ts';
 import { InstanceMethods } from './instance-methods.ts';
 import { cutPage, type Pages } from './pages.ts';
 import { RelayResume } from './relay-watch.ts';
-import { assertEtag, putRelay, RELAY_MASK, relayNotFound, relayViolations } from './relay-writes.ts';
+import { assertEtag, assertNoEtag, putRelay, RELAY_MASK, relayNotFound, relayViolations } from './relay-writes.ts';
 import { assertValid, invalidRequest, invalidSpec, relayKey, validateSelector } from './requests.ts';
 import { applyMask } from './update-mask.ts';
 import type { SentEvent, Watches } from './watch.ts';
@@ -73,7 +74,9 @@ class RelayMethods {
     const named = relay.name.startsWith('relays/') ? keyOf(relay) : relay.name;
     const id = relayId === '' ? named : relayId;
     if (relayId !== '' && named !== '' && relayId !== named) {
-      throw invalidRequest([{ field: 'relay_id', description: `is "${relayId}", but relay.name is "${relay.name}"` }]);
+      throw invalidRequest([
+        { field: 'relay_id', description: `is ${quote(relayId)}, but relay.name is ${quote(relay.name)}` },
+      ]);
     }
     const idPath = relayId === '' ? 'relay.name' : 'relay_id';
     const call = {
@@ -134,7 +137,8 @@ class RelayMethods {
     return runWrite(this.#parts.fleet.store, call, (transaction) => {
       const stored = transaction.relays.get(key);
       if (stored === undefined && !allowMissing) throw relayNotFound(key);
-      if (stored !== undefined) assertEtag(relay.etag, stored);
+      if (stored === undefined) assertNoEtag(relay.etag, relayName(key));
+      else assertEtag(relay.etag, stored);
       const violations = new Violations();
       // A relay that is created by an update gets everything that is given, whatever the mask says (AIP-134).
       const paths = stored === undefined ? undefined : updateMask;

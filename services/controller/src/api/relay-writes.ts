@@ -1,5 +1,6 @@
 import type { Clock } from '@mcfleet/common/clock';
 import { relayName } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import { Relay, RelayEngine, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
 import { diffRelays, specDiffers } from '../diff/relay-diff.ts';
@@ -108,8 +109,20 @@ export function relayViolations(
 /** @throws FleetError ETAG_MISMATCH if `etag` is given and is not that of `current` */
 export function assertEtag(etag: string, current: { readonly name: string; readonly etag: string }): void {
   if (etag === '' || etag === current.etag) return;
-  const message = `${current.name} was changed since it was read: its etag is ${current.etag}, not ${etag}; read it again`;
+  const message = `${current.name} was changed since it was read: its etag is ${current.etag}, not ${shownEtag(etag)}; read it again`;
   throw refusal('ETAG_MISMATCH', message, { metadata: { current_etag: current.etag, given_etag: etag.slice(0, 200) } });
+}
+
+/** @throws FleetError ETAG_MISMATCH if `etag` is given: what it was read from is not there any more */
+export function assertNoEtag(etag: string, name: string): void {
+  if (etag === '') return;
+  const message = `${name} was deleted since it was read with etag ${shownEtag(etag)}: leave the etag out to create it`;
+  throw refusal('ETAG_MISMATCH', message, { metadata: { current_etag: '', given_etag: etag.slice(0, 200) } });
+}
+
+/** As it is if it looks like one of ours, which brings its quotes along. */
+function shownEtag(etag: string): string {
+  return /^"[\w-]{1,64}"$/.test(etag) ? etag : quote(etag);
 }
 
 /** @throws FleetError RELAY_CONFLICT naming the other relay, the host and the output */

@@ -1,8 +1,9 @@
 import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { parseHostName, parseRelayName } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import { refusal } from '../errors.ts';
 import { validateLabels } from '../validate/metadata.ts';
-import { quote, Violations } from '../validate/violations.ts';
+import { Violations } from '../validate/violations.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 

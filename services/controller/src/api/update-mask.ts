@@ -1,3 +1,4 @@
+import { quote } from '@mcfleet/common/quote';
 import type { Violations } from '../validate/violations.ts';
 
 /**
@@ -34,7 +35,10 @@ export function applyMask<T extends object>(
       const path = text.split('.').map(snakeCase);
       if (isKnown(path, tree)) copy(result, source, path, tree);
       else
-        violations.add(`update_mask.paths[${i}]`, `there is no field "${text}" that can be updated: ${describe(tree)}`);
+        violations.add(
+          `update_mask.paths[${i}]`,
+          `there is no field ${quote(text)} that can be updated: ${describe(tree)}`,
+        );
     });
   }
   return result;

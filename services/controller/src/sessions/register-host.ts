@@ -2,6 +2,7 @@ import type { Clock } from '@mcfleet/common/clock';
 import { FleetError } from '@mcfleet/common/error';
 import type { Logger } from '@mcfleet/common/log';
 import { HOST_ID_PATTERN, hostName } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import type { Hello } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { Host, HostStatus } from '@mcfleet/proto/mcfleet/v1/host';
@@ -9,7 +10,7 @@ import { refusal } from '../errors.ts';
 import { etagOf } from '../store/etag.ts';
 import type { FleetStore } from '../store/store.ts';
 import { validateLabels } from '../validate/metadata.ts';
-import { quote, Violations } from '../validate/violations.ts';
+import { Violations } from '../validate/violations.ts';
 
 /** The protocol version that this controller speaks. */
 const PROTOCOL = 1;

@@ -1,5 +1,6 @@
+import { quote } from '@mcfleet/common/quote';
 import { addressKind, type IpAddress, isPtpGroup, parseAddress } from './address.ts';
-import { quote, type Violations } from './violations.ts';
+import type { Violations } from './violations.ts';
 
 const HOW_ADDRESSES_LOOK =
   'write an IPv4 address without leading zeros, or an IPv6 address without zone, prefix length or IPv4-mapped form';
@@ -14,7 +15,7 @@ export function validateInterface(name: string, path: string, violations: Violat
   } else if (name === '.' || name === '..' || !/^[^\p{Cc}\s/:]+$/u.test(name)) {
     violations.add(
       path,
-      `${quote(name)} cannot be an interface name: "/", ":", white space, "." and ".." are not allowed`,
+      `${quote(name)} cannot be an interface name: "/", ":", white space, control characters, "." and ".." are not allowed`,
     );
   }
 }

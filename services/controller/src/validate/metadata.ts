@@ -1,4 +1,5 @@
-import { quote, type Violations } from './violations.ts';
+import { quote } from '@mcfleet/common/quote';
+import type { Violations } from './violations.ts';
 
 type StringMap = Readonly<Record<string, string>>;
 

@@ -1,7 +1,8 @@
+import { quote } from '@mcfleet/common/quote';
 import type { RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { IpAddress } from './address.ts';
 import { validateDestination, validateInterface, validatePort, validateSource } from './fields.ts';
-import { quote, type Violations } from './violations.ts';
+import type { Violations } from './violations.ts';
 
 /** The most outputs of one relay. */
 export const MAX_OUTPUTS = 256;

@@ -1,5 +1,6 @@
 import type { FieldViolation } from '@mcfleet/common/error';
 import { HOST_ID_PATTERN, RELAY_ID_PATTERN } from '@mcfleet/common/names';
+import { quote } from '@mcfleet/common/quote';
 import {
   type HostSelector,
   type Relay,
@@ -12,7 +13,7 @@ import { validateDestination, validateInterface, validatePort, validateSource } 
 import { validateKernelEngine } from './kernel-engine.ts';
 import { validateAnnotations, validateDisplayName, validateLabels } from './metadata.ts';
 import { validateOutputs } from './outputs.ts';
-import { quote, Violations } from './violations.ts';
+import { Violations } from './violations.ts';
 
 /** The most host names of one selector. */
 export const MAX_HOST_NAMES = 1000;

@@ -14,8 +14,3 @@ export class Violations {
     return this.#found;
   }
 }
-
-/** Text of a user as it is shown in an error: quoted, control characters escaped, at most 64 characters. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
-}
