@@ -227,6 +227,39 @@ describeWithLab('forwarder', () => {
     expect(await forwarder.end()).toEqual(['0']);
   });
 
+  it('ends with a worker that did not close it, also in the middle of a change', async () => {
+    const forwarder = new URL('../index.ts', import.meta.url).href;
+    const program = `
+      import { createForwarder } from ${JSON.stringify(forwarder)};
+      import { parentPort } from 'node:worker_threads';
+      const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', port: null, ttl: null, source: null }];
+      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], outputs };
+      createForwarder().apply({ replaceAll: true, upserts: [relay], removedUids: [] });
+      parentPort.postMessage('under way');
+      setInterval(() => {}, 1000);
+    `;
+    const main = `
+      import { once } from 'node:events';
+      import { Worker } from 'node:worker_threads';
+      const worker = new Worker(new URL(${JSON.stringify(`data:text/javascript,${encodeURIComponent(program)}`)}));
+      await once(worker, 'message');
+      process.stdout.write(String(await worker.terminate()));
+    `;
+    const argv = [process.execPath, '--input-type=module', '--eval', main];
+    expect(await lab.read('relay', ...argv)).toBe('1');
+  });
+
+  it('says with its code that CAP_NET_RAW is missing', async () => {
+    const forwarder = new URL('../index.ts', import.meta.url).href;
+    const main = `
+      import { createForwarder } from ${JSON.stringify(forwarder)};
+      try { createForwarder(); } catch (error) { process.stdout.write(error.code + ' ' + error.message); }
+    `;
+    const bare = ['setpriv', '--bounding-set=-net_raw', '--inh-caps=-net_raw'];
+    const argv = [...bare, process.execPath, '--input-type=module', '--eval', main];
+    expect(await lab.read('relay', ...argv)).toBe('EPERM open a packet socket for sending: Operation not permitted');
+  });
+
   it('refuses calls after close', async () => {
     const forwarder = await lab.forwarder();
     await forwarder.apply([simpleRelay]);
