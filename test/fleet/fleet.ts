@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ListHostsResponse } from '@mcfleet/proto/mcfleet/v1/fleet_service';
+// Registers the messages that a status carries as google.protobuf.Any.
+import '@mcfleet/proto/google/rpc/error_details';
 import type { RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { ListRelayInstancesResponse } from '@mcfleet/proto/mcfleet/v1/relay_service';
 import type { CommandResult } from '../lab/command.ts';
