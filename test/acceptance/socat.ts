@@ -20,7 +20,7 @@ async function socat(bufferBytes: number | undefined): Promise<Outcome> {
   );
   await new Promise((resolve) => setTimeout(resolve, 500));
   const target = { interface: receiver.interface, group: '239.9.9.9', port: 5099, raw: true };
-  const listening = await Receiver.start(lab, receiver.namespace, target);
+  const listening = await Receiver.start(lab, receiver.namespace, target, { cpu: relayCpu });
   const traffic = { interface: sender.interface, group: '239.1.1.1', port: 5001, ...workload };
   await new Sender(lab, sender.namespace, traffic, { cpu: senderCpu }).result();
   await new Promise((resolve) => setTimeout(resolve, 1_000));

@@ -5,7 +5,7 @@ import { type Check, grouped, judged, type Outcome } from './check.ts';
 /** The founding documents' workload: there it cost MCR 5 % and socat 4 % of the packets. */
 export const workload = { count: 1_000_000, rate: 150_000, size: 1316 } as const;
 
-/** Two cores: the sender has one, the relay the other, and the receiver takes what they leave. */
+/** Two cores: the sender has one, the relay and the receiver share the other. */
 export const senderCpu = 0;
 export const relayCpu = 1;
 
@@ -24,6 +24,7 @@ async function carry(topology: keyof typeof courses, source: string | undefined)
     rawReceiver: true,
     digest: true,
     senderCpu,
+    receiverCpu: relayCpu,
   });
   const snapshot = await readSnapshot(path.fleet.dataplaneSocket(host));
   const after = await path.lab.interfaceCounters(namespace, device);

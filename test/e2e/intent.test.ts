@@ -50,9 +50,14 @@ describeWithLab('bad intent', () => {
     ['an unknown key', { key: 'extra', value: '  ttl: 3' }, [/bad\.yaml:11:3/, /ttl/]],
     ['a wrong type', { key: 'port', value: '    port: {number: 5001}' }, [/bad\.yaml:9:\d+/, /port/]],
     [
-      'a group that is not multicast',
+      'a group that is no address',
       { key: 'group', value: '    group: 300.1.1.1' },
       [/bad\.yaml:8:\d+/, /300\.1\.1\.1/],
+    ],
+    [
+      'a group that is not multicast',
+      { key: 'group', value: '    group: 255.255.255.255' },
+      [/bad\.yaml:8:\d+/, /255\.255\.255\.255/],
     ],
     ['port 0', { key: 'port', value: '    port: 0' }, [/bad\.yaml:9:\d+/, /port/, /1 to 65535/]],
     ['port 70000', { key: 'port', value: '    port: 70000' }, [/bad\.yaml:9:\d+/, /port/, /1 to 65535/]],
