@@ -65,6 +65,9 @@ void send_packets(int from, int to) {
   ip_mreqn interface {};
   interface.imr_ifindex = kLoopback;
   CHECK(setsockopt(fd.get(), IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)) == 0);
+  // The kernel would take 0.0.0.0, which no unicast output can keep.
+  const sockaddr_in source = address("127.0.0.1", 0);
+  CHECK(bind(fd.get(), reinterpret_cast<const sockaddr*>(&source), sizeof(source)) == 0);
   const sockaddr_in group = address("239.1.1.1", 5001);
   for (int i = from; i < to; i++) {
     CHECK(sendto(fd.get(), &i, sizeof(i), 0, reinterpret_cast<const sockaddr*>(&group),

@@ -30,6 +30,7 @@ enum class DropReason : uint8_t {
   kNoSocket,
   kMtu,
   kNoRoute,
+  kNoSource,
   kNotPermitted,
   kTxError,
   kCount,
@@ -78,6 +79,8 @@ constexpr const char* drop_reason_name(DropReason reason) {
       return "mtu";
     case DropReason::kNoRoute:
       return "no_route";
+    case DropReason::kNoSource:
+      return "no_source";
     case DropReason::kNotPermitted:
       return "not_permitted";
     case DropReason::kTxError:

@@ -9,14 +9,15 @@
 
 namespace mcfleet {
 
-// One worker's way out of one interface: a socket, a batch, and what is known of the link. The
-// worker owns the batch; the control thread keeps socket and link up to date.
+// One worker's way out of one interface, to groups or to one unicast address: a socket, a batch,
+// and what is known of the link. The worker owns the batch; the control thread keeps socket and
+// link up to date.
 class EgressPort final {
  public:
   enum class Kind : uint8_t {
     // Whole frames to groups, through a packet socket.
     kFrames,
-    // IP packets to unicast addresses, which the kernel routes and resolves, through a raw socket.
+    // IP packets to a unicast address, which the kernel routes and resolves, through a raw socket.
     kPackets,
   };
 

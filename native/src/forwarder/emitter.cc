@@ -55,6 +55,12 @@ void Emitter::emit(const OutputAction& action, const Datagram& datagram, const u
     action.counters->drops.add(link_drop_reason(way.link.state), datagram.segments);
     return;
   }
+  // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
+  if (action.port->kind() == EgressPort::Kind::kPackets && datagram.source == 0 &&
+      action.rewrite.source == 0) {
+    action.counters->drops.add(DropReason::kNoSource, datagram.segments);
+    return;
+  }
   // DF forbids to cut on the way. A datagram longer than the input's MTU was cut by its sender, and
   // may be cut again.
   const bool may_fragment = !datagram.dont_fragment || datagram.ip_length > input_mtu;

@@ -80,7 +80,7 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   entry->program = program;
   entry->counters = old != nullptr ? old->counters : std::make_shared<RelayCounters>();
   for (const CompiledOutput& output : compiled.outputs) {
-    OutputEntry next{output.key, nullptr, port_for(output.ifindex, output.kind), output.rewrite};
+    OutputEntry next{output.key, nullptr, port_for(output), output.rewrite};
     if (old != nullptr) {
       const auto same =
           std::find_if(old->outputs.begin(), old->outputs.end(),
@@ -115,14 +115,16 @@ Status Forwarder::join_all(const std::vector<Membership>& memberships) {
   return {};
 }
 
-std::shared_ptr<EgressPort> Forwarder::port_for(int ifindex, EgressPort::Kind kind) {
-  const auto found = ports_.find({ifindex, kind});
+std::shared_ptr<EgressPort> Forwarder::port_for(const CompiledOutput& output) {
+  const bool frames = output.kind == EgressPort::Kind::kFrames;
+  const PortKey key{output.ifindex, output.kind, frames ? 0 : output.rewrite.destination};
+  const auto found = ports_.find(key);
   if (found != ports_.end()) return found->second;
-  auto port = std::make_shared<EgressPort>(ifindex, kind);
+  auto port = std::make_shared<EgressPort>(output.ifindex, output.kind);
   // A new port has no socket to give back.
   const UniqueFd none = port->refresh();
   const std::lock_guard state(state_);
-  ports_[{ifindex, kind}] = port;
+  ports_[key] = port;
   return port;
 }
 
@@ -276,10 +278,12 @@ ForwarderStatus Forwarder::status() {
                              receiver.ring_bytes() / RxRing::kSlotBytes, receiver.filter_exact(),
                              memberships.size()});
   }
-  for (const auto& [key, port] : ports_) {
-    const bool frames = key.second == EgressPort::Kind::kFrames;
+  std::set<std::pair<int, EgressPort::Kind>> ways;
+  for (const auto& [key, port] : ports_) ways.insert({key.ifindex, key.kind});
+  for (const auto& [ifindex, kind] : ways) {
+    const bool frames = kind == EgressPort::Kind::kFrames;
     result.outputs.push_back(
-        {key.first, "sendmmsg",
+        {ifindex, "sendmmsg",
          frames ? "frames to groups through a packet socket"
                 : "packets to unicast addresses through a raw socket, routed by the kernel"});
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -63,7 +64,15 @@ class Forwarder final {
     // By uid.
     std::unordered_map<std::string, Entry> relays;
   };
-  using PortKey = std::pair<int, EgressPort::Kind>;
+  // Each unicast destination has a port of its own: packets that wait for a neighbour's address are
+  // charged to the socket (neigh_probe, arp_queue), and must not fill that of another destination.
+  struct PortKey {
+    int ifindex;
+    EgressPort::Kind kind;
+    // 0 for kFrames.
+    uint32_t destination;
+    auto operator<=>(const PortKey&) const = default;
+  };
 
   Forwarder(size_t ring_bytes, std::unique_ptr<Worker> worker);
   void start_watch(std::unique_ptr<LinkWatch> watch) { watch_ = std::move(watch); }
@@ -72,7 +81,7 @@ class Forwarder final {
   Status prepare(const RelayProgram& program, CompiledRelay compiled, Changes& changes);
   Status open_input(int ifindex);
   Status join_all(const std::vector<Membership>& memberships);
-  std::shared_ptr<EgressPort> port_for(int ifindex, EgressPort::Kind kind);
+  std::shared_ptr<EgressPort> port_for(const CompiledOutput& output);
   void carry_out(const Changes& changes);
   void replace_entry(const std::string& uid, const Entry& entry);
   static std::vector<Rule> rules_of(const InputEntry& input);

@@ -64,6 +64,11 @@ Result<UniqueFd> open_packet_sender(int ifindex) {
   if (Status status = attach_filter(fd.get(), drop_all_filter()); !status.ok())
     return status.error();
   if (Status status = set_send_buffer(fd.get()); !status.ok()) return status.error();
+  // Without it a full device queue is told as success (raw_send_hdrinc, net/ipv4/raw.c). ICMP
+  // errors about our packets do not come here: they look for sockets of protocol UDP
+  // (raw_icmp_error).
+  if (Status status = set_option(fd.get(), IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR"); !status.ok())
+    return status.error();
   char name[IF_NAMESIZE] = {};
   if (if_indextoname(static_cast<unsigned>(ifindex), name) == nullptr) {
     return Error{ENODEV, "find interface index " + std::to_string(ifindex)};

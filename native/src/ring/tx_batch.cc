@@ -6,7 +6,7 @@
 
 namespace mcfleet {
 
-TxBatch::TxBatch() : arena_(std::make_unique<uint8_t[]>(kArenaBytes)) {
+TxBatch::TxBatch() : arena_(std::make_unique_for_overwrite<uint8_t[]>(kArenaBytes)) {
   for (size_t i = 0; i < kMessages; i++) {
     destinations_[i].sin_family = AF_INET;
     messages_[i].msg_hdr.msg_iov = &vectors_[i];

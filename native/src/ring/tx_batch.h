@@ -23,7 +23,7 @@ struct TxAccount {
 };
 
 // Frames that wait to be sent out of one socket, contiguous in one arena, so that each costs one
-// iovec. One thread only.
+// iovec. Memory is taken as far as the arena was ever filled. One thread only.
 class TxBatch final {
  public:
   static constexpr size_t kMessages = 64;
