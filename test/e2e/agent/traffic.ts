@@ -61,7 +61,7 @@ export class RunningStream {
       import { listInterfaces, sendProbe } from '@mcfleet/native';
       const { index: ifindex } = listInterfaces().find(({ name }) => name === '${stream.fromInterface}');
       const job = sendProbe({ ifindex, group: '${stream.group}', port: ${stream.port}, source: null, sourcePort: null,
-        rate: ${stream.rate}, count: ${stream.count}, size: ${SIZE}, ttl: 8, flows: 1, raw: false, digest: false });
+        rate: ${stream.rate}, count: ${stream.count}, size: ${SIZE}, ttl: 8, flows: 1, raw: false, digest: false, segments: 1 });
       console.log('sending');
       const alive = setInterval(() => {}, 1_000);
       const { sent } = await job.done;
