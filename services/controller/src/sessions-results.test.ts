@@ -47,6 +47,19 @@ test('a relay goes down, its result comes up', async () => {
   expect(status).toMatchObject({ relays: 1, appliedRevision: after.revision, desiredRevision: after.revision });
 });
 
+test('what a host waits for is told by the conditions, and is no refusal', async () => {
+  const error = toRpcStatus(new FleetError({ code: 9, reason: 'INTERFACE_NOT_FOUND', message: 'eth0 is not there' }));
+  await harness.connect({ judge: () => ({ state: InstanceState.PENDING, error }) }).welcomed;
+  await harness.create(relay('a'));
+  const waiting = await eventually(
+    () => harness.instance('relays/a'),
+    ({ state }) => state === InstanceState.PENDING,
+  );
+  expect(condition(waiting, 'Programmed')).toEqual([ConditionStatus.FALSE, 'InterfaceNotFound']);
+  expect(waiting.conditions[0]?.message).toBe('eth0 is not there');
+  expect(waiting.lastError).toBeUndefined();
+});
+
 test('one refused relay does not hold up its neighbours, and is not sent again until it changes', async () => {
   const error = toRpcStatus(new FleetError({ code: 9, reason: 'NO_SUCH_THING', message: 'cannot do that' }));
   const judge = ({ name, relay: body }: { name: string; relay: unknown }): Partial<RelayResult> =>

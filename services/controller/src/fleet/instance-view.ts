@@ -1,5 +1,6 @@
 import { hostName, relayInstanceName } from '@mcfleet/common/names';
 import { fromRpcStatus, toRpcStatus } from '@mcfleet/common/status-details';
+import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { InstanceState, type Relay, RelayEngine, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { refusal } from '../errors.ts';
 import type { Blocked } from '../resolve/place.ts';
@@ -109,11 +110,16 @@ export function instanceView(facts: InstanceFacts, previous: RelayInstance | und
     effectiveEngine: result?.effectiveEngine ?? RelayEngine.UNSPECIFIED,
     engineReason: result?.engineReason ?? '',
     conditions: atTransition(observations, previous?.conditions, now),
-    lastError: blocked === undefined ? result?.error : toRpcStatus(refusal('RELAY_CONFLICT', message)),
+    lastError: blocked === undefined ? refusalOf(result) : toRpcStatus(refusal('RELAY_CONFLICT', message)),
     counters: undefined,
     countersTime: undefined,
     lastApplyDuration: result?.applyDuration,
   };
+}
+
+/** What a host waits for is no refusal; the conditions tell it. */
+function refusalOf(result: RelayResult | undefined): RelayInstance['lastError'] {
+  return result?.state === InstanceState.FAILED ? result.error : undefined;
 }
 
 function judgedByHost({ blocked, record }: InstanceFacts): boolean {
