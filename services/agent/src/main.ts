@@ -6,6 +6,7 @@ import { onShutdown } from '@mcfleet/common/shutdown';
 import { VERSION } from '@mcfleet/common/version';
 import { Agent } from './agent.ts';
 import { lockStateDirectory } from './cache/state-lock.ts';
+import { lockDataplane } from './dataplane/dataplane-lock.ts';
 import { readHostFacts } from './inventory/host-facts.ts';
 import { type AgentOptions, parseAgentOptions, USAGE } from './options.ts';
 
@@ -33,8 +34,8 @@ async function run(options: AgentOptions): Promise<void> {
   const log = createLogger({ component: 'agent', level: options.logLevel });
   // Timers of the clock do not keep the process alive, and without controller and data plane there is nothing else.
   setInterval(() => {}, 2 ** 30);
-  const lock = lockStateDirectory(options.stateDir);
-  if (lock.warning !== '') log.error({ detail: lock.warning }, 'cannot lock the state directory; going on without');
+  const locks = [lockStateDirectory(options.stateDir), lockDataplane(options.dataplaneSocket)];
+  for (const { warning } of locks) if (warning !== '') log.error({ detail: warning }, 'cannot lock; going on without');
   const agent = new Agent({
     ...options,
     launcher: LAUNCHER,
@@ -45,7 +46,7 @@ async function run(options: AgentOptions): Promise<void> {
   });
   onShutdown(log, async () => {
     await agent.stop();
-    lock.release();
+    for (const lock of locks) lock.release();
   });
   await agent.start();
 }

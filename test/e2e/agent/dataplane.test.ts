@@ -262,6 +262,23 @@ describeWithLab('the agent and its data plane', () => {
     expect(batch.relays[0]?.counters?.outputs.map(({ txPackets }) => txPackets)).toEqual([0n, 0n, 5_000n]);
   });
 
+  it('belongs to one agent: a second one is turned away, and disturbs nothing', async () => {
+    await using f = await fixture();
+    const { agent } = await forwarding(f);
+    const running = await RunningStream.start(f.lab, stream(60_000));
+    const argv = [MCFLEET, 'agent', '--name', 'edge-2', '--controller', f.controller.address];
+    const second = await f.lab.run('relay', [
+      ...argv,
+      ...['--state-dir', `${f.stateDir}-2`, '--dataplane-socket', f.socket],
+    ]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toBe(
+      `mcfleet agent: another agent (process ${agent.pid}) uses the data plane on ${f.socket}; stop it, or give this one another --dataplane-socket\n`,
+    );
+    expect(running.sending).toBe(true);
+    expect(await running.arrived()).toEqual(everything(60_000));
+  });
+
   it('says so when another process has the socket, and does not eat the processor', async () => {
     await using f = await fixture();
     const squatter = createServer((socket) => {
