@@ -27,6 +27,13 @@ Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiveOptions& options) 
 }
 
 Status Receiver::run() {
+  const Status ended = receive_until_end();
+  // A receiver whose report is still held must not go on taking packets and ring memory.
+  source_.reset();
+  return ended;
+}
+
+Status Receiver::receive_until_end() {
   started_ = monotonic_now();
   bool busy = false;
   while (!stopping_.load(std::memory_order_relaxed)) {

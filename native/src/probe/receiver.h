@@ -18,7 +18,8 @@ class Receiver final {
   // Listens when it returns: what arrives from now on is counted.
   [[nodiscard]] static Result<std::unique_ptr<Receiver>> open(const ReceiveOptions& options);
 
-  // Until one of the ends of ReceiveOptions, or until it is stopped.
+  // Until one of the ends of ReceiveOptions, or until it is stopped; then its socket is closed.
+  // Once only.
   [[nodiscard]] Status run();
   void stop() { stopping_.store(true, std::memory_order_relaxed); }
 
@@ -32,6 +33,7 @@ class Receiver final {
  private:
   Receiver(const ReceiveOptions& options, std::unique_ptr<PacketSource> source)
       : options_(options), source_(std::move(source)), account_(options.digest) {}
+  [[nodiscard]] Status receive_until_end();
   [[nodiscard]] bool finished(std::uint64_t now) const;
   [[nodiscard]] Result<bool> receive_what_is_there();
 
