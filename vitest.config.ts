@@ -12,6 +12,7 @@ export default defineConfig({
             'native/test/**/*.test.ts',
             'scripts/**/*.test.ts',
             'test/lab/**/*.test.ts',
+            'test/bench/**/*.test.ts',
             'deploy/demo/**/*.test.ts',
           ],
           testTimeout: 20_000,

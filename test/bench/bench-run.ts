@@ -1,0 +1,94 @@
+import type { Effort } from './effort.ts';
+import type { Engine, RelayPlan, RunningRelay } from './engine.ts';
+import { ForeignLoad } from './foreign-load.ts';
+import { processTime, softirqThreads } from './processor-time.ts';
+import { giveRealtimePriority } from './realtime.ts';
+import { SOURCE_INTERFACE, Stage, type StageShape } from './stage.ts';
+import { runTrial } from './trial.ts';
+
+/** What the sender does alone. */
+export interface SenderAlone {
+  readonly rate: number;
+  readonly secondsPerMillion: number;
+}
+
+/** Packets of one calibration: some tenths of a second. */
+const CALIBRATION_PACKETS = { single: 200_000, super: 1_000_000 };
+const WARM_UP = { rate: 2_000, seconds: 0.05, attempts: 40 };
+
+/** One run of the bench: its effort, and the networks that its cases share. */
+export class BenchRun implements AsyncDisposable {
+  readonly effort: Effort;
+  readonly #realtime: boolean;
+  readonly #stages = new Map<string, Stage>();
+  readonly #shared = new Map<string, unknown>();
+  readonly #kernelThreads = softirqThreads();
+
+  constructor(effort: Effort, realtime: boolean) {
+    this.effort = effort;
+    this.#realtime = realtime;
+  }
+
+  /** A network of this shape; made once. */
+  async stage(shape: StageShape): Promise<Stage> {
+    const key = JSON.stringify(shape);
+    const found = this.#stages.get(key);
+    if (found !== undefined) return found;
+    const stage = await Stage.create(shape);
+    this.#stages.set(key, stage);
+    if (this.#realtime) await giveRealtimePriority(stage.pids, true);
+    return stage;
+  }
+
+  /** Measures what many cases share the first time it is wanted. */
+  async once<Figure>(name: string, measure: () => Promise<Figure>): Promise<Figure> {
+    const found = this.#shared.get(name) ?? (await measure());
+    this.#shared.set(name, found);
+    return found as Figure;
+  }
+
+  /** A watch on what others use of the machine while this relay runs. */
+  watch(stage: Stage, relay: RunningRelay | undefined): ForeignLoad {
+    return new ForeignLoad([process.pid, ...stage.pids, ...(relay?.pids ?? []), ...this.#kernelThreads]);
+  }
+
+  /** Sends as fast as possible while no relay runs. */
+  async senderAlone(stage: Stage, plan: RelayPlan, size: number, segments: number): Promise<SenderAlone> {
+    const pids = [stage.source.process.pid];
+    const before = processTime(pids);
+    const perSend = segments > 1 ? CALIBRATION_PACKETS.super : CALIBRATION_PACKETS.single;
+    const { sent, seconds } = await stage.source.ask({
+      do: 'send',
+      interface: SOURCE_INTERFACE,
+      streams: plan.streams.map(({ input }) => input),
+      rate: 50_000_000,
+      count: Math.round(Math.min(perSend, 500_000_000 / size)),
+      size,
+      segments,
+    });
+    return { rate: sent / seconds, secondsPerMillion: ((processTime(pids) - before) / sent) * 1e6 };
+  }
+
+  /**
+   * Starts a relay and waits until it passes packets.
+   *
+   * @throws Error if nothing comes through.
+   */
+  async startRelay(stage: Stage, engine: Engine, plan: RelayPlan): Promise<RunningRelay> {
+    const relay = await engine.start(stage, plan);
+    // Not before it is programmed: the garbage collector's threads wait for one another in loops, which on one core and with this priority
+    // takes minutes.
+    if (this.#realtime) await giveRealtimePriority(relay.pids, true);
+    const load = this.watch(stage, relay);
+    for (let attempt = 0; attempt < WARM_UP.attempts; attempt += 1) {
+      const { lossless } = await runTrial(stage, relay.pids, load, { plan, size: 200, segments: 1, ...WARM_UP });
+      if (lossless) return relay;
+    }
+    await relay[Symbol.asyncDispose]();
+    throw new Error(`${engine.name}: ${WARM_UP.rate} packets per second do not come through`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stage of this.#stages.values()) await stage[Symbol.asyncDispose]();
+  }
+}

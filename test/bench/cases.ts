@@ -1,0 +1,197 @@
+import type { EngineName, PlannedStream, RelayPlan } from './engine.ts';
+
+/** A way of using a relay whose highest rate without loss is looked for. */
+export interface ThroughputCase {
+  readonly kind: 'throughput';
+  readonly id: string;
+  readonly title: string;
+  /** UDP payload in bytes. */
+  readonly size: number;
+  /**
+   * How packets reach the relay's input, from a sender that hands 20 to the kernel at once. "single": the kernel cuts them apart before.
+   * "super": they arrive as one frame, as from a device that cuts them apart (USO), or by receive offload.
+   */
+  readonly arriving: 'single' | 'super';
+  /** Whether the output devices cut super-frames apart. */
+  readonly outputSegmentation: boolean;
+  readonly plan: RelayPlan;
+  readonly engines: readonly EngineName[];
+  /** Part of `--quick`. */
+  readonly quick: boolean;
+}
+
+/** Latency that a relay adds at a rate. */
+export interface LatencyCase {
+  readonly kind: 'latency';
+  readonly id: string;
+  readonly title: string;
+  readonly rate: number;
+  readonly plan: RelayPlan;
+  readonly engines: readonly EngineName[];
+  readonly quick: boolean;
+}
+
+/** What a relay uses while it relays nothing. */
+export interface UpkeepCase {
+  readonly kind: 'upkeep';
+  readonly id: string;
+  readonly title: string;
+  /** Packets per second on the input that no relay wants. */
+  readonly unmatchedRate: number;
+  readonly plan: RelayPlan;
+  readonly engines: readonly EngineName[];
+  readonly quick: boolean;
+}
+
+/** What is to be measured, and cannot be yet. */
+export interface MissingCase {
+  readonly kind: 'missing';
+  readonly id: string;
+  readonly title: string;
+  readonly reason: string;
+  readonly quick: boolean;
+}
+
+export type BenchCase = ThroughputCase | LatencyCase | UpkeepCase | MissingCase;
+
+const all: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned', 'kernel-mfc'];
+const withoutPlainSocat: readonly EngineName[] = ['mcfleet', 'socat-tuned', 'kernel-mfc'];
+const alone: readonly EngineName[] = ['mcfleet'];
+
+interface PlanOptions {
+  readonly streams?: number;
+  readonly copies?: number;
+  readonly idleRelays?: number;
+  readonly options?: readonly string[];
+}
+
+/** Streams to groups 239.1.1.1 and up; each copy to a group of its own, on one interface where the relay can. */
+function plan({ streams = 1, copies = 1, idleRelays = 0, options = [] }: PlanOptions = {}): RelayPlan {
+  const planned = Array.from(
+    { length: streams },
+    (_, stream): PlannedStream => ({
+      input: { group: `239.1.1.${stream + 1}`, port: 5001 },
+      outputs: Array.from({ length: copies }, (__, copy) => ({
+        group: `239.10.${stream + 1}.${copy + 1}`,
+        port: 6001,
+      })),
+    }),
+  );
+  return { streams: planned, idleRelays, options };
+}
+
+type ThroughputDetails = Partial<Omit<ThroughputCase, 'kind' | 'id' | 'title'>>;
+
+function throughput(id: string, title: string, details: ThroughputDetails = {}): ThroughputCase {
+  return {
+    kind: 'throughput',
+    id,
+    title,
+    size: 1316,
+    arriving: 'single',
+    outputSegmentation: true,
+    plan: plan(),
+    engines: withoutPlainSocat,
+    quick: true,
+    ...details,
+  };
+}
+
+const spinning = ['--busy-poll-us', '200'];
+
+/** Everything that is measured, in this order. */
+export const benchCases: readonly BenchCase[] = [
+  throughput('1to1', '1 -> 1, 1316 B', { engines: all }),
+  throughput('1to8', '1 -> 8, 1316 B', { plan: plan({ copies: 8 }) }),
+  throughput('1to8-no-uso', '1 -> 8, 1316 B, output device without USO', {
+    plan: plan({ copies: 8 }),
+    outputSegmentation: false,
+    engines: alone,
+  }),
+  throughput('1to32', '1 -> 32, 1316 B', { plan: plan({ copies: 32 }), engines: ['mcfleet', 'kernel-mfc'] }),
+  throughput('8to8', '8 streams -> 8, 1316 B', { plan: plan({ streams: 8 }), quick: false }),
+  throughput('super-1to1', '1 -> 1, 1316 B, super-frames arriving', {
+    arriving: 'super',
+    engines: ['mcfleet', 'kernel-mfc'],
+  }),
+  throughput('super-1to8', '1 -> 8, 1316 B, super-frames arriving', {
+    arriving: 'super',
+    plan: plan({ copies: 8 }),
+    engines: ['mcfleet', 'kernel-mfc'],
+    quick: false,
+  }),
+  throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: false }),
+  throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: false }),
+  throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: false }),
+  throughput('no-uso', '1 -> 1, 1316 B, output device without USO', {
+    outputSegmentation: false,
+    engines: alone,
+    quick: false,
+  }),
+  throughput('10000-relays', '1 -> 1, 1316 B, 9,999 other relays', {
+    plan: plan({ idleRelays: 9_999 }),
+    engines: alone,
+  }),
+  throughput('workers-1', '8 streams -> 8, 1316 B, 1 worker', {
+    plan: plan({ streams: 8, options: ['--workers', '1'] }),
+    engines: alone,
+  }),
+  throughput('workers-2', '8 streams -> 8, 1316 B, 2 workers', {
+    plan: plan({ streams: 8, options: ['--workers', '2'] }),
+    engines: alone,
+  }),
+  throughput('spin-0', '1 -> 1, 1316 B, never spinning', {
+    plan: plan({ options: ['--busy-poll-us', '0'] }),
+    engines: alone,
+  }),
+  throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', { plan: plan({ options: spinning }), engines: alone }),
+  {
+    kind: 'missing',
+    id: 'engine-kernel',
+    title: "1 -> 1, 1316 B, by mcfleet's engine KERNEL",
+    reason: 'the data plane has no engine KERNEL',
+    quick: true,
+  },
+  ...[10_000, 50_000].flatMap((rate): LatencyCase[] => {
+    const text = rate.toLocaleString('en-US');
+    return [
+      {
+        kind: 'latency',
+        id: `latency-${rate / 1000}k`,
+        title: `latency at ${text} pps`,
+        rate,
+        plan: plan(),
+        engines: ['mcfleet', 'socat', 'kernel-mfc'],
+        quick: true,
+      },
+      {
+        kind: 'latency',
+        id: `latency-${rate / 1000}k-spin`,
+        title: `latency at ${text} pps, spinning 200 us`,
+        rate,
+        plan: plan({ options: spinning }),
+        engines: alone,
+        quick: true,
+      },
+    ];
+  }),
+  { kind: 'upkeep', id: 'idle', title: 'idle', unmatchedRate: 0, plan: plan(), engines: alone, quick: true },
+  {
+    kind: 'upkeep',
+    id: 'idle-10000',
+    title: 'idle, 10,000 relays',
+    unmatchedRate: 0,
+    plan: plan({ idleRelays: 9_999 }),
+    engines: alone,
+    quick: true,
+  },
+  {
+    kind: 'upkeep',
+    id: 'unmatched',
+    title: '300,000 pps that no relay wants',
+    unmatchedRate: 300_000,
+    plan: plan(),
+    engines: ['mcfleet', 'socat-tuned'],
+    quick: true,
+  },
+];

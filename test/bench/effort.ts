@@ -1,0 +1,44 @@
+/** How much time a run takes for each figure. */
+export interface Effort {
+  /** Of one attempt at a rate. */
+  readonly trialSeconds: number;
+  /** How close a search comes: 0.02 is 2 %. */
+  readonly precision: number;
+  readonly maxAttempts: number;
+  /** How often an attempt that lost packets in a disturbed moment is repeated. */
+  readonly repeats: number;
+  /** How long to wait for the machine to be calm before each of them. */
+  readonly calmMs: number;
+  readonly latencySeconds: number;
+  readonly latencyRuns: number;
+  readonly upkeepSeconds: number;
+}
+
+export const CONFIRMATIONS = 3;
+
+export const quickEffort: Effort = {
+  trialSeconds: 0.15,
+  precision: 0.07,
+  maxAttempts: 16,
+  repeats: 1,
+  calmMs: 400,
+  latencySeconds: 0.4,
+  latencyRuns: 3,
+  upkeepSeconds: 2,
+};
+
+/** With real-time priority others hardly disturb, and waiting for them to end is of no use. */
+export function besideOthers(effort: Effort): Effort {
+  return { ...effort, repeats: Math.min(1, effort.repeats), calmMs: 0 };
+}
+
+export const fullEffort: Effort = {
+  trialSeconds: 1,
+  precision: 0.02,
+  maxAttempts: 24,
+  repeats: 4,
+  calmMs: 5_000,
+  latencySeconds: 2,
+  latencyRuns: 5,
+  upkeepSeconds: 10,
+};

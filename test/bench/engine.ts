@@ -1,0 +1,44 @@
+import type { Stream } from './prober-protocol.ts';
+import type { Stage } from './stage.ts';
+
+/** What a relay is to do. */
+export interface RelayPlan {
+  readonly streams: readonly PlannedStream[];
+  /** Further relays on the same input that get no packets. */
+  readonly idleRelays: number;
+  /** Only for mcfleet: options of its data plane, for example ["--busy-poll-us", "200"]. */
+  readonly options: readonly string[];
+}
+
+export interface PlannedStream {
+  readonly input: Stream;
+  /** Where each copy goes, as asked; an engine that cannot rewrite keeps the input's group and port. */
+  readonly outputs: readonly Stream[];
+}
+
+export const engineNames = ['mcfleet', 'socat', 'socat-tuned', 'kernel-mfc'] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** A relay that works. */
+export interface RunningRelay extends AsyncDisposable {
+  /** Its processes; empty if only the kernel forwards. */
+  readonly pids: readonly number[];
+  /** What the sink is to listen for to hear one of the copies. */
+  readonly oneOutput: Stream;
+  /** For people: how it was set up, what it reports about itself. */
+  readonly note: string;
+  /** Bytes of the receive rings that its resident memory includes. */
+  readonly ringBytes: number;
+  /** From the request to the packet path using it; only mcfleet. */
+  readonly applyMs: number | null;
+}
+
+/** A relay that a plan can be given to. */
+export interface Engine {
+  readonly name: EngineName;
+  /** Cables to the sink that a plan needs. */
+  outputsFor(plan: RelayPlan): number;
+  /** Why it cannot do this; `undefined` if it can. */
+  obstacle(plan: RelayPlan): Promise<string | undefined>;
+  start(stage: Stage, plan: RelayPlan): Promise<RunningRelay>;
+}

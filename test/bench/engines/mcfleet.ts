@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { callUnary, createClient } from '@mcfleet/common/grpc/client';
+import { fromRpcStatus } from '@mcfleet/common/status-details';
+import { DataplaneServiceClient, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { mcfleet as launcher } from '../../fleet/fleet.ts';
+import type { LabProcess } from '../../lab/process.ts';
+import type { Engine, PlannedStream, RelayPlan, RunningRelay } from '../engine.ts';
+import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
+
+/** 10,000 relays are more than gRPC's default of 4 MiB. */
+const MAX_MESSAGE_BYTES = 2 ** 26;
+const OUTPUT_ADDRESS = '10.0.1.1';
+
+/** Our data plane, the real process, programmed over its socket as an agent does. Every copy is rewritten: group, port, source and TTL. */
+export const mcfleet: Engine = {
+  name: 'mcfleet',
+  outputsFor: () => 1,
+  async obstacle({ options }) {
+    const { stdout } = spawnSync(launcher, ['dataplane', '--help'], { encoding: 'utf8' });
+    const missing = options.filter((option) => option.startsWith('--') && !stdout.includes(option));
+    return missing.length === 0 ? undefined : `"mcfleet dataplane" has no ${missing.join(', ')}`;
+  },
+  start,
+};
+
+async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
+  const socket = join(stage.lab.directory, 'dataplane.sock');
+  const argv = [launcher, 'dataplane', '--socket', socket, ...plan.options];
+  const started = stage.lab.start('relay', argv, { cpu: RELAY_CPU });
+  const client = createClient(
+    DataplaneServiceClient,
+    { kind: 'unix', path: socket },
+    { maxMessageBytes: MAX_MESSAGE_BYTES },
+  );
+  const stop = async (): Promise<void> => {
+    client.close();
+    await started.stop(2_000);
+  };
+  try {
+    await started.waitForOutput(/"serves"/);
+    const applyMs = await program(client, stage, plan);
+    const status = await callUnary(client, 'status', {}, { timeoutMs: 5_000 });
+    const ways = status.outputs.map(({ transmit }) => transmit).join(', ');
+    const filters = status.inputs.map(({ filter }) => filter).join(', ');
+    return {
+      pids: [started.pid],
+      oneOutput: lastOutput(plan.streams),
+      note: `sends by ${ways}; ${filters} filter; ${status.relays} relays`,
+      ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes), 0),
+      applyMs,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await stop();
+    throw withOutput(error, started);
+  }
+}
+
+/** @returns milliseconds until the packet path used it, seen by the caller. */
+async function program(client: DataplaneServiceClient, stage: Stage, plan: RelayPlan): Promise<number> {
+  const [output] = stage.outputInterfaces;
+  if (output === undefined) throw new Error('a stage has at least one output');
+  const upserts = [...plan.streams, ...idleStreams(plan.idleRelays)].map(({ input, outputs }, index) =>
+    ProgrammedRelay.fromPartial({
+      uid: `relay-${index}`,
+      name: `relays/relay-${index}`,
+      generation: 1n,
+      digest: Buffer.from([1]),
+      inputIfindex: stage.indexOf(INPUT_INTERFACE),
+      ...input,
+      outputs: outputs.map(({ group, port }) => ({
+        key: `${group}:${port}@${output}`,
+        ifindex: stage.indexOf(output),
+        address: group,
+        port,
+        source: OUTPUT_ADDRESS,
+      })),
+    }),
+  );
+  const request = { replaceAll: true, upserts, removedUids: [] };
+  const before = performance.now();
+  const { results } = await callUnary(client, 'apply', request, { timeoutMs: 60_000 });
+  const took = performance.now() - before;
+  const refused = results.find(({ error }) => error !== undefined);
+  if (refused?.error !== undefined) throw fromRpcStatus(refused.error);
+  return took;
+}
+
+/** Relays whose groups nobody sends to. */
+function idleStreams(count: number): PlannedStream[] {
+  return Array.from({ length: count }, (_, index) => ({
+    input: { group: `239.100.${index >> 8}.${index & 255}`, port: 5001 },
+    outputs: [{ group: `239.101.${index >> 8}.${index & 255}`, port: 6001 }],
+  }));
+}
+
+function lastOutput(streams: readonly PlannedStream[]): PlannedStream['input'] {
+  const last = streams[0]?.outputs.at(-1);
+  if (last === undefined) throw new Error('a plan has at least one stream with one output');
+  return last;
+}
+
+function withOutput(error: unknown, { stderr }: LabProcess): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  return new Error(`mcfleet dataplane: ${message}\n${stderr.slice(-1_000)}`, { cause: error });
+}

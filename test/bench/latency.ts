@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BenchRun } from './bench-run.ts';
+import type { LatencyCase } from './cases.ts';
+import type { Engine } from './engine.ts';
+import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
+import type { Prober } from './prober-client.ts';
+import type { Stream } from './prober-protocol.ts';
+import type { LatencyResult } from './results.ts';
+import { INPUT_INTERFACE, SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
+import { median, threeDigits } from './statistics.ts';
+
+const SIZE = 1316;
+const SETTLE_MS = 50;
+
+interface Quantiles {
+  readonly p50_us: number;
+  readonly p99_us: number;
+  readonly p999_us: number;
+}
+
+/** From the source to a receiver. */
+interface Path {
+  readonly stage: Stage;
+  readonly rate: number;
+  readonly input: Stream;
+  readonly receiver: Prober;
+  readonly at: string;
+  readonly heard: Stream;
+  readonly load: ForeignLoad;
+}
+
+interface Run extends Quantiles {
+  readonly lost: number;
+  readonly foreignCores: number;
+}
+
+/** Measures the time from the sender's stamp to the kernel's at the receiver, with and without the relay. */
+export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engine: Engine): Promise<LatencyResult> {
+  const { plan } = benchCase;
+  const stage = await run.stage({ mtu: 1_500, outputs: 1 });
+  await stage.setSegmentation({ source: true, outputs: true });
+  const [stream] = plan.streams;
+  if (stream === undefined) throw new Error('a plan has at least one stream');
+  const measure = async (path: Omit<Path, 'stage' | 'input' | 'rate'>): Promise<Run[]> => {
+    const runs: Run[] = [];
+    for (let i = 0; i < run.effort.latencyRuns; i += 1) {
+      runs.push(await calmRun(run, { stage, input: stream.input, rate: benchCase.rate, ...path }));
+    }
+    return runs;
+  };
+  const withoutRelay = await run.once(`latency without relay at ${benchCase.rate}`, async () => {
+    const receiver = await stage.relayProber();
+    const load = run.watch(stage, undefined);
+    return medians(await measure({ receiver, at: INPUT_INTERFACE, heard: stream.input, load }));
+  });
+  const relay = await run.startRelay(stage, engine, plan);
+  try {
+    const runs = await measure({
+      receiver: stage.sink,
+      at: SINK_INTERFACE,
+      heard: relay.oneOutput,
+      load: run.watch(stage, relay),
+    });
+    return {
+      kind: 'latency',
+      engine: engine.name,
+      rate: benchCase.rate,
+      ...medians(runs),
+      without_relay: withoutRelay,
+      lost: runs.reduce((sum, { lost }) => sum + lost, 0),
+      runs: runs.length,
+      foreign_cores: threeDigits(Math.max(...runs.map(({ foreignCores }) => foreignCores))),
+      ratio_p50: {},
+      ratio_p99: {},
+      note: relay.note,
+    };
+  } finally {
+    await relay[Symbol.asyncDispose]();
+  }
+}
+
+/** Repeats a run while others use the machine, a few times. */
+async function calmRun(run: BenchRun, path: Path): Promise<Run> {
+  const { latencySeconds, repeats, calmMs } = run.effort;
+  let best = await once(path, latencySeconds);
+  for (let repeat = 0; repeat < repeats && best.foreignCores >= DISTURBING; repeat += 1) {
+    await path.load.waitForCalm(calmMs);
+    const again = await once(path, latencySeconds);
+    if (again.foreignCores < best.foreignCores) best = again;
+  }
+  return best;
+}
+
+async function once({ stage, rate, input, receiver, at, heard, load }: Path, seconds: number): Promise<Run> {
+  await receiver.ask({ do: 'listen', interface: at, stream: heard, raw: false });
+  load.restart();
+  const { sent } = await stage.source.ask({
+    do: 'send',
+    interface: SOURCE_INTERFACE,
+    streams: [input],
+    rate,
+    count: Math.round(rate * seconds),
+    size: SIZE,
+    segments: 1,
+  });
+  const foreignCores = load.cores();
+  await sleep(SETTLE_MS);
+  const { latencyUs, received } = await receiver.ask({ do: 'stop-listening' });
+  if (latencyUs === null) throw new Error(`nothing arrived at ${at} for ${heard.group}:${heard.port}`);
+  const { p50, p99, p999 } = latencyUs;
+  return { p50_us: p50, p99_us: p99, p999_us: p999, lost: sent - received, foreignCores };
+}
+
+function medians(runs: readonly Quantiles[]): Quantiles {
+  const of = (key: keyof Quantiles): number => threeDigits(median(runs.map((one) => one[key])));
+  return { p50_us: of('p50_us'), p99_us: of('p99_us'), p999_us: of('p999_us') };
+}

@@ -1,0 +1,128 @@
+/** `npm run bench`: measures mcfleet against its peers. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { join } from 'node:path';
+import { requireLabAccess } from '../lab/access.ts';
+import { BenchRun } from './bench-run.ts';
+import type { BenchCase } from './cases.ts';
+import { replaceFigures } from './document.ts';
+import { besideOthers, fullEffort, quickEffort } from './effort.ts';
+import type { Engine, EngineName } from './engine.ts';
+import { kernelMfc } from './engines/kernel-mfc.ts';
+import { mcfleet } from './engines/mcfleet.ts';
+import { socat } from './engines/socat.ts';
+import { measureLatency } from './latency.ts';
+import { type BenchCommand, parseCommand } from './options.ts';
+import { withRatios } from './ratios.ts';
+import { giveRealtimePriority } from './realtime.ts';
+import type { BenchReport, CaseReport, Failed, Machine, Result } from './results.ts';
+import { RELAY_CPU, SENDER_CPU } from './stage.ts';
+import { renderReport } from './table.ts';
+import { measureThroughput } from './throughput.ts';
+import { measureUpkeep } from './upkeep.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const DOCUMENT = join(ROOT, 'docs/measurements.md');
+
+const engines: Readonly<Record<EngineName, Engine>> = {
+  mcfleet,
+  socat: socat(false),
+  'socat-tuned': socat(true),
+  'kernel-mfc': kernelMfc,
+};
+
+async function measure(run: BenchRun, benchCase: BenchCase, engine: Engine): Promise<Result> {
+  switch (benchCase.kind) {
+    case 'throughput':
+      return await measureThroughput(run, benchCase, engine);
+    case 'latency':
+      return await measureLatency(run, benchCase, engine);
+    case 'upkeep':
+      return await measureUpkeep(run, benchCase, engine);
+    case 'missing':
+      return { kind: 'not-available', engine: engine.name, reason: benchCase.reason };
+  }
+}
+
+function failed(engine: EngineName, error: unknown): Failed {
+  return { kind: 'failed', engine, error: error instanceof Error ? error.message : String(error) };
+}
+
+async function runCase(run: BenchRun, benchCase: BenchCase, left: string | undefined): Promise<CaseReport> {
+  const { id, title } = benchCase;
+  const results: Result[] = [];
+  for (const name of benchCase.kind === 'missing' ? (['mcfleet'] as const) : benchCase.engines) {
+    const engine = engines[name];
+    const reason = left ?? (benchCase.kind === 'missing' ? undefined : await engine.obstacle(benchCase.plan));
+    if (reason !== undefined) {
+      results.push({ kind: 'not-available', engine: name, reason });
+      continue;
+    }
+    const start = performance.now();
+    results.push(await measure(run, benchCase, engine).catch((error: unknown) => failed(name, error)));
+    process.stderr.write(`bench: ${id}, ${name}: ${((performance.now() - start) / 1_000).toFixed(1)} s\n`);
+  }
+  return { id, title, results: withRatios(results) };
+}
+
+function git(...args: string[]): string {
+  return execFileSync('git', ['-C', ROOT, ...args], { encoding: 'utf8' }).trim();
+}
+
+function machine(loadBefore: readonly number[], realtime: boolean): Machine {
+  const [first] = cpus();
+  return {
+    kernel: release(),
+    cpu: first?.model ?? 'unknown processor',
+    cores: cpus().length,
+    sender_core: SENDER_CPU,
+    relay_core: RELAY_CPU,
+    realtime,
+    load_before: loadBefore,
+    load_after: loadavg(),
+  };
+}
+
+async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: readonly string[]): Promise<void> {
+  if (cpus().length < 2) throw new Error('the bench needs two cores, one for the sender and one for the relay');
+  const loadBefore = loadavg();
+  const cases: CaseReport[] = [];
+  {
+    const effort = command.quick ? quickEffort : fullEffort;
+    await using run = new BenchRun(command.realtime ? besideOthers(effort) : effort, command.realtime);
+    if (command.realtime) await giveRealtimePriority([process.pid], false);
+    for (const benchCase of command.cases) {
+      const left = command.quick && !benchCase.quick ? 'left out by --quick' : undefined;
+      cases.push(await runCase(run, benchCase, left));
+    }
+  }
+  const report: BenchReport = {
+    schema: 'mcfleet-bench/1',
+    command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+    date: new Date().toISOString(),
+    commit: git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+changes'),
+    machine: machine(loadBefore, command.realtime),
+    cases,
+  };
+  const text = renderReport(report);
+  process.stdout.write(`${text}\n`);
+  if (cases.some(({ results }) => results.some(({ kind }) => kind === 'failed'))) process.exitCode = 1;
+  if (command.json !== undefined) writeFileSync(command.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (command.writeDocs) writeFileSync(DOCUMENT, replaceFigures(readFileSync(DOCUMENT, 'utf8'), text));
+}
+
+const args = process.argv.slice(2);
+const command = parseCommand(args);
+switch (command.kind) {
+  case 'print':
+    process.stdout.write(command.text);
+    break;
+  case 'usage-error':
+    process.stderr.write(`bench: ${command.message}\n`);
+    process.exitCode = 2;
+    break;
+  case 'run':
+    await requireLabAccess();
+    await runBench(command, args);
+}

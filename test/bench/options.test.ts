@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { benchCases } from './cases.ts';
+import { parseCommand } from './options.ts';
+
+test('without options everything is measured', () => {
+  expect(parseCommand([])).toEqual({
+    kind: 'run',
+    cases: benchCases,
+    quick: false,
+    realtime: false,
+    json: undefined,
+    writeDocs: false,
+  });
+});
+
+test('cases are named, and an unknown one is refused with the known ones', () => {
+  const command = parseCommand(['--quick', '--only', 'latency-10k,1to1', '--json', 'x.json', '--write-docs']);
+  expect(command).toMatchObject({ kind: 'run', quick: true, json: 'x.json', writeDocs: true });
+  expect(command.kind === 'run' && command.cases.map(({ id }) => id)).toEqual(['1to1', 'latency-10k']);
+  expect(parseCommand(['--only', '1to1,2to2'])).toMatchObject({
+    kind: 'usage-error',
+    message: expect.stringMatching(/no case 2to2; there are: 1to1, /),
+  });
+});
+
+test('other options are refused', () => {
+  expect(parseCommand(['--fast'])).toMatchObject({ kind: 'usage-error' });
+  expect(parseCommand(['1to1'])).toMatchObject({ kind: 'usage-error' });
+});
+
+test('every case is listed once', () => {
+  const list = parseCommand(['--list']);
+  const ids =
+    list.kind === 'print'
+      ? list.text
+          .trimEnd()
+          .split('\n')
+          .map((line) => line.split(' ')[0])
+      : [];
+  expect(ids).toEqual(benchCases.map(({ id }) => id));
+  expect(new Set(ids).size).toBe(ids.length);
+});

@@ -1,0 +1,79 @@
+import { parseArgs } from 'node:util';
+import { type BenchCase, benchCases } from './cases.ts';
+
+/** What the command line asks for. */
+export type BenchCommand =
+  | {
+      readonly kind: 'run';
+      readonly cases: readonly BenchCase[];
+      readonly quick: boolean;
+      readonly realtime: boolean;
+      readonly json: string | undefined;
+      readonly writeDocs: boolean;
+    }
+  | { readonly kind: 'print'; readonly text: string }
+  | { readonly kind: 'usage-error'; readonly message: string };
+
+const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--json FILE] [--write-docs]]
+
+Measures mcfleet's data plane and its peers (socat, the kernel's multicast routing set up by smcrouted) in network namespaces, in one run:
+the highest rate without loss, latency, and what an idle relay uses. It needs two cores that nobody else uses; it notices who does, repeats
+what was disturbed, and says so.
+
+  --quick       shorter attempts and fewer cases; about two minutes
+  --realtime    give sender, relays and peers real-time priority (SCHED_FIFO): for a machine that others use, whose work then waits
+  --only CASES  only these
+  --json FILE   also write the figures as JSON; test/bench/results.ts describes them
+  --write-docs  also write the figures into docs/measurements.md
+  --list        print the cases
+  --help        print this
+`;
+
+/** Reads the command line. */
+export function parseCommand(args: readonly string[]): BenchCommand {
+  let values: {
+    quick?: boolean;
+    realtime?: boolean;
+    only?: string;
+    json?: string;
+    'write-docs'?: boolean;
+    list?: boolean;
+    help?: boolean;
+  };
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        quick: { type: 'boolean' },
+        realtime: { type: 'boolean' },
+        only: { type: 'string' },
+        json: { type: 'string' },
+        'write-docs': { type: 'boolean' },
+        list: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }));
+  } catch (error) {
+    return { kind: 'usage-error', message: error instanceof Error ? error.message : String(error) };
+  }
+  if (values.help === true) return { kind: 'print', text: HELP };
+  if (values.list === true) {
+    const width = Math.max(...benchCases.map(({ id }) => id.length));
+    return { kind: 'print', text: benchCases.map(({ id, title }) => `${id.padEnd(width)}  ${title}\n`).join('') };
+  }
+  const quick = values.quick === true;
+  const wanted = values.only?.split(',');
+  const unknown = wanted?.filter((id) => !benchCases.some((one) => one.id === id)) ?? [];
+  if (unknown.length > 0) {
+    const known = benchCases.map(({ id }) => id).join(', ');
+    return { kind: 'usage-error', message: `--only: there is no case ${unknown.join(', ')}; there are: ${known}` };
+  }
+  return {
+    kind: 'run',
+    cases: wanted === undefined ? benchCases : benchCases.filter(({ id }) => wanted.includes(id)),
+    quick,
+    realtime: values.realtime === true,
+    json: values.json,
+    writeDocs: values['write-docs'] === true,
+  };
+}

@@ -1,0 +1,60 @@
+import type { Frames } from './datagram-count.ts';
+
+/** Where one stream goes. */
+export interface Stream {
+  readonly group: string;
+  readonly port: number;
+}
+
+/** What a prober is asked to do; one at a time. */
+export type ProberRequest =
+  /** Send, over all streams together, `count` packets at `rate`; they share both equally. */
+  | {
+      readonly do: 'send';
+      readonly interface: string;
+      readonly streams: readonly Stream[];
+      readonly rate: number;
+      readonly count: number;
+      readonly size: number;
+      readonly segments: number;
+    }
+  /** Begin to receive. */
+  | { readonly do: 'listen'; readonly interface: string; readonly stream: Stream; readonly raw: boolean }
+  /** End to receive. */
+  | { readonly do: 'stop-listening' }
+  /** What interfaces have received so far, together. */
+  | { readonly do: 'count'; readonly interfaces: readonly string[] };
+
+export interface SentStreams {
+  readonly sent: number;
+  /** Of the slowest stream. */
+  readonly seconds: number;
+}
+
+export interface Heard {
+  readonly received: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly reordered: number;
+  readonly corrupt: number;
+  /** Lost by the receiver itself. */
+  readonly receiverDrops: number;
+  /** `null` if nothing came. */
+  readonly latencyUs: {
+    readonly p50: number;
+    readonly p99: number;
+    readonly p999: number;
+    readonly max: number;
+  } | null;
+}
+
+/** The answer to each kind of request. */
+export interface ProberAnswers {
+  readonly send: SentStreams;
+  readonly listen: null;
+  readonly 'stop-listening': Heard;
+  readonly count: Frames;
+}
+
+/** One line of JSON on the socket. */
+export type ProberAnswer = { readonly answer: ProberAnswers[keyof ProberAnswers] } | { readonly error: string };

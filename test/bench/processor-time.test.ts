@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { machineTime, parseMachineTime, parseProcessTime, parseResidentBytes, processTime } from './processor-time.ts';
+
+test('reads the line of all cores', () => {
+  const stat = 'cpu  1000 20 300 90000 50 6 70 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\nintr 1\n';
+  expect(parseMachineTime(stat)).toEqual({ busy: 13.96, stolen: 0.08 });
+});
+
+test('reads the time of a process whose name is made to confuse', () => {
+  const stat = `42 (a) S 1 (b c) R 1 42 42 0 -1 4194304 5 0 0 0 150 50 7 3 20 0 1 0 100 4096 10\n`;
+  expect(parseProcessTime(stat)).toBe(2);
+  expect(parseProcessTime(stat, true)).toBe(2.1);
+});
+
+test('reads resident memory', () => {
+  expect(parseResidentBytes('Name:\tx\nVmHWM:\t  9 kB\nVmRSS:\t   1234 kB\nThreads:\t1\n')).toBe(1_263_616);
+  expect(parseResidentBytes('Name:\tkthreadd\n')).toBeNaN();
+});
+
+test("work that this process does is seen, in its time and in the machine's", () => {
+  const before = { own: processTime([process.pid]), machine: machineTime() };
+  const end = performance.now() + 300;
+  let x = 1;
+  while (performance.now() < end) x = (x * 16_807) % 2_147_483_647;
+  expect(x).toBeGreaterThan(0);
+  const own = processTime([process.pid]) - before.own;
+  expect(own).toBeGreaterThan(0.02);
+  expect(own).toBeLessThan(5);
+  expect(machineTime().busy - before.machine.busy).toBeGreaterThan(0.02);
+});

@@ -1,0 +1,36 @@
+import type { EngineName } from './engine.ts';
+import type { Result } from './results.ts';
+import { threeDigits } from './statistics.ts';
+
+/** Adds to every result of a case how it compares with the others of that case. */
+export function withRatios(results: readonly Result[]): Result[] {
+  return results.map((result) => {
+    if (result.kind === 'throughput') {
+      return { ...result, ratio: ratios(result, results, (other) => other.kind === 'throughput' && other.out_pps) };
+    }
+    if (result.kind === 'latency') {
+      return {
+        ...result,
+        ratio_p50: ratios(result, results, (other) => other.kind === 'latency' && other.p50_us),
+        ratio_p99: ratios(result, results, (other) => other.kind === 'latency' && other.p99_us),
+      };
+    }
+    return result;
+  });
+}
+
+function ratios(
+  result: Result,
+  all: readonly Result[],
+  figureOf: (result: Result) => number | false,
+): Partial<Record<EngineName, number>> {
+  const own = figureOf(result);
+  const found: Partial<Record<EngineName, number>> = {};
+  for (const other of all) {
+    const value = figureOf(other);
+    if (other.engine !== result.engine && own !== false && value !== false && value > 0) {
+      found[other.engine] = threeDigits(own / value);
+    }
+  }
+  return found;
+}

@@ -1,0 +1,125 @@
+import type { EngineName } from './engine.ts';
+import type { Heard } from './prober-protocol.ts';
+
+/**
+ * What `npm run bench -- --json FILE` writes. Rates are packets (datagrams) per second, times microseconds unless the name says otherwise.
+ * Fields may be added; a change of one that is there changes the number in `schema`.
+ */
+export interface BenchReport {
+  readonly schema: 'mcfleet-bench/1';
+  /** As it was started. */
+  readonly command: string;
+  /** ISO 8601. */
+  readonly date: string;
+  /** Git commit, with "+changes" if the working tree differs from it. */
+  readonly commit: string;
+  readonly machine: Machine;
+  readonly cases: readonly CaseReport[];
+}
+
+export interface Machine {
+  readonly kernel: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly sender_core: number;
+  readonly relay_core: number;
+  /** Whether sender and relays ran with real-time priority (SCHED_FIFO). */
+  readonly realtime: boolean;
+  /** Of one, five and fifteen minutes, as uptime(1) prints them. */
+  readonly load_before: readonly number[];
+  readonly load_after: readonly number[];
+}
+
+export interface CaseReport {
+  readonly id: string;
+  readonly title: string;
+  readonly results: readonly Result[];
+}
+
+export type Result = ThroughputResult | LatencyResult | UpkeepResult | Unavailable | Failed;
+
+/** This failed; the run goes on, and ends with status 1. */
+export interface Failed {
+  readonly kind: 'failed';
+  readonly engine: EngineName;
+  readonly error: string;
+}
+
+/** This was not measured, and why. */
+export interface Unavailable {
+  readonly kind: 'not-available';
+  readonly engine: EngineName;
+  readonly reason: string;
+}
+
+/** What disturbed a measurement. */
+export interface Disturbance {
+  /** Attempts that lost packets while others used the machine, and were repeated. */
+  readonly repeated: number;
+  /** True: the answer rests on an attempt that lost packets while others used the machine, however often it was repeated. */
+  readonly in_the_answer: boolean;
+  /** Cores that others used, most of all attempts. */
+  readonly foreign_cores: number;
+  /** The sender's own rate after the measurement, divided by that before. */
+  readonly sender_after_to_before: number;
+}
+
+export interface ThroughputResult {
+  readonly kind: 'throughput';
+  readonly engine: EngineName;
+  /** Highest rate into the relay without loss, and what came out of it; 0 if even the lowest lost. */
+  readonly in_pps: number;
+  readonly out_pps: number;
+  /** "sender": the sender can do no more while this relay runs. */
+  readonly limited_by: 'relay' | 'sender';
+  /** Times that the rate held. */
+  readonly confirmed: number;
+  readonly attempts: number;
+  /** Of the relay's processes per million packets out, work of the kernel on their time included; null if it has none. */
+  readonly relay_cpu_seconds_per_million: number | null;
+  /** What the sender's core does more per million packets in than without a relay: receiving happens there. */
+  readonly sender_cpu_seconds_per_million: number | null;
+  /** Sender alone, no relay: packets per second. */
+  readonly sender_ceiling_pps: number;
+  /** A plain UDP receiver's judgement of one output at a lower rate: order, content, boundaries. */
+  readonly checked: Heard & { readonly rate: number; readonly sent: number };
+  readonly disturbance: Disturbance;
+  /** This engine's out_pps divided by another's, of the same case and run. */
+  readonly ratio: Readonly<Partial<Record<EngineName, number>>>;
+  readonly note: string;
+}
+
+export interface LatencyResult {
+  readonly kind: 'latency';
+  readonly engine: EngineName;
+  readonly rate: number;
+  /** From the sender's stamp to the kernel's stamp at the receiver's socket; medians over the runs. */
+  readonly p50_us: number;
+  readonly p99_us: number;
+  readonly p999_us: number;
+  /** The same without a relay, measured at the relay's input. */
+  readonly without_relay: { readonly p50_us: number; readonly p99_us: number; readonly p999_us: number };
+  readonly lost: number;
+  readonly runs: number;
+  readonly foreign_cores: number;
+  /** This engine's p50 and p99 divided by another's. */
+  readonly ratio_p50: Readonly<Partial<Record<EngineName, number>>>;
+  readonly ratio_p99: Readonly<Partial<Record<EngineName, number>>>;
+  readonly note: string;
+}
+
+export interface UpkeepResult {
+  readonly kind: 'upkeep';
+  readonly engine: EngineName;
+  readonly unmatched_pps: number;
+  /** Part of one core that the relay's processes used. */
+  readonly cpu_share: number;
+  readonly seconds: number;
+  /** Resident memory of the relay's processes, receive rings included. */
+  readonly resident_bytes: number;
+  readonly ring_bytes: number;
+  /** From the request to the packet path using all relays. */
+  readonly apply_ms: number | null;
+  readonly foreign_cores: number;
+  readonly note: string;
+}

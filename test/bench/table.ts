@@ -1,0 +1,164 @@
+import type { EngineName } from './engine.ts';
+import type { BenchReport, CaseReport, LatencyResult, Result, ThroughputResult, UpkeepResult } from './results.ts';
+
+/** Lines of a Markdown table, aligned so that it also reads well in a terminal. */
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${widths.map((width, column) => pad(cells[column] ?? '', width)).join(' | ')} |`;
+  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
+
+/** Numbers to the right. */
+function pad(text: string, width: number): string {
+  return /^(>= )?[\d,.]+$/.test(text) ? text.padStart(width) : text.padEnd(width);
+}
+
+/** All of a report as text. */
+export function renderReport(report: BenchReport): string {
+  const { machine } = report;
+  const load = (values: readonly number[]): string => values.map((value) => value.toFixed(2)).join(' ');
+  const sections = [
+    `Command: \`${report.command}\`. Commit ${report.commit}, ${report.date}. Linux ${machine.kernel}, ${machine.cpu}, ${machine.cores} cores. ` +
+      `Sender pinned to core ${machine.sender_core}, relay to core ${machine.relay_core}${machine.realtime ? ', all with real-time priority (SCHED_FIFO)' : ''}. ` +
+      `Load average ${load(machine.load_before)} before, ${load(machine.load_after)} after.`,
+    section('Highest rate without loss', throughputHead, report, throughputRow),
+    section('Latency', latencyHead, report, latencyRow),
+    section('Upkeep', upkeepHead, report, upkeepRow),
+    notAvailable(report),
+  ];
+  return sections.filter((text) => text !== '').join('\n\n');
+}
+
+function section<Kind extends Result['kind']>(
+  title: string,
+  head: readonly string[],
+  report: BenchReport,
+  row: (one: CaseReport, result: Extract<Result, { kind: Kind }>) => string[] | undefined,
+): string {
+  const rows = report.cases.flatMap((one) =>
+    one.results
+      .map((result) => row(one, result as Extract<Result, { kind: Kind }>))
+      .filter((cells) => cells !== undefined),
+  );
+  return rows.length === 0 ? '' : `#### ${title}\n\n${markdownTable(head, rows)}`;
+}
+
+const throughputHead = [
+  'case',
+  'relay',
+  'in, pps',
+  'out, pps',
+  'limit',
+  'relay CPU s/M out',
+  'sender CPU s/M in',
+  '/ socat tuned',
+  '/ kernel MFC',
+  'checked',
+  'disturbed',
+];
+
+function throughputRow({ title }: CaseReport, result: Result): string[] | undefined {
+  if (result.kind !== 'throughput') return undefined;
+  return [
+    title,
+    result.engine,
+    `${result.limited_by === 'sender' ? '>= ' : ''}${integer(result.in_pps)}`,
+    `${result.limited_by === 'sender' ? '>= ' : ''}${integer(result.out_pps)}`,
+    `${result.limited_by}${result.confirmed < 3 ? ` (${result.confirmed} of 3)` : ''}`,
+    result.relay_cpu_seconds_per_million?.toString() ?? 'n/a',
+    result.sender_cpu_seconds_per_million?.toString() ?? 'n/a',
+    ratio(result.ratio, 'socat-tuned'),
+    ratio(result.ratio, 'kernel-mfc'),
+    verdict(result),
+    disturbed(result),
+  ];
+}
+
+/** What the plain UDP receiver said. */
+function verdict({ checked }: ThroughputResult): string {
+  const wrong = (['lost', 'duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
+  return wrong.length === 0 ? 'ok' : wrong.map((key) => `${checked[key]} ${key}`).join(', ');
+}
+
+function disturbed({ disturbance }: ThroughputResult): string {
+  if (disturbance.in_the_answer) return `yes (${disturbance.foreign_cores} cores)`;
+  return disturbance.repeated > 0 ? `${disturbance.repeated} repeated` : 'no';
+}
+
+const latencyHead = [
+  'case',
+  'relay',
+  'p50 us',
+  'p99 us',
+  'p99.9 us',
+  'without relay p50 / p99 us',
+  'p50 / MFC',
+  'p50 / socat',
+  'p99 / socat',
+  'lost',
+  'foreign cores',
+];
+
+function latencyRow({ title }: CaseReport, result: Result): string[] | undefined {
+  if (result.kind !== 'latency') return undefined;
+  const one: LatencyResult = result;
+  return [
+    title,
+    one.engine,
+    one.p50_us.toString(),
+    one.p99_us.toString(),
+    one.p999_us.toString(),
+    `${one.without_relay.p50_us} / ${one.without_relay.p99_us}`,
+    ratio(one.ratio_p50, 'kernel-mfc'),
+    ratio(one.ratio_p50, 'socat'),
+    ratio(one.ratio_p99, 'socat'),
+    integer(one.lost),
+    one.foreign_cores.toString(),
+  ];
+}
+
+const upkeepHead = [
+  'case',
+  'relay',
+  'CPU, % of a core',
+  'resident MB',
+  'of which ring MB',
+  'apply ms',
+  'foreign cores',
+];
+
+function upkeepRow({ title }: CaseReport, result: Result): string[] | undefined {
+  if (result.kind !== 'upkeep') return undefined;
+  const one: UpkeepResult = result;
+  return [
+    title,
+    one.engine,
+    (one.cpu_share * 100).toFixed(2),
+    (one.resident_bytes / 1e6).toFixed(0),
+    (one.ring_bytes / 1e6).toFixed(0),
+    one.apply_ms === null ? 'n/a' : one.apply_ms.toFixed(0),
+    one.foreign_cores.toString(),
+  ];
+}
+
+function notAvailable(report: BenchReport): string {
+  const lines = report.cases.flatMap(({ id, title, results }) =>
+    results.flatMap((result) => {
+      if (result.kind === 'not-available')
+        return [`- ${id} (${title}), ${result.engine}: not available: ${result.reason}`];
+      return result.kind === 'failed' ? [`- ${id} (${title}), ${result.engine}: FAILED: ${result.error}`] : [];
+    }),
+  );
+  return lines.length === 0 ? '' : `#### Not measured\n\n${lines.join('\n')}`;
+}
+
+function ratio(ratios: Readonly<Partial<Record<EngineName, number>>>, to: EngineName): string {
+  const value = ratios[to];
+  return value === undefined ? '-' : value.toFixed(2);
+}
+
+function integer(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}

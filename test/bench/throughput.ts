@@ -1,0 +1,152 @@
+import type { BenchRun } from './bench-run.ts';
+import type { ThroughputCase } from './cases.ts';
+import { CONFIRMATIONS } from './effort.ts';
+import type { Engine, RelayPlan, RunningRelay } from './engine.ts';
+import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
+import type { ThroughputResult } from './results.ts';
+import { type Attempt, findZeroLossRate } from './search.ts';
+import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
+import { threeDigits } from './statistics.ts';
+import { runTrial, type Trial, type TrialTraffic } from './trial.ts';
+
+/** Bytes that one send may hold, and packets that the sender hands over at once. */
+const MOST_BYTES_PER_SEND = 65_507;
+const MOST_SEGMENTS = 20;
+const LOWEST_RATE = 2_000;
+/** The check of content and order: a receiver in software must be able to follow. */
+const CHECK = { part: 0.5, mostOut: 100_000, packets: 10_000 };
+const SETTLE_MS = 100;
+
+/** Looks for the highest rate without loss, and checks what arrives. */
+export async function measureThroughput(
+  run: BenchRun,
+  benchCase: ThroughputCase,
+  engine: Engine,
+): Promise<ThroughputResult> {
+  const { plan, size } = benchCase;
+  const mtu = size + 28 > 1500 ? 9_100 : 1_500;
+  const stage = await run.stage({ mtu, outputs: engine.outputsFor(plan) });
+  await stage.setSegmentation({ source: benchCase.arriving === 'super', outputs: benchCase.outputSegmentation });
+  const segments = Math.min(MOST_SEGMENTS, Math.floor(MOST_BYTES_PER_SEND / size));
+  const before = await run.senderAlone(stage, plan, size, segments);
+
+  const relay = await run.startRelay(stage, engine, plan);
+  let measured: Omit<ThroughputResult, 'disturbance'>;
+  const attempts = new Attempts(run, stage, relay, { plan, size, segments, seconds: run.effort.trialSeconds });
+  try {
+    const found = await findZeroLossRate((rate) => attempts.attempt(rate), {
+      lowest: LOWEST_RATE,
+      highest: before.rate,
+      precision: run.effort.precision,
+      confirmations: CONFIRMATIONS,
+      maxAttempts: run.effort.maxAttempts,
+    });
+    const cost = attempts.costNear(found.rate);
+    measured = {
+      kind: 'throughput',
+      engine: engine.name,
+      in_pps: threeDigits(found.rate),
+      out_pps: threeDigits(found.rate * copiesOf(plan)),
+      limited_by: found.limitedBy,
+      confirmed: found.confirmed,
+      attempts: found.attempts,
+      relay_cpu_seconds_per_million: relay.pids.length === 0 || cost === undefined ? null : threeDigits(cost.relay),
+      sender_cpu_seconds_per_million:
+        cost === undefined ? null : threeDigits(Math.max(0, cost.sender - before.secondsPerMillion)),
+      sender_ceiling_pps: threeDigits(before.rate),
+      checked: await check(stage, relay, { plan, size, segments, rate: found.rate }),
+      ratio: {},
+      note: relay.note,
+    };
+  } finally {
+    await relay[Symbol.asyncDispose]();
+  }
+  const after = await run.senderAlone(stage, plan, size, segments);
+  return { ...measured, disturbance: attempts.disturbance(after.rate / before.rate) };
+}
+
+const copiesOf = ({ streams }: RelayPlan): number => streams[0]?.outputs.length ?? 0;
+
+/** Attempts at rates, repeated where others may have caused the loss. */
+class Attempts {
+  readonly #run: BenchRun;
+  readonly #stage: Stage;
+  readonly #relay: RunningRelay;
+  readonly #traffic: Omit<TrialTraffic, 'rate'>;
+  readonly #load: ForeignLoad;
+  readonly #lossless: Trial[] = [];
+  #repeated = 0;
+  #lostInDisturbance = false;
+  #foreignCores = 0;
+
+  constructor(run: BenchRun, stage: Stage, relay: RunningRelay, traffic: Omit<TrialTraffic, 'rate'>) {
+    this.#run = run;
+    this.#stage = stage;
+    this.#relay = relay;
+    this.#traffic = traffic;
+    this.#load = run.watch(stage, relay);
+  }
+
+  async attempt(rate: number): Promise<Attempt> {
+    const { repeats, calmMs } = this.#run.effort;
+    for (let repeat = 0; ; repeat += 1) {
+      const trial = await runTrial(this.#stage, this.#relay.pids, this.#load, { ...this.#traffic, rate });
+      this.#foreignCores = Math.max(this.#foreignCores, trial.foreignCores);
+      if (trial.lossless) {
+        this.#lossless.push(trial);
+        return trial;
+      }
+      if (trial.foreignCores < DISTURBING) return trial;
+      if (repeat === repeats) {
+        this.#lostInDisturbance = true;
+        return trial;
+      }
+      this.#repeated += 1;
+      await this.#load.waitForCalm(calmMs);
+    }
+  }
+
+  /** Seconds per million packets, out of the relay and into it, of the attempts at about this rate. */
+  costNear(rate: number): { relay: number; sender: number } | undefined {
+    const near = this.#lossless.filter((trial) => Math.abs(trial.rate / rate - 1) < 0.05);
+    if (near.length === 0) return undefined;
+    const sum = (of: (trial: Trial) => number): number => near.reduce((total, trial) => total + of(trial), 0);
+    return {
+      relay: (sum((trial) => trial.relaySeconds) / sum((trial) => trial.arrived)) * 1e6,
+      sender: (sum((trial) => trial.senderSeconds) / sum((trial) => trial.sent)) * 1e6,
+    };
+  }
+
+  disturbance(senderAfterToBefore: number): ThroughputResult['disturbance'] {
+    return {
+      repeated: this.#repeated,
+      in_the_answer: this.#lostInDisturbance,
+      foreign_cores: threeDigits(this.#foreignCores),
+      sender_after_to_before: threeDigits(senderAfterToBefore),
+    };
+  }
+}
+
+/** Lets a plain UDP receiver judge one of the outputs. */
+async function check(
+  stage: Stage,
+  relay: RunningRelay,
+  { plan, size, segments, rate }: { plan: RelayPlan; size: number; segments: number; rate: number },
+): Promise<ThroughputResult['checked']> {
+  const [stream] = plan.streams;
+  if (stream === undefined) throw new Error('a plan has at least one stream');
+  const checkRate = Math.max(1_000, Math.min(rate * CHECK.part, CHECK.mostOut / copiesOf(plan)));
+  await stage.sink.ask({ do: 'listen', interface: SINK_INTERFACE, stream: relay.oneOutput, raw: false });
+  const { sent } = await stage.source.ask({
+    do: 'send',
+    interface: SOURCE_INTERFACE,
+    streams: [stream.input],
+    rate: checkRate,
+    count: Math.round(Math.min(CHECK.packets, checkRate)),
+    size,
+    segments,
+  });
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  const heard = await stage.sink.ask({ do: 'stop-listening' });
+  return { ...heard, lost: sent - heard.received, rate: threeDigits(checkRate), sent };
+}

@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { socat } from '../bench/engines/socat.ts';
+import { ForeignLoad } from '../bench/foreign-load.ts';
+import type { BenchReport } from '../bench/results.ts';
+import { Stage } from '../bench/stage.ts';
+import { runTrial } from '../bench/trial.ts';
+import { describeWithLab } from '../lab/when-possible.ts';
+
+const MAIN = join(import.meta.dirname, '../bench/main.ts');
+
+describeWithLab('bench', () => {
+  test('a trial counts what arrives at the sink: nothing without a relay, everything with one, half with half of the copies', async () => {
+    await using stage = await Stage.create({ mtu: 1_500, outputs: 1 });
+    await stage.setSegmentation({ source: false, outputs: true });
+    const load = new ForeignLoad([process.pid, ...stage.pids]);
+    const one = { group: '239.10.1.1', port: 6001 };
+    const plan = {
+      streams: [{ input: { group: '239.1.1.1', port: 5001 }, outputs: [one] }],
+      idleRelays: 0,
+      options: [],
+    };
+    const traffic = { plan, size: 1316, segments: 20, rate: 2_000, seconds: 0.5 };
+
+    const alone = await runTrial(stage, [], load, traffic);
+    expect(alone).toMatchObject({ sent: 1_000, expected: 1_000, arrived: 0, lossless: false });
+
+    await using relay = await socat(true).start(stage, plan);
+    expect(relay.note).toContain('33554432');
+    const through = await runTrial(stage, relay.pids, load, traffic);
+    expect(through).toMatchObject({ sent: 1_000, expected: 1_000, arrived: 1_000, lossless: true });
+
+    const outputs = [one, { group: '239.10.1.2', port: 6001 }];
+    const twice = { ...traffic, plan: { ...plan, streams: plan.streams.map((stream) => ({ ...stream, outputs })) } };
+    expect(await runTrial(stage, relay.pids, load, twice)).toMatchObject({
+      expected: 2_000,
+      arrived: 1_000,
+      lossless: false,
+    });
+  });
+
+  test('the command measures a case, writes JSON, and names what it does not measure', async () => {
+    await using stage = await Stage.create({ mtu: 1_500, outputs: 1 });
+    const file = join(stage.lab.directory, 'figures.json');
+    const only = 'idle,engine-kernel';
+    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--quick', '--only', only, '--json', file], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toContain('bench: idle, mcfleet');
+    expect(status).toBe(0);
+    expect(stdout).toContain('engine-kernel');
+    const report = JSON.parse(readFileSync(file, 'utf8')) as BenchReport;
+    expect(report).toMatchObject({ schema: 'mcfleet-bench/1', machine: { realtime: false } });
+    const results = report.cases.flatMap((one) => one.results);
+    expect(results.map(({ kind }) => kind).toSorted()).toEqual(['not-available', 'upkeep']);
+    const idle = results.find((result) => result.kind === 'upkeep');
+    expect(idle?.resident_bytes).toBeGreaterThan(idle?.ring_bytes ?? 0);
+    expect(idle?.ring_bytes).toBeGreaterThan(1_000_000);
+    expect(idle?.cpu_share).toBeLessThan(0.05);
+  });
+});
