@@ -24,9 +24,11 @@ namespace {
 
 // TPACKET_V3: packets of any size are packed into blocks, so that 64 MiB hold 0.3 s at 150,000
 // packets per second of 1316 bytes. Packets wait for their block at most this long; latency is not
-// touched, it is taken from the kernel's time stamps.
-constexpr unsigned kBlockBytes = 1 << 20;
-constexpr unsigned kBlocks = 64;
+// touched, it is taken from the kernel's time stamps. As a block is used up by its first packet and
+// the timeout, many small ones are needed: these bridge 2.5 s at any low rate. The longest frame
+// fits one.
+constexpr unsigned kBlockBytes = 128 << 10;
+constexpr unsigned kBlocks = 512;
 constexpr unsigned kFrameBytes = 2048;  // of no meaning for V3, but checked
 constexpr unsigned kBlockTimeoutMs = 5;
 
