@@ -89,7 +89,7 @@ export interface ForwarderSnapshot {
 }
 
 export interface ForwarderStatus {
-  /** For example "engine.userspace.v4", "tx.sendmmsg". */
+  /** For example "engine.userspace.v4", "tx.sendmmsg"; "sched.preferred" where CAP_SYS_NICE lets packets go before other work. */
   readonly capabilities: readonly string[];
   readonly inputs: readonly {
     readonly ifindex: number;

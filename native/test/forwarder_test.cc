@@ -9,9 +9,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "check.h"
@@ -136,6 +140,32 @@ void refuses_what_is_named_twice(Forwarder& forwarder) {
   CHECK_EQ(forwarder.snapshot(nullptr).relays.size(), 1U);
 }
 
+// The nice value of the packet thread, as the kernel has it (proc_pid_stat(5), field 19).
+int packet_thread_nice() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (name != "mcf-forward-0") continue;
+    std::string stat;
+    std::getline(std::ifstream(task.path() / "stat"), stat);
+    std::istringstream fields(stat.substr(stat.rfind(')') + 2));
+    std::string skipped;
+    for (int field = 3; field < 19; field++) fields >> skipped;
+    int nice = 0;
+    fields >> nice;
+    return nice;
+  }
+  CHECK(!"the packet thread is there");
+  return 0;
+}
+
+void tells_whether_packets_go_first(Forwarder& forwarder) {
+  const std::vector<std::string> capabilities = forwarder.status().capabilities;
+  const bool told =
+      std::find(capabilities.begin(), capabilities.end(), "sched.preferred") != capabilities.end();
+  CHECK_EQ(packet_thread_nice(), told ? -15 : 0);
+}
+
 }  // namespace
 
 int main() {
@@ -144,4 +174,5 @@ int main() {
   CHECK(forwarder.ok());
   forwards_while_rules_change(*forwarder.value());
   refuses_what_is_named_twice(*forwarder.value());
+  tells_whether_packets_go_first(*forwarder.value());
 }

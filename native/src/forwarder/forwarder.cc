@@ -266,6 +266,7 @@ ForwarderStatus Forwarder::status() {
   const std::lock_guard state(state_);
   ForwarderStatus result;
   result.capabilities = {"engine.userspace.v4", "tx.sendmmsg"};
+  if (worker_->preferred()) result.capabilities.push_back("sched.preferred");
   for (const auto& [ifindex, input] : inputs_) {
     const Receiver& receiver = *input.receiver;
     std::set<Membership> memberships;

@@ -31,6 +31,8 @@ class Worker final {
   // Returns when the worker uses nothing any more that was taken away before the call. Control
   // thread.
   void quiesce();
+  // Whether the thread runs ahead of ordinary programs.
+  [[nodiscard]] bool preferred() const { return preferred_.load(std::memory_order_relaxed); }
 
  private:
   Worker(UniqueFd epoll, UniqueFd wake);
@@ -44,6 +46,7 @@ class Worker final {
   std::atomic<uint64_t> requested_{0};
   std::atomic<uint64_t> passed_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> preferred_{false};
   Emitter emitter_;
   std::unique_ptr<uint8_t[]> copy_;
   std::thread thread_;

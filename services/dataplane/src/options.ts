@@ -16,7 +16,8 @@ export interface DataplaneOptions {
 }
 
 /** 32 MiB hold 16,384 packets of 1316 bytes: a tenth of a second at 150,000 per second. */
-const DEFAULT_RING_BYTES = 32 * 1024 * 1024;
+/** A quarter of a second at 150,000 packets per second, in slots of 2048 bytes. */
+const DEFAULT_RING_BYTES = 75 * 1024 * 1024;
 const MIN_RING_BYTES = 256 * 1024;
 const MAX_RING_BYTES = 1024 * 1024 * 1024;
 

@@ -67,7 +67,10 @@ export interface HostStatus {
   kernel: string;
   /** /proc/sys/kernel/random/boot_id: another one after a reboot. */
   bootId: string;
-  /** What this host can do: "engine.userspace.v4", "tx.sendmmsg". */
+  /**
+   * What this host can do: "engine.userspace.v4", "tx.sendmmsg"; "sched.preferred" if packets go before the host's other work
+   * (nice -15, needs CAP_SYS_NICE).
+   */
   capabilities: string[];
   /** Labels that the agent was started with. */
   agentLabels: { [key: string]: string };
