@@ -1,4 +1,7 @@
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { promisify } from 'node:util';
+import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runMcfleet } from '../fleet/run-mcfleet.ts';
 
@@ -10,6 +13,12 @@ spec:
   input: {interface: eth0, group: 239.1.1.1, port: "5001"}
   outputs: [{interface: eth1}]
 `;
+
+async function listening(server: Server): Promise<{ address: string } & AsyncDisposable> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { address, [Symbol.asyncDispose]: async () => void server.close() };
+}
 
 /** How long a user waits for "unreachable", in milliseconds, starting the command included. */
 const patienceMs = 6000;
@@ -52,6 +61,28 @@ describe('mcfleet without a controller', () => {
       stderr: expect.stringContaining(`cannot reach the controller at ${silentAddress}: no answer within`),
     });
     expect(performance.now() - began).toBeLessThan(patienceMs);
+  });
+
+  it('says that a web server is no controller', async () => {
+    await using server = await listening(createHttpServer((_request, response) => response.end('hello')));
+    const result = await runMcfleet(['get', 'relays', '--server', server.address]);
+    expect(result).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining(
+        `${server.address}: something else answers there (it does not speak gRPC). Check`,
+      ),
+    });
+  });
+
+  it('says that a listener without the admin API is the wrong one', async () => {
+    const other = new GrpcServer();
+    const port = await promisify(other.bindAsync.bind(other))('127.0.0.1:0', ServerCredentials.createInsecure());
+    try {
+      const result = await runMcfleet(['get', 'relays', '--server', `127.0.0.1:${port}`]);
+      expect(result).toMatchObject({ code: 76, stderr: expect.stringContaining('--admin-listen address') });
+    } finally {
+      other.forceShutdown();
+    }
   });
 
   it('keeps to --timeout', async () => {

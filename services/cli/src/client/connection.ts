@@ -99,6 +99,7 @@ export class Connection {
     if (fromTransport && error.message.startsWith('Received HTTP status code')) {
       return this.#unreachable(`something else answers there (${error.message})`, error);
     }
+    if (error.code === status.UNIMPLEMENTED && fromTransport) return this.#notTheApi(error);
     if (error.code === status.UNAVAILABLE && fromTransport)
       return this.#unreachable(transportReason(error.message), error);
     if (error.code === status.DEADLINE_EXCEEDED && fromTransport) {
@@ -111,6 +112,16 @@ export class Connection {
       });
     }
     return error;
+  }
+
+  /** Everything that the command calls is on one listener; the one for agents is next to it. */
+  #notTheApi(cause: FleetError): FleetError {
+    return new FleetError({
+      code: cause.code,
+      reason: cause.reason,
+      message: `${formatAddress(this.#address)} does not serve the admin API (${cause.message}). Give the controller's --admin-listen address (--server or MCFLEET_SERVER), not the one for agents; a controller of an older version must be upgraded`,
+      cause,
+    });
   }
 
   #unreachable(why: string, cause?: unknown): FleetError {
@@ -131,5 +142,6 @@ function transportReason(message: string): string {
   if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/.test(message)) return 'the host name cannot be resolved';
   if (/ENETUNREACH|EHOSTUNREACH/.test(message)) return 'there is no route to it';
   if (/ECONNRESET|Connection dropped|Connection closed/.test(message)) return 'the connection was closed';
+  if (message.includes('Protocol error')) return 'something else answers there (it does not speak gRPC)';
   return message;
 }

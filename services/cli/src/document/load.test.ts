@@ -78,4 +78,8 @@ describe('loadRelays', () => {
     expect(() => loadRelays([directory])).toThrow(/: holds no \*\.yaml, \*\.yml or \*\.json file$/);
     expect(() => loadRelays([write('big.yaml', Buffer.alloc(5 * 1024 * 1024, 32))])).toThrow(/larger than 4 MiB/);
   });
+
+  it('stops reading what has no end and tells no size', () => {
+    expect(() => loadRelays(['/dev/zero'])).toThrow('/dev/zero: is larger than 4 MiB: split it');
+  });
 });

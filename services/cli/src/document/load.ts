@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { duplicateNames, parseRelays, type SourcedRelay } from './parse.ts';
 import { compareViolations, type Violation } from './position.ts';
@@ -67,12 +67,25 @@ function readSources(path: string): Source[] {
 }
 
 function readBounded(path: string): Buffer {
-  const { size } = statSync(path);
-  if (size > maxFileBytes) throw new UnreadableFile(`${path}: is larger than 4 MiB: split it`);
-  return readFileSync(path);
+  const file = openSync(path, 'r');
+  try {
+    return readAll(file, path);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function readStandardInput(): Buffer {
+  try {
+    return readAll(0, '<stdin>');
+  } catch (thrown) {
+    if (thrown instanceof UnreadableFile) throw thrown;
+    throw new UnreadableFile(`<stdin>: ${reason(thrown)}`, { cause: thrown });
+  }
+}
+
+/** Until the end, or until it is too much: the size of a pipe or device is not known before. */
+function readAll(file: number, shown: string): Buffer {
   const chunks: Buffer[] = [];
   let total = 0;
   const waiter = new Int32Array(new SharedArrayBuffer(4));
@@ -80,18 +93,18 @@ function readStandardInput(): Buffer {
     const chunk = Buffer.alloc(65_536);
     let count: number;
     try {
-      count = readSync(0, chunk);
+      count = readSync(file, chunk);
     } catch (thrown) {
       const code = (thrown as NodeJS.ErrnoException).code;
       if (code === 'EOF') break;
-      if (code !== 'EAGAIN') throw new UnreadableFile(`<stdin>: ${reason(thrown)}`, { cause: thrown });
+      if (code !== 'EAGAIN') throw thrown;
       // Someone else made the pipe non-blocking: nothing has been written to it yet.
       Atomics.wait(waiter, 0, 0, 20);
       continue;
     }
     if (count === 0) break;
     total += count;
-    if (total > maxFileBytes) throw new UnreadableFile('<stdin>: is larger than 4 MiB: split it');
+    if (total > maxFileBytes) throw new UnreadableFile(`${shown}: is larger than 4 MiB: split it`);
     chunks.push(chunk.subarray(0, count));
   }
   return Buffer.concat(chunks);
