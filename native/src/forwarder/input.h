@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "forwarder/rule_table.h"
+#include "packet/reassembler.h"
 #include "ring/rx_ring.h"
 
 namespace mcfleet {
@@ -13,11 +14,16 @@ namespace mcfleet {
 // swapped out until the worker has passed a quiescent point.
 struct Input {
   Input(RxRing receive_ring, size_t header, InputCounters& input_counters)
-      : ring(std::move(receive_ring)), link_header(header), counters(input_counters) {}
+      : ring(std::move(receive_ring)),
+        link_header(header),
+        counters(input_counters),
+        reassembler(header) {}
 
   RxRing ring;
   const size_t link_header;
   InputCounters& counters;
+  // Of the worker.
+  Reassembler reassembler;
   std::atomic<const RuleTable*> table{nullptr};
   std::atomic<uint32_t> mtu{0};
 };

@@ -26,8 +26,6 @@ Status Receiver::refresh(Retired& retired) {
   }
   if (input_ == nullptr) {
     if (Status status = open(facts.value()); !status.ok()) {
-      // Before Linux 6.13 a fanout group takes no socket while the interface is down.
-      if (status.error().code == EINVAL && state_ == LinkState::kDown) return {};
       state_ = LinkState::kNoSocket;
       return status;
     }

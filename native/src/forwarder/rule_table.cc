@@ -16,6 +16,7 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   for (size_t i = 0; i < rules.size(); i++) {
     const Rule& rule = rules[i];
     outputs += rule.outputs.size();
+    groups_.push_back(rule.group);
     const unsigned any_port = rule.port == 0 ? kAnyPort : 0;
     if (rule.sources.empty()) {
       shapes_ |= 1U << (any_port | kAnySource);
@@ -35,6 +36,9 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   entries.erase(std::unique(entries.begin(), entries.end(),
                             [&](const Entry& a, const Entry& b) { return order(a) == order(b); }),
                 entries.end());
+
+  std::sort(groups_.begin(), groups_.end());
+  groups_.erase(std::unique(groups_.begin(), groups_.end()), groups_.end());
 
   // Spans into outputs_: it must not grow any more.
   outputs_.reserve(outputs);

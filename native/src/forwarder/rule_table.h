@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -68,6 +69,10 @@ class RuleTable final {
   }
 
   [[nodiscard]] bool empty() const { return matches_.empty(); }
+  // Whether a relay wants some of what is sent to this destination.
+  [[nodiscard]] bool wants(uint32_t group) const {
+    return std::binary_search(groups_.begin(), groups_.end(), group);
+  }
 
  private:
   static constexpr unsigned kAnyPort = 1;
@@ -109,6 +114,8 @@ class RuleTable final {
   // Grouped by key.
   std::vector<RuleMatch> matches_;
   std::vector<OutputAction> outputs_;
+  // Sorted.
+  std::vector<uint32_t> groups_;
 };
 
 }  // namespace mcfleet

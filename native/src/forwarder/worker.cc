@@ -7,6 +7,7 @@
 #include <array>
 
 #include "forwarder/threads.h"
+#include "packet/bytes.h"
 #include "packet/parse.h"
 
 namespace mcfleet {
@@ -128,6 +129,11 @@ void Worker::take(Input& input, const RuleTable& table, const RxFrame& frame) {
   Datagram datagram;
   const ParseResult parsed = parse_frame(frame.data, frame.captured, frame.length,
                                          input.link_header, frame.offload, datagram);
+  if (frame.vlan == 0 && parsed.status == ParseStatus::kDrop &&
+      parsed.reason == DropReason::kFragment) {
+    take_fragment(input, table, frame);
+    return;
+  }
   input.counters.packets.add(datagram.segments);
   if (frame.vlan != 0) {
     input.counters.drops.add(DropReason::kVlan, datagram.segments);
@@ -156,6 +162,35 @@ void Worker::take(Input& input, const RuleTable& table, const RxFrame& frame) {
         for (const OutputAction& action : rule.outputs) emitter_.emit(action, datagram, ip, mtu);
       });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
+}
+
+// A datagram in fragments is counted when it is complete or given up. Only the first fragment has
+// ports, so that the kernel's filter passes those of every group.
+void Worker::take_fragment(Input& input, const RuleTable& table, const RxFrame& frame) {
+  InputCounters& counters = input.counters;
+  if (!table.wants(load32(frame.data + input.link_header + 16))) {
+    counters.packets.add(1);
+    counters.unmatched.add(1);
+    return;
+  }
+  // Offloads are for whole datagrams; and what was captured in part cannot be put together.
+  const bool plain =
+      (frame.offload.flags & kVnetNeedsChecksum) == 0 && frame.offload.gso_type == kVnetGsoNone;
+  if (!plain || frame.captured != frame.length) {
+    counters.packets.add(1);
+    counters.drops.add(plain ? DropReason::kReceiveBufferFull : DropReason::kMalformedOffload, 1);
+    return;
+  }
+  const Reassembler::Result result = input.reassembler.add(frame.data, frame.time_ns);
+  counters.packets.add(result.given_up);
+  counters.drops.add(DropReason::kFragment, result.given_up);
+  if (result.frame == nullptr) return;
+  RxFrame whole = frame;
+  whole.data = result.frame;
+  whole.captured = result.length;
+  whole.length = result.length;
+  whole.offload = {};
+  take(input, table, whole);
 }
 
 }  // namespace mcfleet

@@ -40,6 +40,7 @@ class Worker final {
   void pass_quiescent_point();
   bool drain(Input& input);
   void take(Input& input, const RuleTable& table, const RxFrame& frame);
+  void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
 
   UniqueFd epoll_;
   UniqueFd wake_;

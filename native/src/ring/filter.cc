@@ -54,7 +54,7 @@ class Compiler final {
 
   // Leaves with the IP header length in X. Everything that is no untagged UDP over IPv4 for us is
   // dropped here. What could not be searched (bad header length, fragment, too short for ports) is
-  // passed if `irregular`, so that it is counted.
+  // passed by pass_irregular(): fragments are put together, the rest is counted.
   void prologue() {
     code_.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_PROTOCOL)));
     require(BPF_JEQ, ETH_P_IP);

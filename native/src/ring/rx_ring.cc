@@ -13,13 +13,6 @@
 
 #include "ring/packet_socket.h"
 
-#ifndef PACKET_FANOUT_FLAG_IGNORE_OUTGOING
-#define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000
-#endif
-#ifndef PACKET_FANOUT_FLAG_UNIQUEID
-#define PACKET_FANOUT_FLAG_UNIQUEID 0x2000
-#endif
-
 namespace mcfleet {
 namespace {
 
@@ -87,17 +80,6 @@ Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
   address.sll_ifindex = ifindex;
   if (bind(ring.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return Error::from_errno("bind a packet socket to " + interface);
-  }
-  // For DEFRAG alone; with more workers, HASH keeps a flow on one of them. The kernel hooks in the
-  // group in place of the socket, so that the socket's own PACKET_IGNORE_OUTGOING would mean
-  // nothing. Kernels before 5.11 do not know the flag; there the filter does the work.
-  constexpr auto kFanout =
-      static_cast<int>((PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG |
-                        PACKET_FANOUT_FLAG_IGNORE_OUTGOING | PACKET_FANOUT_FLAG_UNIQUEID) *
-                       0x10000U);
-  if (Status status = set_option(ring.fd(), SOL_PACKET, PACKET_FANOUT, kFanout, "PACKET_FANOUT");
-      !status.ok()) {
-    return Error{status.error().code, status.error().context + " on " + interface};
   }
   return ring;
 }

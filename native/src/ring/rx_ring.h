@@ -29,9 +29,8 @@ struct RxFrame {
 // A TPACKET_V2 receive ring on one interface (packet_mmap.rst). One thread reads; filter and
 // statistics may be used by another.
 //
-// Fragments arrive reassembled (fanout with DEFRAG), own transmissions not at all. Frames that do
-// not fit a slot, that is reassembled datagrams and super-frames, wait in the socket's queue
-// (PACKET_COPY_THRESH).
+// Own transmissions do not arrive. Frames that do not fit a slot, that is super-frames and those of
+// long MTUs, wait in the socket's queue (PACKET_COPY_THRESH).
 class RxRing final {
  public:
   // 14 bytes of Ethernet, IP and a 1500-byte MTU fit with the slot's own 76 bytes.
