@@ -43,16 +43,17 @@ export function encodeStateFile(state: HeldState): Buffer {
  *   if another version of the agent wrote it.
  */
 export function decodeStateFile(bytes: Buffer): HeldState {
-  if (bytes.length < HEADER_BYTES + HASH_BYTES) throw corrupt(`it has ${bytes.length} bytes, too few for a state`);
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt('it does not begin like a state file');
+  if (bytes.length < HEADER_BYTES + HASH_BYTES)
+    throw corruptStateFile(`it has ${bytes.length} bytes, too few for a state`);
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw corruptStateFile('it does not begin like a state file');
   const payloadBytes = bytes.readUInt32BE(12);
   if (bytes.length !== HEADER_BYTES + payloadBytes + HASH_BYTES) {
-    throw corrupt(`it has ${bytes.length} bytes, its header says ${HEADER_BYTES + payloadBytes + HASH_BYTES}`);
+    throw corruptStateFile(`it has ${bytes.length} bytes, its header says ${HEADER_BYTES + payloadBytes + HASH_BYTES}`);
   }
   const header = bytes.subarray(0, HEADER_BYTES);
   const payload = bytes.subarray(HEADER_BYTES, HEADER_BYTES + payloadBytes);
   if (!sha256(header, payload).equals(bytes.subarray(HEADER_BYTES + payloadBytes))) {
-    throw corrupt('its SHA-256 is not that of its content');
+    throw corruptStateFile('its SHA-256 is not that of its content');
   }
   const version = bytes.readUInt32BE(8);
   if (version !== VERSION) {
@@ -77,6 +78,7 @@ function sha256(...parts: readonly Uint8Array[]): Buffer {
   return hash.digest();
 }
 
-function corrupt(what: string): FleetError {
+/** DATA_LOSS, reason STATE_FILE_CORRUPT. */
+export function corruptStateFile(what: string): FleetError {
   return new FleetError({ code: status.DATA_LOSS, reason: 'STATE_FILE_CORRUPT', message: what });
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +62,22 @@ describe('StateStore', () => {
         set_aside_as: join(directory, aside ?? ''),
       }),
     ]);
+  });
+
+  it.each([
+    ['a directory', (path: string) => mkdirSync(join(path, 'with-content'), { recursive: true })],
+    ['a pipe that nobody writes to', (path: string) => execFileSync('mkfifo', [path])],
+  ])('sets %s in the place of the file aside, and can save then', async (_what, make) => {
+    const { open, directory, lines } = fixture();
+    mkdirSync(directory);
+    make(join(directory, 'state.bin'));
+    const store = open();
+    expect(await store.load()).toBe(EMPTY_STATE);
+    expect(readdirSync(directory)).toEqual([expect.stringMatching(/^state\.bin\.corrupt-/)]);
+    expect(lines).toEqual([expect.objectContaining({ reason: 'STATE_FILE_CORRUPT', detail: 'it is not a file' })]);
+    await store.save(stateAt(1n));
+    expect(store.failure).toBe('');
+    expect(await open().load()).toEqual(stateAt(1n));
   });
 
   it('reports a directory that cannot be written once, tries again, and reports that it works', async () => {

@@ -1,4 +1,5 @@
-import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Backoff } from '@mcfleet/common/backoff';
 import type { Clock } from '@mcfleet/common/clock';
@@ -6,7 +7,7 @@ import { makeDirectory } from '@mcfleet/common/directory';
 import { FleetError } from '@mcfleet/common/error';
 import type { Logger } from '@mcfleet/common/log';
 import { EMPTY_STATE, type HeldState } from './held-state.ts';
-import { decodeStateFile, encodeStateFile } from './state-file.ts';
+import { corruptStateFile, decodeStateFile, encodeStateFile } from './state-file.ts';
 
 const FILE_NAME = 'state.bin';
 const RETRY_INITIAL_MS = 1_000;
@@ -47,16 +48,17 @@ export class StateStore {
   }
 
   /**
-   * Reads the last good state; the empty one if there is none. A file that is not whole is set aside as
+   * Reads the last good state; the empty one if there is none. What is not a whole state file is set aside as
    * "state.bin.corrupt-<time>", for whoever wants to know what happened to the disk, and the controller sends its content again.
    */
   async load(): Promise<HeldState> {
     let bytes: Buffer;
     try {
-      bytes = await readFile(this.#path);
+      bytes = await readRegularFile(this.#path);
     } catch (thrown) {
       if (isCode(thrown, 'ENOENT')) return EMPTY_STATE;
-      this.#options.log.error({ err: thrown, file: this.#path }, 'cannot read the stored state; start without it');
+      if (thrown instanceof FleetError) await this.#setAside(thrown);
+      else this.#options.log.error({ err: thrown, file: this.#path }, 'cannot read the stored state; start without it');
       return EMPTY_STATE;
     }
     try {
@@ -135,6 +137,20 @@ export class StateStore {
         'cannot store the state; forwarding goes on from memory',
       );
     this.#options.onHealth(message);
+  }
+}
+
+/**
+ * @throws FleetError STATE_FILE_CORRUPT for a directory, which could not be replaced by a file, and for a pipe or device, which might
+ * never be read to its end.
+ */
+async function readRegularFile(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (!(await file.stat()).isFile()) throw corruptStateFile('it is not a file');
+    return await file.readFile();
+  } finally {
+    await file.close();
   }
 }
 
