@@ -4,7 +4,7 @@ import { parseCommand } from './options.ts';
 test('defaults', () => {
   expect(parseCommand(['--socket', '/run/a.sock'], '1.2.3')).toEqual({
     kind: 'run',
-    options: { socket: '/run/a.sock', ringBytes: 33554432, logLevel: 'info' },
+    options: { socket: '/run/a.sock', ringBytes: 78643200, logLevel: 'info' },
   });
 });
 
