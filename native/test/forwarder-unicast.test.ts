@@ -1,11 +1,21 @@
-// What the kernel does with packets to unicast addresses, which it routes and resolves itself.
+// Packets to unicast addresses, which the kernel routes, resolves and refuses itself.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithLab } from '../../test/lab/when-possible.ts';
-import type { ForwarderProcess, RelayReport } from './forwarder-process.ts';
+import { type ForwarderProcess, LineProcess, PacketCapture, type RelayReport } from './forwarder-process.ts';
 import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { makeFrame, readFrame } from './ipv4-frame.ts';
 
-describeWithLab('packets to unicast receivers', () => {
+/** Says the size of the first datagram that comes to port 5001. */
+const listener = `
+import socket
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind(("0.0.0.0", 5001))
+listener.settimeout(5)
+print("ready", flush=True)
+print(len(listener.recv(2000)), flush=True)
+`;
+
+describeWithLab('packets to unicast addresses', () => {
   let lab: ForwarderTopology;
   let forwarder: ForwarderProcess;
   beforeEach(async () => {
@@ -19,7 +29,7 @@ describeWithLab('packets to unicast receivers', () => {
   const receiver = { key: 'receiver', interface: 'out1', address: '10.2.1.2', source: '10.2.1.1' };
   const counts = async (): Promise<RelayReport['outputs']> => (await forwarder.relay('simple')).outputs;
 
-  it('are counted as dropped when the queue of the device is full', async () => {
+  it('of receivers are counted as dropped when the queue of the device is full', async () => {
     expect(await forwarder.apply([{ ...simpleRelay, outputs: [receiver] }])).toEqual([]);
     await lab.read('relay', ...'tc qdisc add dev out1 root tbf rate 4mbit burst 3000 limit 6000'.split(' '));
     const capture = await lab.capture(1);
@@ -31,7 +41,7 @@ describeWithLab('packets to unicast receivers', () => {
     ]);
   });
 
-  it('are not held up by neighbours that do not answer', async () => {
+  it('of receivers are not held up by neighbours that do not answer', async () => {
     const dead = Array.from({ length: 200 }, (_, i) => ({
       ...receiver,
       key: `dead-${i}`,
@@ -51,7 +61,7 @@ describeWithLab('packets to unicast receivers', () => {
     expect((await counts()).at(-1)).toMatchObject({ key: 'receiver', txPackets: 400, drops: [] });
   }, 30_000);
 
-  it('are dropped by name where they would have no source, rather than sent with a wrong checksum', async () => {
+  it('of receivers are dropped by name where they would have no source, rather than sent with a wrong checksum', async () => {
     const keep = { key: 'keep', interface: 'out1', address: '10.2.1.2' };
     expect(await forwarder.apply([{ ...simpleRelay, outputs: [keep, receiver] }])).toEqual([]);
     const capture = await lab.capture(1);
@@ -66,5 +76,33 @@ describeWithLab('packets to unicast receivers', () => {
       { txPackets: 1, drops: [{ reason: 'no_source', packets: 1 }] },
       { txPackets: 2, drops: [] },
     ]);
+  });
+
+  it('that the relay takes are not refused by its host', async () => {
+    const unicast = { ...simpleRelay, group: '10.1.0.2' };
+    /** Packets of IP protocol 1 (ICMP) that come back when some are sent to the relay's own address. */
+    const refusals = async (): Promise<number> => {
+      const capture = await PacketCapture.start(lab.namespace('source'), 'src');
+      await lab.sender().udp({ group: '10.1.0.2', port: 5001, sizes: [100, 100] });
+      return (await capture.rest()).filter((frame) => frame[23] === 1).length;
+    };
+    expect(await refusals()).toBeGreaterThan(0);
+    expect(await forwarder.apply([unicast, { ...unicast, uid: 'another' }])).toEqual([]);
+    expect(await forwarder.apply([], { removed: ['another'] })).toEqual([]);
+    expect(await refusals()).toBe(0);
+    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 2, outputs: [{ txPackets: 2 }] });
+    // The port is given back.
+    expect(await forwarder.apply([], { removed: ['simple'] })).toEqual([]);
+    expect(await refusals()).toBeGreaterThan(0);
+  });
+
+  it('that the relay takes are not taken from a program that listens there', async () => {
+    const program = new LineProcess(lab.namespace('relay'), 'python3', '-c', listener);
+    expect(await program.line()).toBe('ready');
+    expect(await forwarder.apply([{ ...simpleRelay, group: '10.1.0.2' }])).toEqual([]);
+    await lab.sender().udp({ group: '10.1.0.2', port: 5001, sizes: [77] });
+    expect(await program.line()).toBe('77');
+    await program.end();
+    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 1, outputs: [{ txPackets: 1 }] });
   });
 });

@@ -122,6 +122,11 @@ std::vector<Membership> CompiledRelay::memberships() const {
   return result;
 }
 
+std::optional<Endpoint> CompiledRelay::endpoint() const {
+  if (is_group(group) || port == 0) return std::nullopt;
+  return Endpoint{input_ifindex, group, port};
+}
+
 std::variant<CompiledRelay, RelayRefusal> compile_relay(const RelayProgram& program) {
   CompiledRelay relay;
   if (auto refused = compile(program, relay)) {

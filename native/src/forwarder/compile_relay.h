@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/result.h"
 #include "forwarder/egress_port.h"
+#include "forwarder/endpoints.h"
 #include "forwarder/memberships.h"
 #include "forwarder/relay_program.h"
 #include "packet/rewrite.h"
@@ -31,6 +33,8 @@ struct CompiledRelay {
 
   // What must be joined to receive it; nothing if the input is a unicast address.
   [[nodiscard]] std::vector<Membership> memberships() const;
+  // Where its packets come to, if that is one port of a unicast address.
+  [[nodiscard]] std::optional<Endpoint> endpoint() const;
 };
 
 bool is_group(uint32_t address);

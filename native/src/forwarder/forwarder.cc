@@ -73,6 +73,7 @@ Forwarder::Changes Forwarder::plan(const RelayChange& change, std::vector<RelayR
 Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, Changes& changes) {
   if (Status status = open_input(compiled.input_ifindex); !status.ok()) return status;
   if (Status status = join_all(compiled.memberships()); !status.ok()) return status;
+  if (const auto endpoint = compiled.endpoint()) endpoints_.hold(*endpoint);
 
   const auto present = relays_.find(program.uid);
   const RelayEntry* old = present != relays_.end() ? present->second.get() : nullptr;
@@ -160,6 +161,7 @@ void Forwarder::carry_out(const Changes& changes) {
   for (const Entry& entry : replaced) {
     for (const Membership& membership : entry->compiled.memberships())
       memberships_.leave(membership);
+    if (const auto endpoint = entry->compiled.endpoint()) endpoints_.release(*endpoint);
   }
   replaced.clear();
   drop_unused(retired);

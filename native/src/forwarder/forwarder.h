@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "forwarder/compile_relay.h"
+#include "forwarder/endpoints.h"
 #include "forwarder/link_watch.h"
 #include "forwarder/memberships.h"
 #include "forwarder/receiver.h"
@@ -96,6 +97,7 @@ class Forwarder final {
   std::map<int, InputEntry> inputs_;
   std::map<PortKey, std::shared_ptr<EgressPort>> ports_;
   Memberships memberships_;
+  Endpoints endpoints_;
   std::unique_ptr<LinkWatch> watch_;
 };
 
