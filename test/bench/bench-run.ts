@@ -16,17 +16,32 @@ export interface SenderAlone {
 const CALIBRATION_PACKETS = { single: 200_000, super: 1_000_000 };
 const WARM_UP = { rate: 2_000, seconds: 0.05, attempts: 40 };
 
+export interface BenchRunOptions {
+  readonly effort: Effort;
+  /** Sender and relays get real-time priority. */
+  readonly realtime: boolean;
+  /** Every attempt is told on stderr. */
+  readonly verbose: boolean;
+}
+
 /** One run of the bench: its effort, and the networks that its cases share. */
 export class BenchRun implements AsyncDisposable {
   readonly effort: Effort;
   readonly #realtime: boolean;
+  readonly #verbose: boolean;
   readonly #stages = new Map<string, Stage>();
   readonly #shared = new Map<string, unknown>();
   readonly #kernelThreads = softirqThreads();
 
-  constructor(effort: Effort, realtime: boolean) {
+  constructor({ effort, realtime, verbose }: BenchRunOptions) {
     this.effort = effort;
     this.#realtime = realtime;
+    this.#verbose = verbose;
+  }
+
+  /** Tells what one who watches wants to know, if one does. */
+  tell(text: string): void {
+    if (this.#verbose) process.stderr.write(`bench:   ${text}\n`);
   }
 
   /** A network of this shape; made once. */

@@ -19,7 +19,7 @@ export const CONFIRMATIONS = 3;
 export const quickEffort: Effort = {
   trialSeconds: 0.15,
   precision: 0.07,
-  maxAttempts: 16,
+  maxAttempts: 22,
   repeats: 1,
   calmMs: 400,
   latencySeconds: 0.4,
@@ -35,7 +35,7 @@ export function besideOthers(effort: Effort): Effort {
 export const fullEffort: Effort = {
   trialSeconds: 1,
   precision: 0.02,
-  maxAttempts: 24,
+  maxAttempts: 40,
   repeats: 4,
   calmMs: 5_000,
   latencySeconds: 2,

@@ -90,7 +90,11 @@ async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: r
   const cases: CaseReport[] = [];
   {
     const effort = command.quick ? quickEffort : fullEffort;
-    await using run = new BenchRun(command.realtime ? besideOthers(effort) : effort, command.realtime);
+    await using run = new BenchRun({
+      effort: command.realtime ? besideOthers(effort) : effort,
+      realtime: command.realtime,
+      verbose: command.verbose,
+    });
     if (command.realtime) await giveRealtimePriority([process.pid], false);
     for (const benchCase of command.cases) {
       const left = command.quick && !benchCase.quick ? 'left out by --quick' : undefined;

@@ -8,6 +8,7 @@ test('without options everything is measured', () => {
     cases: benchCases,
     quick: false,
     realtime: false,
+    verbose: false,
     json: undefined,
     writeDocs: false,
   });

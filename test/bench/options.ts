@@ -8,13 +8,14 @@ export type BenchCommand =
       readonly cases: readonly BenchCase[];
       readonly quick: boolean;
       readonly realtime: boolean;
+      readonly verbose: boolean;
       readonly json: string | undefined;
       readonly writeDocs: boolean;
     }
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'usage-error'; readonly message: string };
 
-const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--json FILE] [--write-docs]]
+const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--json FILE] [--write-docs] [--verbose]]
 
 Measures mcfleet's data plane and its peers (socat, the kernel's multicast routing set up by smcrouted) in network namespaces, in one run:
 the highest rate without loss, latency, and what an idle relay uses. It needs two cores that nobody else uses; it notices who does, repeats
@@ -25,6 +26,7 @@ what was disturbed, and says so.
   --only CASES  only these
   --json FILE   also write the figures as JSON; test/bench/results.ts describes them
   --write-docs  also write the figures into docs/measurements.md
+  --verbose     print every attempt
   --list        print the cases
   --help        print this
 `;
@@ -34,6 +36,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
   let values: {
     quick?: boolean;
     realtime?: boolean;
+    verbose?: boolean;
     only?: string;
     json?: string;
     'write-docs'?: boolean;
@@ -46,6 +49,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
       options: {
         quick: { type: 'boolean' },
         realtime: { type: 'boolean' },
+        verbose: { type: 'boolean' },
         only: { type: 'string' },
         json: { type: 'string' },
         'write-docs': { type: 'boolean' },
@@ -73,6 +77,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     cases: wanted === undefined ? benchCases : benchCases.filter(({ id }) => wanted.includes(id)),
     quick,
     realtime: values.realtime === true,
+    verbose: values.verbose === true,
     json: values.json,
     writeDocs: values['write-docs'] === true,
   };

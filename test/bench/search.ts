@@ -35,7 +35,8 @@ export interface ZeroLossRate {
 const KEEPS_UP = 0.97;
 
 /**
- * Finds the highest rate that a relay carries without loss: bisection in equal ratios between `lowest` and `highest`, then confirmations. A
+ * Finds the highest rate that a relay carries without loss: bisection in equal ratios between `lowest` and `highest`, in which a rate is
+ * bad if it loses twice, then confirmations, each of which must hold. A
  * confirmation that fails makes that rate a bad one, and a step of `precision` below it is confirmed instead.
  */
 export async function findZeroLossRate(
@@ -49,11 +50,17 @@ export async function findZeroLossRate(
     return await attempt(rate);
   };
 
+  // One unlucky loss far below the limit would end the search there.
+  const bestOfTwo = async (rate: number): Promise<Attempt> => {
+    const first = await tryAt(rate);
+    return first.lossless || attempts + confirmations >= maxAttempts ? first : await tryAt(rate);
+  };
+
   let good: { asked: number; sent: number } | undefined;
   let bad = highest;
   let next = highest;
   for (;;) {
-    const { rate, lossless } = await tryAt(next);
+    const { rate, lossless } = await bestOfTwo(next);
     if (lossless) good = { asked: next, sent: rate };
     else bad = next;
     const atItsLimit = lossless && rate < next * KEEPS_UP;

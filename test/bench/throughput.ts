@@ -92,6 +92,10 @@ class Attempts {
     for (let repeat = 0; ; repeat += 1) {
       const trial = await runTrial(this.#stage, this.#relay.pids, this.#load, { ...this.#traffic, rate });
       this.#foreignCores = Math.max(this.#foreignCores, trial.foreignCores);
+      this.#run.tell(
+        `asked ${Math.round(rate)}, sent ${Math.round(trial.rate)} per second: ${trial.arrived} of ${trial.expected} arrived` +
+          `${trial.lossless ? '' : ', in time not all'}; others used ${trial.foreignCores.toFixed(2)} cores`,
+      );
       if (trial.lossless) {
         this.#lossless.push(trial);
         return trial;
