@@ -85,3 +85,14 @@ test('one unlucky loss far below the limit does not end the search there', async
   expect(found.rate).toBeGreaterThan(280_000);
   expect(found.confirmed).toBe(3);
 });
+
+test('a sender that was held up once is not at its limit', async () => {
+  let attempt = 0;
+  const found = await findZeroLossRate(async (asked) => {
+    attempt += 1;
+    const rate = attempt % 3 === 0 ? asked * 0.9 : asked;
+    return { rate, lossless: rate <= 300_000 };
+  }, options);
+  expect(found.limitedBy).toBe('relay');
+  expect(found.rate).toBeGreaterThan(250_000);
+});

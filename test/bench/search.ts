@@ -60,7 +60,12 @@ export async function findZeroLossRate(
   let bad = highest;
   let next = highest;
   for (;;) {
-    const { rate, lossless } = await bestOfTwo(next);
+    let { rate, lossless } = await bestOfTwo(next);
+    // The sender too may have been held up once.
+    if (lossless && next !== highest && rate < next * KEEPS_UP && attempts + confirmations < maxAttempts) {
+      const again = await tryAt(next);
+      if (again.lossless) rate = Math.max(rate, again.rate);
+    }
     if (lossless) good = { asked: next, sent: rate };
     else bad = next;
     const atItsLimit = lossless && rate < next * KEEPS_UP;
@@ -73,18 +78,21 @@ export async function findZeroLossRate(
   let asked = good?.asked ?? lowest;
   let confirmed = 0;
   let sent = good?.sent ?? Number.POSITIVE_INFINITY;
+  let most = good?.sent ?? 0;
   while (confirmed < confirmations && attempts < maxAttempts && asked >= lowest) {
     const { rate, lossless } = await tryAt(asked);
     if (lossless) {
       confirmed += 1;
       sent = Math.min(sent, rate);
+      most = Math.max(most, rate);
     } else {
       confirmed = 0;
       sent = Number.POSITIVE_INFINITY;
+      most = 0;
       asked /= 1 + precision;
     }
   }
   if (confirmed === 0) return { rate: 0, limitedBy: 'relay', confirmed, attempts };
-  const bySender = asked === highest || sent < asked * KEEPS_UP;
+  const bySender = asked === highest || most < asked * KEEPS_UP;
   return { rate: sent, limitedBy: bySender ? 'sender' : 'relay', confirmed, attempts };
 }
