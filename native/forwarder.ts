@@ -1,5 +1,6 @@
 import { loadAddon } from './load.ts';
-import { checkRelayProgram, checkRingBytes } from './relay-checks.ts';
+import { checkForwarderOptions, checkRelayProgram } from './relay-checks.ts';
+import type { TransmitRequest } from './transmit.ts';
 
 /** One relay with everything resolved that depends on the host. Addresses are text, `null` means "as it arrives" or "any". */
 export interface RelayProgram {
@@ -109,6 +110,19 @@ export interface ForwarderOptions {
    * @default 64 MiB
    */
   readonly ringBytes?: number;
+  /**
+   * How outputs to groups send: 'auto' and 'gso' in super-frames where the kernel takes them, 'sendmmsg' frame by frame.
+   *
+   * @default 'auto'
+   */
+  readonly transmit?: TransmitRequest;
+  /**
+   * Microseconds for which the packet thread goes on looking for packets before it sleeps, 0 to 1000. 0: an idle packet path uses no
+   * processor time. More makes packets faster by the time that a wake-up takes, and costs up to a whole core.
+   *
+   * @default 0
+   */
+  readonly busyPollUs?: number;
 }
 
 /** The packet path of one host. Threads of its own; the event loop never waits for a packet, nor a packet for the event loop. */
@@ -138,7 +152,7 @@ export interface RelayChange {
 }
 
 interface Addon {
-  readonly Forwarder: new (options: { readonly ringBytes: number }) => Forwarder;
+  readonly Forwarder: new (options: Required<ForwarderOptions>) => Forwarder;
 }
 
 /** Checks arguments and keeps calls in order; everything else is native. */
@@ -198,8 +212,8 @@ const defaultRingBytes = 64 * 1024 * 1024;
  * @throws TypeError for options out of range.
  */
 export function createForwarder(options: ForwarderOptions = {}): Forwarder {
-  const ringBytes = options.ringBytes ?? defaultRingBytes;
-  checkRingBytes(ringBytes);
+  const { ringBytes = defaultRingBytes, transmit = 'auto', busyPollUs = 0 } = options;
+  checkForwarderOptions({ ringBytes, transmit, busyPollUs });
   const { Forwarder: NativeForwarder } = loadAddon<Addon>();
-  return new OrderedForwarder(new NativeForwarder({ ringBytes }));
+  return new OrderedForwarder(new NativeForwarder({ ringBytes, transmit, busyPollUs }));
 }

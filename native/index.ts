@@ -29,3 +29,4 @@ export {
   receiveProbe,
   sendProbe,
 } from './probe.ts';
+export { TRANSMIT_REQUESTS, type TransmitRequest } from './transmit.ts';

@@ -1,4 +1,5 @@
-import type { OutputProgram, RelayProgram } from './forwarder.ts';
+import type { ForwarderOptions, OutputProgram, RelayProgram } from './forwarder.ts';
+import { TRANSMIT_REQUESTS } from './transmit.ts';
 
 const maxUidBytes = 64;
 const maxOutputs = 256;
@@ -63,7 +64,9 @@ export function checkRelayProgram(relay: RelayProgram): void {
   }
 }
 
-/** @throws TypeError unless these are the bytes of a ring that the kernel could have. */
-export function checkRingBytes(ringBytes: number): void {
+/** @throws TypeError for options of a wrong type or range. */
+export function checkForwarderOptions({ ringBytes, transmit, busyPollUs }: Required<ForwarderOptions>): void {
   checkInteger(ringBytes, 'ringBytes', 256 * 1024, 4 * 1024 ** 3);
+  if (!TRANSMIT_REQUESTS.includes(transmit)) fail('transmit', `one of ${TRANSMIT_REQUESTS.join(', ')}`, transmit);
+  checkInteger(busyPollUs, 'busyPollUs', 0, 1000);
 }

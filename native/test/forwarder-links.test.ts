@@ -169,7 +169,7 @@ describeWithLab('forwarder and interfaces', () => {
 
   it('counts what the kernel dropped while nobody read the ring', async () => {
     await forwarder.call({ call: 'close' });
-    const small = await lab.forwarder(256 * 1024);
+    const small = await lab.forwarder({ ringBytes: 256 * 1024 });
     expect(await small.apply([simpleRelay])).toEqual([]);
     const capture = await lab.capture(1);
     const { pid } = small.child;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
+import type { ForwarderOptions } from '../index.ts';
 
 /** Makes, sends and captures packets; says how in its first lines. */
 export const packetsScript = join(import.meta.dirname, 'packets.py');
@@ -95,11 +96,17 @@ export class ForwarderProcess extends LineProcess {
   /** @param prefix a command that runs it, with its arguments. */
   static async start(
     namespace: string,
-    ringBytes = 8 << 20,
+    options: ForwarderOptions = {},
     prefix: readonly string[] = [],
   ): Promise<ForwarderProcess> {
     const script = join(import.meta.dirname, 'run-forwarder.ts');
-    const started = new ForwarderProcess(namespace, ...prefix, process.execPath, script, String(ringBytes));
+    const started = new ForwarderProcess(
+      namespace,
+      ...prefix,
+      process.execPath,
+      script,
+      JSON.stringify({ ringBytes: 8 << 20, ...options }),
+    );
     if ((await started.line()) !== '"ready"') throw new Error('the forwarder did not start');
     return started;
   }

@@ -1,4 +1,5 @@
 import { Lab } from '../../test/lab/lab.ts';
+import type { ForwarderOptions } from '../index.ts';
 import { ForwarderProcess, PacketCapture, PacketSender, packetsScript, type RelayDraft } from './forwarder-process.ts';
 
 type Machine = 'source' | 'relay' | 'sink1' | 'sink2';
@@ -46,6 +47,11 @@ export class ForwarderTopology {
     await this.read('relay', 'python3', packetsScript, 'offload', device, on ? 'on' : 'off');
   }
 
+  /** Whether a device cuts UDP super-frames itself, or the kernel before it. */
+  async segmentation(machine: Machine, device: string, on: boolean): Promise<void> {
+    await this.read(machine, 'ethtool', '-K', device, 'tx-udp-segmentation', on ? 'on' : 'off');
+  }
+
   /** Carries out `ip` commands. */
   async ip(machine: Machine, ...commands: string[]): Promise<void> {
     await this.#lab.ip(machine, ...commands);
@@ -73,8 +79,17 @@ export class ForwarderTopology {
     return Number((await this.#lab.interfaceCounters(`sink${sink}`, `sink${sink}`)).rxPackets);
   }
 
-  async forwarder(ringBytes?: number, prefix?: readonly string[]): Promise<ForwarderProcess> {
-    const started = await ForwarderProcess.start(this.namespace('relay'), ringBytes, prefix);
+  /**
+   * Datagrams of one size that a sink's interface has received. A super-frame is one frame with one header and several payloads
+   * (dev_lstats_add in drivers/net/veth.c).
+   */
+  async receivedDatagrams(sink: 1 | 2, size: number): Promise<number> {
+    const { rxPackets, rxBytes } = await this.#lab.interfaceCounters(`sink${sink}`, `sink${sink}`);
+    return Math.floor((Number(rxBytes) - 42 * Number(rxPackets)) / size);
+  }
+
+  async forwarder(options?: ForwarderOptions, prefix?: readonly string[]): Promise<ForwarderProcess> {
+    const started = await ForwarderProcess.start(this.namespace('relay'), options, prefix);
     this.#ends.push(() => started.end());
     return started;
   }

@@ -134,9 +134,9 @@ describeWithLab('forwarder', () => {
     expect(await forwarder.apply([...numbers.map((i) => relay(i)), relay(1, 'same group')])).toEqual([]);
     expect(await joined()).toBe(45);
     expect(await forwarder.call({ call: 'status' })).toMatchObject({
-      capabilities: expect.arrayContaining(['engine.userspace.v4', 'tx.sendmmsg']),
+      capabilities: expect.arrayContaining(['engine.userspace.v4', 'tx.sendmmsg', 'tx.gso']),
       inputs: [{ ringBytes: 8 << 20, ringSlots: 4096, filter: 'exact', memberships: 45 }],
-      outputs: [{ transmit: 'sendmmsg' }],
+      outputs: [{ transmit: 'gso' }],
     });
     await forwarder.apply([], { removed: numbers.slice(0, 20).map((i) => `relay ${i}`) });
     expect(await joined()).toBe(26);
@@ -190,7 +190,7 @@ describeWithLab('forwarder', () => {
   });
 
   it('loses and repeats no packet while 2,000 changes are made beside its relay', { timeout: 60_000 }, async () => {
-    const forwarder = await lab.forwarder(64 << 20);
+    const forwarder = await lab.forwarder({ ringBytes: 64 << 20 });
     await forwarder.apply([{ ...simpleRelay, outputs: [{ interface: 'out1', address: '239.10.10.10', port: 6001 }] }]);
     const script = `${import.meta.dirname}/run-probe.ts`;
     const count = 100_000;

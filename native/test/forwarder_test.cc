@@ -170,7 +170,7 @@ void tells_whether_packets_go_first(Forwarder& forwarder) {
 
 int main() {
   if (!enter_namespace()) return kSkipped;
-  auto forwarder = Forwarder::start(size_t{8} << 20);
+  auto forwarder = Forwarder::start({size_t{8} << 20, TransmitRequest::kAuto, {}});
   CHECK(forwarder.ok());
   forwards_while_rules_change(*forwarder.value());
   refuses_what_is_named_twice(*forwarder.value());

@@ -22,7 +22,7 @@ async function milliseconds(work: () => Promise<unknown>): Promise<number> {
 await requireLabAccess();
 const lab = await ForwarderTopology.create();
 try {
-  const forwarder = await lab.forwarder(64 << 20);
+  const forwarder = await lab.forwarder({ ringBytes: 64 << 20 });
   const all = Array.from({ length: Number(values.relays) }, (_, i) => relay(i));
   const apply = async (relays: readonly RelayDraft[]): Promise<void> => {
     const refusals = await forwarder.apply(relays);

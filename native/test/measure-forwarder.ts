@@ -1,12 +1,15 @@
 // Measures the packet path: source -> relay -> sink, counted at the sink's interface. See docs/measurements.md.
 //
-//   node native/test/measure-forwarder.ts --rate 150000 --count 1000000 [--outputs 1] [--raw] [--realtime]
+//   node native/test/measure-forwarder.ts --rate 150000 --count 1000000 [--size 1316] [--flows 1] [--outputs 1] [--raw] [--segments N]
+//        [--super] [--no-uso] [--transmit auto] [--busy-poll 0] [--realtime]
 //
-// The source runs on core 0, the relay on core 1. --realtime gives both SCHED_FIFO, for a machine that is busy otherwise.
+// --segments: packets per send, cut before the relay's input, with --super only behind it. --no-uso: the output's device cuts no
+// super-frames. The source runs on core 0, the relay on core 1. --realtime gives both SCHED_FIFO, for a machine that is busy otherwise.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { requireLabAccess } from '../../test/lab/access.ts';
+import { TRANSMIT_REQUESTS } from '../index.ts';
 import { LineProcess } from './forwarder-process.ts';
 import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 
@@ -15,12 +18,21 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '150000' },
     count: { type: 'string', default: '1000000' },
     outputs: { type: 'string', default: '1' },
+    size: { type: 'string', default: '1316' },
+    flows: { type: 'string', default: '1' },
     raw: { type: 'boolean', default: false },
+    segments: { type: 'string', default: '1' },
+    super: { type: 'boolean', default: false },
+    'no-uso': { type: 'boolean', default: false },
+    transmit: { type: 'string', default: 'auto' },
+    'busy-poll': { type: 'string', default: '0' },
     realtime: { type: 'boolean', default: false },
   },
 });
 const count = Number(values.count);
 const outputs = Number(values.outputs);
+const size = Number(values.size);
+const segments = Number(values.segments);
 
 function onCore(core: number): string[] {
   return [...(values.realtime ? ['chrt', '-f', '1'] : []), 'taskset', '-c', String(core)];
@@ -36,7 +48,11 @@ await requireLabAccess();
 const lab = await ForwarderTopology.create();
 try {
   await lab.offloads('out1', true);
-  const forwarder = await lab.forwarder(64 << 20, onCore(1));
+  await lab.segmentation('relay', 'out1', !values['no-uso']);
+  await lab.segmentation('source', 'src', values.super);
+  const transmit = TRANSMIT_REQUESTS.find((name) => name === values.transmit) ?? 'auto';
+  const options = { ringBytes: 64 << 20, transmit, busyPollUs: Number(values['busy-poll']) };
+  const forwarder = await lab.forwarder(options, onCore(1));
   const refusals = await forwarder.apply([
     {
       ...simpleRelay,
@@ -44,23 +60,32 @@ try {
     },
   ]);
   if (JSON.stringify(refusals) !== '[]') throw new Error(JSON.stringify(refusals));
-  const before = await lab.received(1);
+  const before = await lab.receivedDatagrams(1, size);
   const used = processorSeconds(forwarder.child.pid);
   const sender = new LineProcess(
     lab.namespace('source'),
     ...[...onCore(0), process.execPath, join(import.meta.dirname, 'run-probe.ts'), 'send', 'src'],
-    JSON.stringify({ count, rate: Number(values.rate), raw: values.raw, digest: false }),
+    JSON.stringify({
+      count,
+      rate: Number(values.rate),
+      size,
+      flows: Number(values.flows),
+      raw: values.raw,
+      segments,
+      digest: false,
+    }),
   );
   await sender.line();
   const sent = JSON.parse(await sender.line()) as { sent: number; durationNs: number; mode: string };
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  const received = (await lab.received(1)) - before;
+  const received = (await lab.receivedDatagrams(1, size)) - before;
   const [input] = (await forwarder.snapshot()).inputs;
   const result = {
     sender: sent.mode,
     sent: sent.sent,
     packetsPerSecond: Math.round(sent.sent / (sent.durationNs / 1e9)),
     outputs,
+    transmit: ((await forwarder.call({ call: 'status' })) as { outputs: { transmit: string }[] }).outputs[0]?.transmit,
     expected: sent.sent * outputs,
     received,
     lost: sent.sent * outputs - received,

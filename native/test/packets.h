@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -100,9 +101,9 @@ inline Bytes ip_packet(const Spec& spec) {
 }
 
 inline Bytes frame(const Bytes& packet, uint16_t ethertype = 0x0800) {
-  Bytes result(14);
+  Bytes result(14 + packet.size());
   put16(result.data() + 12, ethertype);
-  result.insert(result.end(), packet.begin(), packet.end());
+  std::copy(packet.begin(), packet.end(), result.begin() + 14);
   return result;
 }
 

@@ -1,7 +1,7 @@
 // Started by forwarder tests in a network namespace. Reads one JSON command per line and answers with one JSON line; interfaces are
 // named, not numbered. Ends without close() when its input ends: what is left open must not keep the process.
 import { createInterface } from 'node:readline';
-import { createForwarder, type Forwarder, listInterfaces, type RelayProgram } from '../index.ts';
+import { createForwarder, type Forwarder, type ForwarderOptions, listInterfaces, type RelayProgram } from '../index.ts';
 import type { RelayDraft } from './forwarder-process.ts';
 
 interface Command {
@@ -55,7 +55,7 @@ async function churn(forwarder: Forwarder, changes: number, draft: RelayDraft): 
   return refused;
 }
 
-const forwarder = createForwarder({ ringBytes: Number(process.argv[2]) });
+const forwarder = createForwarder(JSON.parse(process.argv[2] ?? '{}') as ForwarderOptions);
 const others: Forwarder[] = [];
 
 async function run(command: Command): Promise<unknown> {

@@ -62,9 +62,7 @@ class ForwarderHandle final : public Napi::ObjectWrap<ForwarderHandle> {
 
   explicit ForwarderHandle(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<ForwarderHandle>(info) {
-    const auto options = info[0].As<Napi::Object>();
-    const auto ring_bytes = options.Get("ringBytes").As<Napi::Number>().Int64Value();
-    auto started = Forwarder::start(static_cast<size_t>(ring_bytes));
+    auto started = Forwarder::start(read_forwarder_options(info[0].As<Napi::Object>()));
     if (!started.ok()) throw to_js_error(info.Env(), started.error());
     forwarder_ = std::move(started.value());
     // Threads must not outlive the environment whose addon they run in, even if nobody called

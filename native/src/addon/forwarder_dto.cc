@@ -114,6 +114,15 @@ Napi::Object write_input(Napi::Env env, const InputCounts& input) {
 
 }  // namespace
 
+ForwarderOptions read_forwarder_options(const Napi::Object& object) {
+  ForwarderOptions options;
+  options.ring_bytes = static_cast<size_t>(object.Get("ringBytes").As<Napi::Number>().Int64Value());
+  options.transmit = read_transmit_request(read_text(object.Get("transmit"))).value();
+  options.busy_poll =
+      std::chrono::microseconds(object.Get("busyPollUs").As<Napi::Number>().Uint32Value());
+  return options;
+}
+
 RelayChange read_relay_change(const Napi::Object& object) {
   RelayChange change;
   change.replace_all = object.Get("replaceAll").As<Napi::Boolean>().Value();

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "forwarder/forwarder_options.h"
 #include "forwarder/relay_program.h"
 #include "forwarder/snapshot.h"
 
@@ -12,6 +13,7 @@ namespace mcfleet {
 
 // Between the objects of native/forwarder.ts, which has checked them, and the structures of the
 // core. Same names, same order.
+ForwarderOptions read_forwarder_options(const Napi::Object& object);
 RelayChange read_relay_change(const Napi::Object& object);
 std::vector<std::string> read_uids(const Napi::Value& value);
 Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refusals);

@@ -4,7 +4,8 @@
 
 namespace mcfleet {
 
-EgressPort::EgressPort(int ifindex, Kind kind) : ifindex_(ifindex), kind_(kind), link_(0) {
+EgressPort::EgressPort(int ifindex, Kind kind, TransmitRequest request)
+    : ifindex_(ifindex), kind_(kind), request_(request), link_(0) {
   publish(LinkState::kMissing, 0, 0);
 }
 
@@ -36,9 +37,14 @@ UniqueFd EgressPort::refresh() {
 }
 
 void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
-  link_.store(
-      uint64_t{mtu} << 32 | static_cast<uint64_t>(header) << 8 | static_cast<uint64_t>(state),
-      std::memory_order_release);
+  link_.store(uint64_t{mtu} << 32 | static_cast<uint64_t>(choose()) << 16 |
+                  static_cast<uint64_t>(header) << 8 | static_cast<uint64_t>(state),
+              std::memory_order_release);
+}
+
+Transmit EgressPort::choose() const {
+  return choose_transmit({request_, kind_ == Kind::kFrames, kernel_takes_super_frames(),
+                          kind_ == Kind::kFrames && device_segments(ifindex_)});
 }
 
 void EgressPort::flush() {

@@ -5,6 +5,7 @@
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
+#include "forwarder/transmit.h"
 #include "ring/tx_batch.h"
 
 namespace mcfleet {
@@ -27,9 +28,11 @@ class EgressPort final {
     // Bytes of link-layer header; 0 also for kPackets.
     uint8_t header;
     uint32_t mtu;
+    // Whether it takes several datagrams as one.
+    bool super_frames;
   };
 
-  EgressPort(int ifindex, Kind kind);
+  EgressPort(int ifindex, Kind kind, TransmitRequest request);
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
 
@@ -43,7 +46,11 @@ class EgressPort final {
   [[nodiscard]] Link link() const {
     const uint64_t packed = link_.load(std::memory_order_acquire);
     return {static_cast<LinkState>(packed & 0xff), static_cast<uint8_t>(packed >> 8 & 0xff),
-            static_cast<uint32_t>(packed >> 32)};
+            static_cast<uint32_t>(packed >> 32), sends_super_frames(unpack_transmit(packed))};
+  }
+  // How it sends.
+  [[nodiscard]] Transmit transmit() const {
+    return unpack_transmit(link_.load(std::memory_order_relaxed));
   }
   // Address of the interface, in the low 48 bits.
   [[nodiscard]] uint64_t mac() const { return mac_.load(std::memory_order_relaxed); }
@@ -60,10 +67,17 @@ class EgressPort final {
   EgressPort* next_pending = nullptr;
 
  private:
+  static Transmit unpack_transmit(uint64_t packed) {
+    return static_cast<Transmit>(packed >> 16 & 0xff);
+  }
   void publish(LinkState state, int header, uint32_t mtu);
+  // How to send at this time.
+  [[nodiscard]] Transmit choose() const;
 
   const int ifindex_;
   const Kind kind_;
+  const TransmitRequest request_;
+  // State, header, Transmit, MTU: the worker reads them as of one time.
   std::atomic<uint64_t> link_;
   std::atomic<uint64_t> mac_{0};
   // The worker's view of socket_.

@@ -14,6 +14,11 @@ namespace mcfleet {
 namespace {
 
 constexpr uint16_t kUdpChecksumOffset = 6;
+// Outputs of one train from which on its payload is first copied together: a copy of its own costs
+// less than that many times reading it piece by piece.
+constexpr size_t kShareFrom = 3;
+// A datagram of this size is sent from where it lies, rather than copied: measured.
+constexpr size_t kLongDatagram = 4096;
 
 bool needs_checksum(const Datagram& datagram) {
   return datagram.checksum == UdpChecksum::kPartial || datagram.checksum == UdpChecksum::kVerified;
@@ -35,6 +40,12 @@ void write_offload(uint8_t* at, const Datagram& datagram, size_t link_header) {
   std::memcpy(at, &offload, sizeof(offload));
 }
 
+// Whether a super-frame can leave as one: every datagram fits.
+bool takes_super_frame(const EgressPort::Link& link, const Datagram& datagram) {
+  return link.super_frames &&
+         size_t{datagram.ip_header} + kUdpHeader + datagram.segment_size <= link.mtu;
+}
+
 void write_ethernet(uint8_t* at, uint32_t group, uint64_t mac) {
   group_mac(group, at);
   store16(at + 6, static_cast<uint16_t>(mac >> 32 & 0xffff));
@@ -45,45 +56,67 @@ void write_ethernet(uint8_t* at, uint32_t group, uint64_t mac) {
 }  // namespace
 
 Emitter::Emitter()
-    : whole_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
+    : shared_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
+      whole_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
       segment_(std::make_unique<uint8_t[]>(kMaxIpPacket)) {}
 
-void Emitter::emit(const OutputAction& action, const Datagram& datagram, const uint8_t* ip,
-                   uint32_t input_mtu) {
-  const Way way{*action.port, action.port->link(), action};
-  if (way.link.state != LinkState::kUp) {
-    action.counters->drops.add(link_drop_reason(way.link.state), datagram.segments);
-    return;
-  }
-  // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
-  if (action.port->kind() == EgressPort::Kind::kPackets && datagram.source == 0 &&
-      action.rewrite.source == 0) {
-    action.counters->drops.add(DropReason::kNoSource, datagram.segments);
-    return;
-  }
-  // DF forbids to cut on the way. A datagram longer than the input's MTU was cut by its sender, and
-  // may be cut again.
-  const bool may_fragment = !datagram.dont_fragment || datagram.ip_length > input_mtu;
-  if (datagram.segments == 1) {
-    if (datagram.ip_length <= way.link.mtu) {
-      emit_whole(way, datagram, ip);
-      return;
+void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu) {
+  std::array<uint8_t, Train::kHeaders> headers;
+  std::span<const iovec> pieces;
+  const Datagram merged = train.merged();
+  for (const OutputAction& action : outputs) {
+    const Way way{*action.port, action.port->link(), action};
+    if (way.link.state != LinkState::kUp) {
+      action.counters->drops.add(link_drop_reason(way.link.state), merged.segments);
+    } else if (way.port.kind() == EgressPort::Kind::kPackets && merged.source == 0 &&
+               action.rewrite.source == 0) {
+      // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
+      action.counters->drops.add(DropReason::kNoSource, merged.segments);
+    } else if (train.size() > 1 && takes_super_frame(way.link, merged)) {
+      if (pieces.empty()) {
+        train.write_headers(headers.data());
+        pieces = share_payload(train, outputs.size());
+      }
+      emit_pieces(way, merged, headers.data(), pieces);
+    } else {
+      for (size_t i = 0; i < train.size(); i++) {
+        emit_one(way, train.datagram(i), train.packet(i), input_mtu);
+      }
     }
-    std::memcpy(whole_.get(), ip, datagram.ip_length);
-    rewrite_datagram(whole_.get(), datagram, action.rewrite);
-    if (needs_checksum(datagram)) finish_checksum(whole_.get(), datagram);
-    emit_fragments(way, datagram, whole_.get(), may_fragment);
-    return;
-  }
-  const size_t longest = datagram.ip_header + kUdpHeader + datagram.segment_size;
-  if (way.port.kind() == EgressPort::Kind::kFrames && longest <= way.link.mtu) {
-    emit_whole(way, datagram, ip);
-  } else {
-    emit_segments(way, datagram, ip, !datagram.dont_fragment);
   }
 }
 
+void Emitter::emit_one(const Way& way, const Datagram& datagram, const uint8_t* ip,
+                       uint32_t input_mtu) {
+  // DF forbids to cut on the way. A datagram longer than the input's MTU was cut by its sender, and
+  // may be cut again.
+  const bool may_fragment = !datagram.dont_fragment || datagram.ip_length > input_mtu;
+  if (datagram.segments > 1) {
+    if (takes_super_frame(way.link, datagram)) {
+      emit_whole(way, datagram, ip);
+    } else {
+      emit_segments(way, datagram, ip, !datagram.dont_fragment);
+    }
+    return;
+  }
+  if (datagram.ip_length <= way.link.mtu) {
+    emit_whole(way, datagram, ip);
+    return;
+  }
+  std::memcpy(whole_.get(), ip, datagram.ip_length);
+  rewrite_datagram(whole_.get(), datagram, way.action.rewrite);
+  if (needs_checksum(datagram)) finish_checksum(whole_.get(), datagram);
+  emit_fragments(way, datagram, whole_.get(), may_fragment);
+}
+
 void Emitter::emit_whole(const Way& way, const Datagram& datagram, const uint8_t* ip) {
+  // A raw socket gets finished checksums, which are made in a copy.
+  if (datagram.ip_length >= kLongDatagram && way.port.kind() == EgressPort::Kind::kFrames) {
+    const size_t headers = datagram.ip_header + kUdpHeader;
+    const iovec piece{const_cast<uint8_t*>(ip + headers), datagram.ip_length - headers};
+    emit_pieces(way, datagram, ip, {&piece, 1});
+    return;
+  }
   uint8_t* copy = open_frame(way, datagram.ip_length);
   std::memcpy(copy, ip, datagram.ip_length);
   rewrite_datagram(copy, datagram, way.action.rewrite);
@@ -92,6 +125,28 @@ void Emitter::emit_whole(const Way& way, const Datagram& datagram, const uint8_t
     finish_checksum(copy, datagram);
   }
   close_frame(way, copy, datagram.ip_length, datagram, account);
+}
+
+void Emitter::emit_pieces(const Way& way, const Datagram& datagram, const uint8_t* headers,
+                          std::span<const iovec> pieces) {
+  const size_t size = datagram.ip_header + kUdpHeader;
+  uint8_t* copy = open_frame(way, size, pieces.size());
+  std::memcpy(copy, headers, size);
+  rewrite_datagram(copy, datagram, way.action.rewrite);
+  const TxAccount account{way.action.counters, datagram.segments, datagram.wire_bytes(), true};
+  close_frame(way, copy, size, datagram, account, pieces);
+}
+
+std::span<const iovec> Emitter::share_payload(const Train& train, size_t copies) {
+  if (copies < kShareFrom) {
+    train.write_pieces(pieces_.data());
+    return {pieces_.data(), train.size()};
+  }
+  if (shared_in_use_) flush();
+  shared_in_use_ = true;
+  train.write_payload(shared_.get());
+  pieces_[0] = {shared_.get(), size_t{train.merged().udp_length} - kUdpHeader};
+  return {pieces_.data(), 1};
 }
 
 void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t* ip,
@@ -132,20 +187,20 @@ void Emitter::emit_fragments(const Way& way, const Datagram& datagram, const uin
   }
 }
 
-uint8_t* Emitter::open_frame(const Way& way, size_t size) {
+uint8_t* Emitter::open_frame(const Way& way, size_t size, size_t pieces) {
   const size_t before =
       way.port.kind() == EgressPort::Kind::kFrames ? sizeof(VnetHeader) + way.link.header : 0;
-  uint8_t* room = way.port.batch().reserve(before + size);
+  uint8_t* room = way.port.batch().reserve(before + size, pieces);
   if (room == nullptr) {
     // It stays in the list of pending ports; a flush of an empty batch costs nothing.
     way.port.flush();
-    room = way.port.batch().reserve(before + size);
+    room = way.port.batch().reserve(before + size, pieces);
   }
   return room + before;
 }
 
 void Emitter::close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
-                          const TxAccount& account) {
+                          const TxAccount& account, std::span<const iovec> pieces) {
   TxBatch& batch = way.port.batch();
   if (!way.port.pending) {
     way.port.pending = true;
@@ -161,7 +216,7 @@ void Emitter::close_frame(const Way& way, uint8_t* ip, size_t size, const Datagr
     write_ethernet(ip - link_header, way.action.rewrite.destination, way.port.mac());
   }
   write_offload(ip - link_header - sizeof(VnetHeader), datagram, link_header);
-  batch.commit(sizeof(VnetHeader) + link_header + size, 0, account);
+  batch.commit(sizeof(VnetHeader) + link_header + size, pieces, 0, account);
 }
 
 void Emitter::flush() {
@@ -171,6 +226,7 @@ void Emitter::flush() {
     port->pending = false;
     port->flush();
   }
+  shared_in_use_ = false;
 }
 
 }  // namespace mcfleet

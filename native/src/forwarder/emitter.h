@@ -1,24 +1,29 @@
 #pragma once
 
+#include <sys/uio.h>
+
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "forwarder/egress_port.h"
 #include "forwarder/rule_table.h"
+#include "forwarder/train.h"
 #include "packet/parse.h"
 
 namespace mcfleet {
 
 // Makes the copies of one worker: rewrites, and where an output needs it segments or fragments,
-// into the batches of its ports. Each copy is accounted once, here or by the batch. Allocates only
-// when it is made.
+// into the batches of its ports. Each copy is accounted once, here or by the batch. What is emitted
+// must stay where it is until flush(). Allocates only when it is made.
 class Emitter final {
  public:
   Emitter();
 
-  // One copy of the datagram at `ip`. `input_mtu`: what is longer arrived in fragments.
-  void emit(const OutputAction& action, const Datagram& datagram, const uint8_t* ip,
-            uint32_t input_mtu);
+  // A copy of the train for each output: as one super-frame where the output takes that, otherwise
+  // one by one. `input_mtu`: what is longer arrived in fragments.
+  void emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu);
   // Sends what emit() collected.
   void flush();
 
@@ -29,19 +34,29 @@ class Emitter final {
     const OutputAction& action;
   };
 
+  void emit_one(const Way& way, const Datagram& datagram, const uint8_t* ip, uint32_t input_mtu);
   void emit_whole(const Way& way, const Datagram& datagram, const uint8_t* ip);
+  // As emit_whole(); only the headers are at `headers`, and the payload is sent from where it lies.
+  void emit_pieces(const Way& way, const Datagram& datagram, const uint8_t* headers,
+                   std::span<const iovec> pieces);
+  // Where the payload of a train that `copies` outputs share shall be sent from.
+  std::span<const iovec> share_payload(const Train& train, size_t copies);
   void emit_segments(const Way& way, const Datagram& super, const uint8_t* ip, bool may_fragment);
   void emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
                       bool may_fragment);
   // Room for one IP packet of up to `size` bytes in the port's batch, behind the headers of its
-  // link.
-  uint8_t* open_frame(const Way& way, size_t size);
-  // Completes the frame of the last open_frame() with an IP packet of `size` bytes. `datagram`
-  // describes what the device still has to do.
+  // link, and for pieces that lie elsewhere.
+  uint8_t* open_frame(const Way& way, size_t size, size_t pieces = 0);
+  // Completes the frame of the last open_frame() with an IP packet of `size` bytes, the pieces
+  // behind it. `datagram` describes what the device still has to do.
   void close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
-                   const TxAccount& account);
+                   const TxAccount& account, std::span<const iovec> pieces = {});
 
   EgressPort* pending_ = nullptr;
+  std::array<iovec, Train::kMaxDatagrams> pieces_;
+  // Payload of one train in one piece; in use until flush().
+  std::unique_ptr<uint8_t[]> shared_;
+  bool shared_in_use_ = false;
   std::unique_ptr<uint8_t[]> whole_;
   std::unique_ptr<uint8_t[]> segment_;
 };

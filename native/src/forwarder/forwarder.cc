@@ -7,21 +7,21 @@
 
 namespace mcfleet {
 
-Result<std::unique_ptr<Forwarder>> Forwarder::start(size_t ring_bytes) {
+Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& options) {
   // Told now rather than with the first relay.
   const Result<UniqueFd> probe = open_frame_sender(0);
   if (!probe.ok() && probe.error().code == EPERM) return probe.error();
-  Result<std::unique_ptr<Worker>> worker = Worker::start();
+  Result<std::unique_ptr<Worker>> worker = Worker::start(options.busy_poll);
   if (!worker.ok()) return worker.error();
-  std::unique_ptr<Forwarder> forwarder(new Forwarder(ring_bytes, std::move(worker.value())));
+  std::unique_ptr<Forwarder> forwarder(new Forwarder(options, std::move(worker.value())));
   auto watch = LinkWatch::start([raw = forwarder.get()] { raw->refresh_links(); });
   if (!watch.ok()) return watch.error();
   forwarder->start_watch(std::move(watch.value()));
   return forwarder;
 }
 
-Forwarder::Forwarder(size_t ring_bytes, std::unique_ptr<Worker> worker)
-    : ring_bytes_(ring_bytes), worker_(std::move(worker)) {}
+Forwarder::Forwarder(const ForwarderOptions& options, std::unique_ptr<Worker> worker)
+    : options_(options), worker_(std::move(worker)) {}
 
 Forwarder::~Forwarder() {
   // Threads first: they use all the rest.
@@ -98,7 +98,7 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
 
 Status Forwarder::open_input(int ifindex) {
   if (inputs_.contains(ifindex)) return {};
-  auto receiver = std::make_unique<Receiver>(ifindex, ring_bytes_, *worker_);
+  auto receiver = std::make_unique<Receiver>(ifindex, options_.ring_bytes, *worker_);
   Retired retired;
   if (Status status = receiver->refresh(retired); !status.ok()) return status;
   const std::lock_guard state(state_);
@@ -121,7 +121,7 @@ std::shared_ptr<EgressPort> Forwarder::port_for(const CompiledOutput& output) {
   const PortKey key{output.ifindex, output.kind, frames ? 0 : output.rewrite.destination};
   const auto found = ports_.find(key);
   if (found != ports_.end()) return found->second;
-  auto port = std::make_shared<EgressPort>(output.ifindex, output.kind);
+  auto port = std::make_shared<EgressPort>(output.ifindex, output.kind, options_.transmit);
   // A new port has no socket to give back.
   const UniqueFd none = port->refresh();
   const std::lock_guard state(state_);
@@ -269,6 +269,7 @@ ForwarderStatus Forwarder::status() {
   ForwarderStatus result;
   result.capabilities = {"engine.userspace.v4", "tx.sendmmsg"};
   if (worker_->preferred()) result.capabilities.push_back("sched.preferred");
+  if (kernel_takes_super_frames()) result.capabilities.emplace_back("tx.gso");
   for (const auto& [ifindex, input] : inputs_) {
     const Receiver& receiver = *input.receiver;
     std::set<Membership> memberships;
@@ -281,14 +282,10 @@ ForwarderStatus Forwarder::status() {
                              receiver.ring_bytes() / RxRing::kSlotBytes, receiver.filter_exact(),
                              memberships.size()});
   }
-  std::set<std::pair<int, EgressPort::Kind>> ways;
-  for (const auto& [key, port] : ports_) ways.insert({key.ifindex, key.kind});
-  for (const auto& [ifindex, kind] : ways) {
-    const bool frames = kind == EgressPort::Kind::kFrames;
-    result.outputs.push_back(
-        {ifindex, "sendmmsg",
-         frames ? "frames to groups through a packet socket"
-                : "packets to unicast addresses through a raw socket, routed by the kernel"});
+  std::set<std::pair<int, Transmit>> ways;
+  for (const auto& [key, port] : ports_) ways.insert({key.ifindex, port->transmit()});
+  for (const auto& [ifindex, transmit] : ways) {
+    result.outputs.push_back({ifindex, transmit_name(transmit), transmit_reason(transmit)});
   }
   return result;
 }

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "forwarder/compile_relay.h"
 #include "forwarder/endpoints.h"
+#include "forwarder/forwarder_options.h"
 #include "forwarder/link_watch.h"
 #include "forwarder/memberships.h"
 #include "forwarder/receiver.h"
@@ -31,7 +32,7 @@ namespace mcfleet {
 class Forwarder final {
  public:
   // EPERM: the process lacks CAP_NET_RAW.
-  static Result<std::unique_ptr<Forwarder>> start(size_t ring_bytes);
+  static Result<std::unique_ptr<Forwarder>> start(const ForwarderOptions& options);
   Forwarder(const Forwarder&) = delete;
   Forwarder& operator=(const Forwarder&) = delete;
   ~Forwarder();
@@ -75,7 +76,7 @@ class Forwarder final {
     auto operator<=>(const PortKey&) const = default;
   };
 
-  Forwarder(size_t ring_bytes, std::unique_ptr<Worker> worker);
+  Forwarder(const ForwarderOptions& options, std::unique_ptr<Worker> worker);
   void start_watch(std::unique_ptr<LinkWatch> watch) { watch_ = std::move(watch); }
 
   Changes plan(const RelayChange& change, std::vector<RelayRefusal>& refusals);
@@ -89,7 +90,7 @@ class Forwarder final {
   void drop_unused(Retired& retired);
   void refresh_links();
 
-  const size_t ring_bytes_;
+  const ForwarderOptions options_;
   std::mutex control_;
   std::mutex state_;
   std::unique_ptr<Worker> worker_;

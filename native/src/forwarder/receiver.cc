@@ -40,7 +40,7 @@ Status Receiver::open(const LinkFacts& facts) {
   auto input = std::make_unique<Input>(std::move(ring.value()),
                                        static_cast<size_t>(link_header_length(facts)), counters_);
   input->table.store(table_.get(), std::memory_order_release);
-  if (Status status = worker_.add(*input); !status.ok()) return status;
+  worker_.add(*input);
   {
     const std::lock_guard lock(ring_);
     input_ = std::move(input);

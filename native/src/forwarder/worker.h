@@ -1,32 +1,40 @@
 #pragma once
 
+#include <poll.h>
+
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "forwarder/copy_arena.h"
 #include "forwarder/emitter.h"
 #include "forwarder/input.h"
+#include "forwarder/train.h"
 
 namespace mcfleet {
 
-// The thread that forwards: it sleeps until a ring has packets, drains it in bursts, and sends
-// after each burst whatever that gave. It takes no lock and allocates nothing.
+// The thread that forwards: it takes what has queued up in the rings, in bursts, and sends after
+// each burst whatever that gave. When there is nothing, it looks again for `busy_poll`, and then
+// sleeps until there is. It takes no lock and allocates nothing.
 //
 // What the control thread swaps or takes away may be freed after quiesce(): the worker holds no
 // pointer from one round to the next.
 class Worker final {
  public:
-  static Result<std::unique_ptr<Worker>> start();
+  // `busy_poll` 0: sleeps at once, and uses no processor time while no packet comes.
+  static Result<std::unique_ptr<Worker>> start(std::chrono::microseconds busy_poll);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   // Stops the thread.
   ~Worker();
 
-  // Begins to read an input, which outlives remove() and the quiesce() after it.
-  Status add(Input& input);
+  // Begins to read an input, which outlives remove() and the quiesce() after it. Control thread.
+  void add(Input& input);
   void remove(Input& input);
   // Returns when the worker uses nothing any more that was taken away before the call. Control
   // thread.
@@ -35,21 +43,39 @@ class Worker final {
   [[nodiscard]] bool preferred() const { return preferred_.load(std::memory_order_relaxed); }
 
  private:
-  Worker(UniqueFd epoll, UniqueFd wake);
+  // What the worker reads, and what it sleeps on: each input's ring, and last wake_. Replaced as a
+  // whole; only the worker touches it once it is published.
+  struct Inputs {
+    std::vector<Input*> inputs;
+    std::vector<pollfd> waiting;
+  };
+
+  Worker(UniqueFd wake, std::chrono::microseconds busy_poll);
+  void publish(std::vector<Input*> inputs);
   void run();
   void pass_quiescent_point();
+  void sleep(Inputs& all);
   bool drain(Input& input);
-  void take(Input& input, const RuleTable& table, const RxFrame& frame);
+  void send_all(Input& input, const RuleTable& table);
+  void take(Input& input, const RuleTable& table, RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
+  void forward(Input& input, const RuleTable& table, const Train& train);
+  static void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
+                             uint64_t time_ns);
 
-  UniqueFd epoll_;
   UniqueFd wake_;
+  const std::chrono::nanoseconds busy_poll_;
+  std::unique_ptr<Inputs> published_;
+  // The worker's view of published_, and what it may still be using.
+  std::atomic<Inputs*> inputs_{nullptr};
+  std::vector<std::unique_ptr<Inputs>> retired_;
   std::atomic<uint64_t> requested_{0};
   std::atomic<uint64_t> passed_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> preferred_{false};
   Emitter emitter_;
-  std::unique_ptr<uint8_t[]> copy_;
+  Trains trains_;
+  CopyArena copies_;
   std::thread thread_;
 };
 

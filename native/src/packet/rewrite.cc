@@ -61,6 +61,12 @@ void finish_checksum(uint8_t* ip, const Datagram& datagram) {
   store16(udp + 6, checksum == 0 ? uint16_t{0xffff} : checksum);
 }
 
+bool finished_checksum_is_right(const uint8_t* ip, const Datagram& datagram) {
+  const uint16_t pseudo =
+      sum_udp_pseudo_header(datagram.source, datagram.destination, datagram.udp_length);
+  return fold(uint64_t{pseudo} + sum_bytes(ip + datagram.ip_header, datagram.udp_length)) == 0xffff;
+}
+
 void set_ip_checksum(uint8_t* ip, size_t header) {
   store16(ip + 10, 0);
   store16(ip + 10, static_cast<uint16_t>(~sum_bytes(ip, header)));

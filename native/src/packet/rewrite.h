@@ -26,6 +26,9 @@ void rewrite_datagram(uint8_t* ip, const Datagram& datagram, const Rewrite& rewr
 // without NEEDS_CSUM.
 void finish_checksum(uint8_t* ip, const Datagram& datagram);
 
+// Whether the finished UDP checksum of a datagram is right.
+bool finished_checksum_is_right(const uint8_t* ip, const Datagram& datagram);
+
 // Recomputes the checksum of an IPv4 header of `header` bytes.
 void set_ip_checksum(uint8_t* ip, size_t header);
 

@@ -92,14 +92,17 @@ RxRing::RxRing(RxRing&& other) noexcept
       map_(std::exchange(other.map_, nullptr)),
       bytes_(other.bytes_),
       slots_(other.slots_),
-      head_(other.head_) {}
+      head_(other.head_),
+      taken_(other.taken_) {}
 
 RxRing::~RxRing() {
   if (map_ != nullptr) munmap(map_, bytes_);
 }
 
-bool RxRing::peek(RxFrame& frame) const {
-  const uint8_t* slot = map_ + head_ * kSlotBytes;
+bool RxRing::take(RxFrame& frame) {
+  if (taken_ == slots_) return false;
+  const size_t index = head_ + taken_ < slots_ ? head_ + taken_ : head_ + taken_ - slots_;
+  const uint8_t* slot = map_ + index * kSlotBytes;
   const auto* header = reinterpret_cast<const tpacket2_hdr*>(slot);
   // Pairs with the kernel's smp_wmb() before it hands the slot over (__packet_set_status).
   const uint32_t status = __atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE);
@@ -114,13 +117,16 @@ bool RxRing::peek(RxFrame& frame) const {
                    ? static_cast<uint16_t>(header->tp_vlan_tci & 0x0fff)
                    : uint16_t{0};
   frame.copy = (status & TP_STATUS_COPY) != 0;
+  taken_++;
   return true;
 }
 
 void RxRing::release() {
-  auto* header = reinterpret_cast<tpacket2_hdr*>(map_ + head_ * kSlotBytes);
-  __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-  head_ = head_ + 1 == slots_ ? 0 : head_ + 1;
+  for (; taken_ > 0; taken_--) {
+    auto* header = reinterpret_cast<tpacket2_hdr*>(map_ + head_ * kSlotBytes);
+    __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+    head_ = head_ + 1 == slots_ ? 0 : head_ + 1;
+  }
 }
 
 bool RxRing::read_copy(RxFrame& frame, uint8_t* buffer) const {

@@ -36,8 +36,8 @@ class RxRing final {
   // 14 bytes of Ethernet, IP and a 1500-byte MTU fit with the slot's own 76 bytes.
   static constexpr size_t kSlotBytes = 2048;
   static constexpr size_t kBlockBytes = size_t{256} << 10;
-  // Room for read_copy(): vnet header and the longest frame.
-  static constexpr size_t kCopyBytes = size_t{128} << 10;
+  // Room for any copy: vnet header, link-layer header and the longest IP packet.
+  static constexpr size_t kCopyBytes = size_t{66} << 10;
 
   // Opens a ring of `bytes`, rounded up to whole blocks, that passes nothing until set_filter().
   // The queue for frames that do not fit a slot may hold as much again.
@@ -52,12 +52,14 @@ class RxRing final {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] size_t bytes() const { return bytes_; }
 
-  // The next frame, if there is one.
-  bool peek(RxFrame& frame) const;
-  // Gives the slot of the last peek() back to the kernel.
+  // Takes the next frame, if there is one. Its slot is ours until release(), so that several frames
+  // can be looked at together.
+  bool take(RxFrame& frame);
+  // Gives the slots of all taken frames back to the kernel.
   void release();
+  [[nodiscard]] size_t slots() const { return slots_; }
   // Takes the copy that belongs to `frame` into `buffer` (kCopyBytes) and lets `frame` point there.
-  // False if the kernel gave none.
+  // In the order of take(). False if the kernel gave none.
   bool read_copy(RxFrame& frame, uint8_t* buffer) const;
 
   [[nodiscard]] Status set_filter(const Filter& filter) const;
@@ -75,7 +77,9 @@ class RxRing final {
   uint8_t* map_ = nullptr;
   size_t bytes_ = 0;
   size_t slots_ = 0;
+  // The next slot to release, and how many from there on are taken.
   size_t head_ = 0;
+  size_t taken_ = 0;
 };
 
 }  // namespace mcfleet

@@ -6,17 +6,19 @@
 
 namespace mcfleet {
 
-TxBatch::TxBatch() : arena_(std::make_unique_for_overwrite<uint8_t[]>(kArenaBytes)) {
-  for (size_t i = 0; i < kMessages; i++) {
-    destinations_[i].sin_family = AF_INET;
-    messages_[i].msg_hdr.msg_iov = &vectors_[i];
-    messages_[i].msg_hdr.msg_iovlen = 1;
-  }
+TxBatch::TxBatch()
+    : arena_(std::make_unique_for_overwrite<uint8_t[]>(kArenaBytes)),
+      vectors_(std::make_unique_for_overwrite<iovec[]>(kVectors)) {
+  for (sockaddr_in& destination : destinations_) destination.sin_family = AF_INET;
 }
 
-void TxBatch::commit(size_t bytes, uint32_t destination, const TxAccount& account) {
-  vectors_[count_] = {arena_.get() + used_, bytes};
+void TxBatch::commit(size_t bytes, std::span<const iovec> pieces, uint32_t destination,
+                     const TxAccount& account) {
   msghdr& header = messages_[count_].msg_hdr;
+  header.msg_iov = &vectors_[used_vectors_];
+  header.msg_iovlen = 1 + pieces.size();
+  vectors_[used_vectors_++] = {arena_.get() + used_, bytes};
+  for (const iovec& piece : pieces) vectors_[used_vectors_++] = piece;
   if (destination != 0) {
     destinations_[count_].sin_addr.s_addr = htonl(destination);
     header.msg_name = &destinations_[count_];
@@ -63,6 +65,7 @@ void TxBatch::account_lost(size_t index, DropReason reason) {
 
 void TxBatch::clear() {
   used_ = 0;
+  used_vectors_ = 0;
   count_ = 0;
 }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/counters.h"
 
@@ -22,27 +23,37 @@ struct TxAccount {
   bool last = true;
 };
 
-// Frames that wait to be sent out of one socket, contiguous in one arena, so that each costs one
-// iovec. Memory is taken as far as the arena was ever filled. One thread only.
+// Messages that wait to be sent out of one socket. What is short is contiguous in one arena, so
+// that it costs one iovec; of what is long only the headers are, and the payload is sent from where
+// it lies. Memory is taken as far as it was ever filled. One thread only.
 class TxBatch final {
  public:
   static constexpr size_t kMessages = 64;
-  // Several super-frames, or 64 frames of 4 KiB.
+  // 64 frames of 4 KiB.
   static constexpr size_t kArenaBytes = size_t{256} << 10;
+  // Of all messages together; a message may have as many (UIO_MAXIOV).
+  static constexpr size_t kVectors = 1024;
 
   TxBatch();
   TxBatch(const TxBatch&) = delete;
   TxBatch& operator=(const TxBatch&) = delete;
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
-  // Room for one message of up to `bytes`, at most kArenaBytes; null if the batch must be sent
-  // first.
-  uint8_t* reserve(size_t bytes) {
-    return count_ < kMessages && used_ + bytes <= kArenaBytes ? arena_.get() + used_ : nullptr;
+  // Room for one message of up to `bytes`, at most kArenaBytes, and `pieces` that lie elsewhere,
+  // fewer than kVectors; null if the batch must be sent first.
+  uint8_t* reserve(size_t bytes, size_t pieces = 0) {
+    const bool fits = count_ < kMessages && used_ + bytes <= kArenaBytes &&
+                      used_vectors_ + 1 + pieces <= kVectors;
+    return fits ? arena_.get() + used_ : nullptr;
   }
   // Takes the first `bytes` of the last reserve() as a message. `destination`: for sockets that
   // route, 0 for others.
-  void commit(size_t bytes, uint32_t destination, const TxAccount& account);
+  void commit(size_t bytes, uint32_t destination, const TxAccount& account) {
+    commit(bytes, {}, destination, account);
+  }
+  // As above; `pieces` follow those bytes. They must stay as they are until the batch is sent.
+  void commit(size_t bytes, std::span<const iovec> pieces, uint32_t destination,
+              const TxAccount& account);
 
   // Sends everything with sendmmsg(2), as the socket takes it. Each message is accounted once, as
   // sent or as lost with its reason; one that is refused does not keep the others back.
@@ -62,12 +73,13 @@ class TxBatch final {
 
   std::unique_ptr<uint8_t[]> arena_;
   size_t used_ = 0;
+  size_t used_vectors_ = 0;
   size_t count_ = 0;
   // Why a fragment of the datagram under way was lost; kCount if none was. It outlives the batch:
   // fragments may be cut apart.
   DropReason datagram_lost_ = DropReason::kCount;
   std::array<mmsghdr, kMessages> messages_{};
-  std::array<iovec, kMessages> vectors_{};
+  std::unique_ptr<iovec[]> vectors_;
   std::array<sockaddr_in, kMessages> destinations_{};
   std::array<TxAccount, kMessages> accounts_{};
 };

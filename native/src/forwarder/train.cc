@@ -1,0 +1,144 @@
+#include "forwarder/train.h"
+
+#include <cstring>
+
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/rewrite.h"
+
+namespace mcfleet {
+namespace {
+
+size_t payload_of_datagram(const Datagram& datagram) {
+  return datagram.udp_length - kUdpHeader;
+}
+
+bool checksum_is_right(const Datagram& datagram, const uint8_t* ip) {
+  return datagram.checksum == UdpChecksum::kPartial ||
+         (datagram.checksum == UdpChecksum::kFinished && finished_checksum_is_right(ip, datagram));
+}
+
+// Whether the headers are equal but for lengths, checksums and the identification: segments get
+// consecutive identifications from the first one's on (inet_gso_segment). Addresses and ports are
+// equal, for it is one flow.
+bool same_headers(const uint8_t* a, const uint8_t* b) {
+  constexpr size_t kFlags = 6;  // with fragment offset, TTL and protocol behind it
+  return std::memcmp(a, b, 2) == 0 && std::memcmp(a + kFlags, b + kFlags, 4) == 0;
+}
+
+}  // namespace
+
+Datagram Train::datagram(size_t index) const {
+  Datagram datagram = first_;
+  datagram.udp_length = static_cast<uint16_t>(kUdpHeader + payload_of(index));
+  datagram.ip_length = static_cast<uint16_t>(datagram.ip_header + datagram.udp_length);
+  return datagram;
+}
+
+Datagram Train::merged() const {
+  if (size_ == 1) return first_;
+  Datagram super = first_;
+  super.segments = static_cast<uint16_t>(size_);
+  super.segment_size = static_cast<uint16_t>(payload_of_datagram(first_));
+  super.udp_length = static_cast<uint16_t>(kUdpHeader + payload_);
+  super.ip_length = static_cast<uint16_t>(super.ip_header + super.udp_length);
+  super.checksum = UdpChecksum::kVerified;
+  return super;
+}
+
+void Train::write_headers(uint8_t* to) const {
+  const Datagram super = merged();
+  std::memcpy(to, packets_[0], kHeaders);
+  store16(to + 2, super.ip_length);
+  set_ip_checksum(to, kIpv4Header);
+  store16(to + kIpv4Header + 4, super.udp_length);
+}
+
+void Train::write_pieces(iovec* to) const {
+  for (size_t i = 0; i < size_; i++) {
+    to[i] = {const_cast<uint8_t*>(packets_[i] + kHeaders), payload_of(i)};
+  }
+}
+
+void Train::write_payload(uint8_t* to) const {
+  for (size_t i = 0; i < size_; i++) {
+    std::memcpy(to, packets_[i] + kHeaders, payload_of(i));
+    to += payload_of(i);
+  }
+}
+
+void Train::start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
+                  bool checksum_right) {
+  first_ = datagram;
+  size_ = 1;
+  packets_[0] = ip;
+  payload_ = payload_of_datagram(datagram);
+  last_payload_ = payload_;
+  last_time_ns_ = time_ns;
+  checksum_right_ = checksum_right;
+}
+
+bool Train::append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns) {
+  const size_t payload = payload_of_datagram(datagram);
+  if (payload > payload_of_datagram(first_)) return false;
+  if (kHeaders + payload_ + payload > kMaxIpPacket) return false;
+  packets_[size_++] = ip;
+  payload_ += payload;
+  last_payload_ = payload;
+  last_time_ns_ = time_ns;
+  return true;
+}
+
+size_t Train::payload_of(size_t index) const {
+  return index + 1 == size_ ? last_payload_ : payload_of_datagram(first_);
+}
+
+Trains::Trains() : trains_(std::make_unique<Train[]>(kFlows)) {
+  forget();
+}
+
+Train* Trains::find(const Datagram& datagram) {
+  const Key key{uint64_t{datagram.source} << 32 | datagram.destination,
+                uint32_t{datagram.source_port} << 16 | datagram.destination_port};
+  const uint64_t mixed = (key.addresses ^ key.ports) * 0x9e3779b97f4a7c15U;
+  size_t bucket = mixed >> 32 & (kBuckets - 1);
+  for (; buckets_[bucket] != kFree; bucket = (bucket + 1) & (kBuckets - 1)) {
+    if (keys_[buckets_[bucket]] == key) return &trains_[buckets_[bucket]];
+  }
+  if (used_ == kFlows) return nullptr;
+  buckets_[bucket] = static_cast<uint8_t>(used_);
+  keys_[used_] = key;
+  return &trains_[used_++];
+}
+
+bool Trains::join(Train& train, const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
+                  bool checksum_right) {
+  if (!may_start(datagram, ip) || !same_headers(train.packet(0), ip)) return false;
+  // Summing up is left until somebody follows: who is alone needs none of it.
+  if (!train.checksum_right_) {
+    train.checksum_right_ = checksum_is_right(train.first(), train.packet(0));
+    if (!train.checksum_right_) return false;
+  }
+  return (checksum_right || checksum_is_right(datagram, ip)) && train.append(datagram, ip, time_ns);
+}
+
+bool Trains::may_start(const Datagram& datagram, const uint8_t* ip) {
+  // Neither options nor a surplus behind the datagram; a payload, for a segment without one cannot
+  // be cut off; a checksum, for those who cut make one.
+  return datagram.segments == 1 && datagram.ip_header == kIpv4Header && ip[0] >> 4 == 4 &&
+         datagram.ip_header + datagram.udp_length == datagram.ip_length &&
+         datagram.udp_length > kUdpHeader && datagram.checksum != UdpChecksum::kNone;
+}
+
+bool Trains::may_grow(const Train& train) {
+  return train.size_ < Train::kMaxDatagrams &&
+         train.last_payload_ == payload_of_datagram(train.first_) &&
+         Train::kHeaders + train.payload_ < kMaxIpPacket;
+}
+
+void Trains::forget() {
+  used_ = 0;
+  buckets_.fill(kFree);
+}
+
+}  // namespace mcfleet

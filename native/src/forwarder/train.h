@@ -1,0 +1,131 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "packet/parse.h"
+
+namespace mcfleet {
+
+// Datagrams of one flow, in their order, that can leave as one super-frame: equal headers, equal
+// sizes but for the last, which may be shorter, and right checksums, for whoever cuts it makes new
+// ones. What is pointed to lies in the slots of a ring.
+class Train final {
+ public:
+  // UDP_MAX_SEGMENTS of Linux since 6.9 (linux/udp.h); receivers that put datagrams together again
+  // are built for that.
+  static constexpr size_t kMaxDatagrams = 128;
+  // IP header without options, UDP header.
+  static constexpr size_t kHeaders = kIpv4Header + kUdpHeader;
+
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] const Datagram& first() const { return first_; }
+  [[nodiscard]] uint64_t last_time_ns() const { return last_time_ns_; }
+
+  // One of the datagrams, and the IP packet it was parsed of.
+  [[nodiscard]] Datagram datagram(size_t index) const;
+  [[nodiscard]] const uint8_t* packet(size_t index) const { return packets_[index]; }
+
+  // All of them as one super-frame; the only datagram, if it is alone.
+  [[nodiscard]] Datagram merged() const;
+  // Writes the headers of that super-frame, kHeaders bytes. The UDP checksum is left as it comes:
+  // a verified one means nothing.
+  void write_headers(uint8_t* to) const;
+  // Writes where its payload lies, size() pieces.
+  void write_pieces(iovec* to) const;
+  // Copies its payload together.
+  void write_payload(uint8_t* to) const;
+
+ private:
+  friend class Trains;
+  void start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns, bool checksum_right);
+  // Takes the datagram, if it fits behind the others.
+  bool append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns);
+  [[nodiscard]] size_t payload_of(size_t index) const;
+
+  Datagram first_;
+  size_t size_ = 0;
+  // UDP payload of all together, and of the last.
+  size_t payload_ = 0;
+  size_t last_payload_ = 0;
+  uint64_t last_time_ns_ = 0;
+  // Whether the first one's checksum is known to be right.
+  bool checksum_right_ = false;
+  std::array<const uint8_t*, kMaxDatagrams> packets_{};
+};
+
+// The trains that one burst of a ring gives. Datagrams of one flow leave in the order in which they
+// were added, whether in a train or alone; flows may overtake each other. Nothing waits for a later
+// burst.
+class Trains final {
+ public:
+  // Flows that are kept apart. With more, trains are shorter.
+  static constexpr size_t kFlows = 32;
+
+  Trains();
+
+  // Adds one datagram. `checksum_right`: somebody has verified it already. Calls
+  // `leave(const Train&)` for trains that are complete.
+  template <typename Leave>
+  void add(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns, bool checksum_right,
+           Leave&& leave) {
+    Train* train = find(datagram);
+    if (train == nullptr) {
+      leave_all(leave);
+      train = find(datagram);
+    }
+    if (!train->empty() && !join(*train, datagram, ip, time_ns, checksum_right)) {
+      depart(*train, leave);
+    } else if (!train->empty()) {
+      if (!may_grow(*train)) depart(*train, leave);
+      return;
+    }
+    train->start(datagram, ip, time_ns, checksum_right);
+    if (!may_start(datagram, ip)) depart(*train, leave);
+  }
+
+  // Lets all of them leave.
+  template <typename Leave>
+  void leave_all(Leave&& leave) {
+    for (size_t i = 0; i < used_; i++) {
+      if (!trains_[i].empty()) depart(trains_[i], leave);
+    }
+    forget();
+  }
+
+ private:
+  static constexpr size_t kBuckets = 2 * kFlows;
+  static constexpr uint8_t kFree = 0xff;
+
+  struct Key {
+    uint64_t addresses = 0;
+    uint32_t ports = 0;
+    bool operator==(const Key&) const = default;
+  };
+
+  template <typename Leave>
+  static void depart(Train& train, Leave&& leave) {
+    leave(static_cast<const Train&>(train));
+    train.size_ = 0;
+  }
+  // The train of the datagram's flow, which may be empty; null if there are too many flows.
+  Train* find(const Datagram& datagram);
+  static bool join(Train& train, const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
+                   bool checksum_right);
+  // Whether others could follow.
+  static bool may_start(const Datagram& datagram, const uint8_t* ip);
+  static bool may_grow(const Train& train);
+  void forget();
+
+  size_t used_ = 0;
+  std::array<uint8_t, kBuckets> buckets_;
+  std::array<Key, kFlows> keys_;
+  std::unique_ptr<Train[]> trains_;
+};
+
+}  // namespace mcfleet

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace mcfleet {
+
+// What the operator asks for.
+enum class TransmitRequest : uint8_t { kAuto, kGso, kSendmmsg };
+
+// How an output sends, and why that way.
+enum class Transmit : uint8_t {
+  kGsoDevice,
+  kGsoKernel,
+  kFramesAsked,
+  kFramesOldKernel,
+  kPackets,
+};
+
+struct TransmitFacts {
+  TransmitRequest request = TransmitRequest::kAuto;
+  // Groups, through a packet socket; otherwise unicast, through a raw socket.
+  bool frames = true;
+  // The kernel takes UDP super-frames from packet sockets.
+  bool kernel_takes_super_frames = false;
+  // The device cuts them (tx-udp-segmentation).
+  bool device_segments = false;
+};
+
+Transmit choose_transmit(const TransmitFacts& facts);
+
+constexpr bool sends_super_frames(Transmit transmit) {
+  return transmit == Transmit::kGsoDevice || transmit == Transmit::kGsoKernel;
+}
+// Stable name: "gso" or "sendmmsg".
+const char* transmit_name(Transmit transmit);
+// For people.
+const char* transmit_reason(Transmit transmit);
+
+// "auto", "gso" or "sendmmsg".
+std::optional<TransmitRequest> read_transmit_request(std::string_view text);
+
+// Whether this kernel takes VIRTIO_NET_HDR_GSO_UDP_L4: Linux 6.2 and later.
+bool kernel_takes_super_frames();
+// Whether a version as uname(2) tells it is that late.
+bool release_takes_super_frames(const char* release);
+
+// Whether the device has tx-udp-segmentation on (SIOCETHTOOL). False if it cannot be asked: then
+// the kernel cuts, which is always possible.
+bool device_segments(int ifindex);
+
+}  // namespace mcfleet

@@ -1,0 +1,224 @@
+// What leaves in trains is what was added: every datagram once, in the order of its flow, and a
+// super-frame that is cut again gives the datagrams it was made of.
+#include "forwarder/train.h"
+
+#include <map>
+
+#include "check.h"
+#include "packets.h"
+
+using namespace mcfleet;
+using packets::Bytes;
+
+namespace {
+
+constexpr size_t kHeaders = 28;
+
+struct Arrived {
+  Bytes packet;
+  Datagram datagram;
+  bool checksum_right = true;
+};
+
+Arrived arrive(const packets::Spec& spec) {
+  Arrived arrived{packets::ip_packet(spec), {}, true};
+  CHECK(parse_frame(arrived.packet.data(), arrived.packet.size(), arrived.packet.size(), 0, {},
+                    arrived.datagram)
+            .status == ParseStatus::kOk);
+  return arrived;
+}
+
+// As a stack leaves it that lets the device finish the checksum.
+void make_partial(Arrived& arrived) {
+  uint8_t* udp = arrived.packet.data() + arrived.datagram.ip_header;
+  packets::put16(udp + 6,
+                 packets::reference_pseudo_sum(arrived.packet.data(), arrived.datagram.udp_length));
+  arrived.datagram.checksum = UdpChecksum::kPartial;
+}
+
+void make_wrong(Arrived& arrived) {
+  uint8_t* checksum = arrived.packet.data() + arrived.datagram.ip_header + 6;
+  packets::put16(checksum, packets::get16(checksum) ^ 0x5a5aU);
+  if (packets::get16(checksum) == 0) packets::put16(checksum, 1);
+  arrived.checksum_right = false;
+}
+
+void make_none(Arrived& arrived) {
+  packets::put16(arrived.packet.data() + arrived.datagram.ip_header + 6, 0);
+  arrived.datagram.checksum = UdpChecksum::kNone;
+}
+
+Bytes together(const iovec* pieces, size_t count) {
+  Bytes bytes;
+  for (size_t i = 0; i < count; i++) {
+    const auto* data = static_cast<const uint8_t*>(pieces[i].iov_base);
+    bytes.insert(bytes.end(), data, data + pieces[i].iov_len);
+  }
+  return bytes;
+}
+
+// Cuts the super-frame of a train as a device does (inet_gso_segment, __udp_gso_segment), and
+// compares with what it was made of.
+void check_super_frame(const Train& train) {
+  CHECK(train.size() <= Train::kMaxDatagrams);
+  const Datagram super = train.merged();
+  CHECK_EQ(super.segments, train.size());
+  CHECK(super.checksum == UdpChecksum::kVerified);
+  Bytes headers(kHeaders);
+  train.write_headers(headers.data());
+  CHECK(packets::ip_checksum_right(headers.data()));
+  CHECK_EQ(packets::get16(headers.data() + 2), super.ip_length);
+  CHECK_EQ(packets::get16(headers.data() + 24), super.udp_length);
+  std::vector<iovec> pieces(train.size());
+  train.write_pieces(pieces.data());
+  const Bytes payload = together(pieces.data(), pieces.size());
+  CHECK_EQ(payload.size() + kHeaders, super.ip_length);
+  Bytes copied(payload.size());
+  train.write_payload(copied.data());
+  CHECK(copied == payload);
+
+  uint64_t wire_bytes = 0;
+  size_t offset = 0;
+  for (size_t i = 0; i < train.size(); i++) {
+    const Datagram datagram = train.datagram(i);
+    const size_t size = std::min<size_t>(super.segment_size, payload.size() - offset);
+    CHECK(size > 0);
+    Bytes cut = headers;
+    cut.insert(cut.end(), payload.begin() + static_cast<ptrdiff_t>(offset),
+               payload.begin() + static_cast<ptrdiff_t>(offset + size));
+    offset += size;
+    packets::put16(cut.data() + 2, cut.size());
+    packets::put16(cut.data() + 24, 8 + size);
+    // The kernel counts the identification up; compared without.
+    const uint8_t* original = train.packet(i);
+    packets::put16(cut.data() + 4, packets::get16(original + 4));
+    packets::set_ip_checksum(cut);
+    Bytes expected(original, original + datagram.ip_length);
+    CHECK_EQ(cut.size(), expected.size());
+    packets::put16(cut.data() + 26, packets::reference_udp_checksum(cut, 20));
+    // What arrived unfinished leaves finished.
+    packets::put16(expected.data() + 26, packets::reference_udp_checksum(expected, 20));
+    CHECK(cut == expected);
+    wire_bytes += datagram.ip_length;
+  }
+  CHECK_EQ(offset, payload.size());
+  CHECK_EQ(super.wire_bytes(), wire_bytes);
+}
+
+// Adds everything and lets it leave; gives the sizes of the trains.
+std::vector<size_t> run(const std::vector<Arrived>& arrived, size_t burst) {
+  std::map<const uint8_t*, size_t> places;
+  for (size_t i = 0; i < arrived.size(); i++) places[arrived[i].packet.data()] = i;
+  std::map<std::pair<uint64_t, uint32_t>, size_t> last_of_flow;
+  std::vector<size_t> sizes;
+  size_t left = 0;
+  const auto leave = [&](const Train& train) {
+    sizes.push_back(train.size());
+    for (size_t i = 0; i < train.size(); i++) {
+      const size_t place = places.at(train.packet(i));
+      places.erase(train.packet(i));
+      const Arrived& one = arrived[place];
+      const Datagram datagram = train.datagram(i);
+      CHECK_EQ(datagram.ip_length, one.datagram.ip_length);
+      CHECK_EQ(datagram.udp_length, one.datagram.udp_length);
+      CHECK(train.size() == 1 || one.checksum_right);
+      CHECK(train.size() > 1 || datagram.checksum == one.datagram.checksum);
+      // Places count from one, so that zero is before all.
+      size_t& last =
+          last_of_flow[{uint64_t{one.datagram.source} << 32 | one.datagram.destination,
+                        uint32_t{one.datagram.source_port} << 16 | one.datagram.destination_port}];
+      CHECK(place + 1 > last);
+      last = place + 1;
+      left++;
+    }
+    if (train.size() > 1) check_super_frame(train);
+  };
+  Trains trains;
+  for (size_t i = 0; i < arrived.size(); i++) {
+    const Arrived& one = arrived[i];
+    const bool known = one.checksum_right && i % 7 == 0;
+    trains.add(one.datagram, one.packet.data(), i, known, leave);
+    if ((i + 1) % burst == 0) {
+      trains.leave_all(leave);
+      CHECK_EQ(left, i + 1);
+    }
+  }
+  trains.leave_all(leave);
+  CHECK_EQ(left, arrived.size());
+  return sizes;
+}
+
+packets::Spec flow_spec(uint32_t flow, size_t size) {
+  packets::Spec spec;
+  spec.source += flow;
+  spec.source_port = static_cast<uint16_t>(4000 + flow % 3);
+  spec.payload = Bytes(size, static_cast<uint8_t>(flow));
+  return spec;
+}
+
+void any_datagrams_leave_once_and_in_order() {
+  std::mt19937 random(1);
+  for (int round = 0; round < 300; round++) {
+    const auto flows = static_cast<uint32_t>(1 + random() % 60);
+    const size_t usual = 1 + random() % 1400;
+    std::vector<Arrived> arrived;
+    for (int i = 0; i < 300; i++) {
+      packets::Spec spec = flow_spec(static_cast<uint32_t>(random() % flows), usual);
+      spec.payload = packets::random_bytes(random, usual);
+      const auto odd = random() % 100;
+      if (odd < 3) spec.payload.resize(random() % (usual + 20));
+      if (odd == 3) spec.ttl = static_cast<uint8_t>(1 + random() % 255);
+      if (odd == 4) spec.flags = 0x4000;
+      if (odd == 5) spec.options = Bytes(4, 1);
+      if (odd == 6) spec.payload.clear();
+      spec.id = static_cast<uint16_t>(random());
+      Arrived one = arrive(spec);
+      if (odd == 7) make_wrong(one);
+      if (odd == 8) make_none(one);
+      if (odd == 9) one.packet[1] = 0xb8;  // DSCP
+      if (odd == 9) packets::set_ip_checksum(one.packet);
+      if (odd >= 10 && odd < 40) make_partial(one);
+      arrived.push_back(std::move(one));
+    }
+    run(arrived, 1 + random() % 300);
+  }
+}
+
+std::vector<size_t> run_equal(size_t flows, size_t count, size_t size) {
+  std::vector<Arrived> arrived;
+  for (size_t i = 0; i < count; i++) {
+    arrived.push_back(arrive(flow_spec(static_cast<uint32_t>(i % flows), size)));
+  }
+  return run(arrived, count);
+}
+
+void trains_are_as_long_as_they_may_be() {
+  CHECK(run_equal(1, 100, 1316) == (std::vector<size_t>{49, 49, 2}));
+  CHECK(run_equal(1, 300, 64) == (std::vector<size_t>{128, 128, 44}));
+  // Interleaved.
+  CHECK(run_equal(8, 160, 1316) == std::vector<size_t>(8, 20));
+  CHECK(run_equal(Trains::kFlows, 10 * Trains::kFlows, 100) ==
+        std::vector<size_t>(Trains::kFlows, 10));
+}
+
+void more_flows_than_kept_apart_leave_early() {
+  const std::vector<size_t> sizes = run_equal(Trains::kFlows + 1, 3 * (Trains::kFlows + 1), 100);
+  CHECK_EQ(sizes.size(), 3 * (Trains::kFlows + 1));
+}
+
+void a_shorter_one_is_the_last() {
+  std::vector<Arrived> arrived;
+  for (const size_t size : {1000, 1000, 400, 400, 1000, 1200, 1200}) {
+    arrived.push_back(arrive(flow_spec(0, size)));
+  }
+  CHECK(run(arrived, 100) == (std::vector<size_t>{3, 1, 1, 2}));
+}
+
+}  // namespace
+
+int main() {
+  any_datagrams_leave_once_and_in_order();
+  trains_are_as_long_as_they_may_be();
+  more_flows_than_kept_apart_leave_early();
+  a_shorter_one_is_the_last();
+}

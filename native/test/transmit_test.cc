@@ -1,0 +1,55 @@
+// Which way an output sends.
+#include "forwarder/transmit.h"
+
+#include <cstring>
+
+#include "check.h"
+
+using namespace mcfleet;
+
+namespace {
+
+void chooses_super_frames_where_the_kernel_takes_them() {
+  for (const TransmitRequest request : {TransmitRequest::kAuto, TransmitRequest::kGso}) {
+    CHECK(choose_transmit({request, true, true, true}) == Transmit::kGsoDevice);
+    CHECK(choose_transmit({request, true, true, false}) == Transmit::kGsoKernel);
+    CHECK(choose_transmit({request, true, false, true}) == Transmit::kFramesOldKernel);
+    CHECK(choose_transmit({request, false, true, true}) == Transmit::kPackets);
+  }
+  CHECK(choose_transmit({TransmitRequest::kSendmmsg, true, true, true}) == Transmit::kFramesAsked);
+  CHECK(choose_transmit({TransmitRequest::kSendmmsg, false, true, true}) == Transmit::kPackets);
+}
+
+void names_and_reasons_differ() {
+  for (int i = 0; i <= static_cast<int>(Transmit::kPackets); i++) {
+    const auto transmit = static_cast<Transmit>(i);
+    CHECK(std::strlen(transmit_reason(transmit)) > 20);
+    CHECK((std::strcmp(transmit_name(transmit), "gso") == 0) == sends_super_frames(transmit));
+  }
+}
+
+void reads_requests() {
+  CHECK(read_transmit_request("auto") == TransmitRequest::kAuto);
+  CHECK(read_transmit_request("gso") == TransmitRequest::kGso);
+  CHECK(read_transmit_request("sendmmsg") == TransmitRequest::kSendmmsg);
+  CHECK(!read_transmit_request("GSO").has_value());
+}
+
+void reads_kernel_versions() {
+  CHECK(release_takes_super_frames("6.18.44-fc"));
+  CHECK(release_takes_super_frames("6.2.0"));
+  CHECK(release_takes_super_frames("7.0"));
+  CHECK(!release_takes_super_frames("6.1.99-generic"));
+  CHECK(!release_takes_super_frames("5.15.0"));
+  CHECK(!release_takes_super_frames("unknown"));
+}
+
+}  // namespace
+
+int main() {
+  chooses_super_frames_where_the_kernel_takes_them();
+  names_and_reasons_differ();
+  reads_requests();
+  reads_kernel_versions();
+  CHECK(!device_segments(0x7ffffff));
+}
