@@ -7,7 +7,7 @@ import { parseListenAddress } from '@mcfleet/common/listen';
 import { createLogger, printError } from '@mcfleet/common/log';
 import { onShutdown } from '@mcfleet/common/shutdown';
 import { VERSION } from '@mcfleet/common/version';
-import { createForwarder, type Forwarder } from '@mcfleet/native';
+import { createForwarder, type Forwarder, type ForwarderOptions } from '@mcfleet/native';
 import { type DataplaneOptions, parseCommand } from './options.ts';
 import { dataplaneService, MAX_MESSAGE_BYTES } from './service.ts';
 
@@ -33,12 +33,12 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve({ socket, ringBytes, logLevel }: DataplaneOptions): Promise<void> {
+async function serve({ socket, logLevel, ...forwarding }: DataplaneOptions): Promise<void> {
   const log = createLogger({ component: 'dataplane', level: logLevel });
   // It outlives the agent and the terminal that started it; who wants it to end says so by SIGTERM.
   process.on('SIGHUP', () => log.info('stays although its terminal is gone'));
 
-  const forwarder = openForwarder(ringBytes);
+  const forwarder = openForwarder(forwarding);
   const server = new GrpcServer({
     log,
     services: [dataplaneService(forwarder, systemClock)],
@@ -52,9 +52,9 @@ async function serve({ socket, ringBytes, logLevel }: DataplaneOptions): Promise
   log.info({ socket, version: VERSION, ms: Math.round(performance.now()) }, 'serves');
 }
 
-function openForwarder(ringBytes: number): Forwarder {
+function openForwarder(options: ForwarderOptions): Forwarder {
   try {
-    return createForwarder({ ringBytes });
+    return createForwarder(options);
   } catch (thrown) {
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM')
       exitWith(EXIT_NO_PERMISSION, NO_CAPABILITY);

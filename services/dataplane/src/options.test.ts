@@ -4,16 +4,29 @@ import { parseCommand } from './options.ts';
 test('defaults', () => {
   expect(parseCommand(['--socket', '/run/a.sock'], '1.2.3')).toEqual({
     kind: 'run',
-    options: { socket: '/run/a.sock', ringBytes: 78643200, logLevel: 'info' },
+    options: { socket: '/run/a.sock', ringBytes: 76_800_000, transmit: 'auto', busyPollUs: 0, logLevel: 'info' },
   });
 });
 
 test('everything', () => {
-  const args = ['--socket=/run/a.sock', '--ring-bytes=1048576', '--log-level', 'debug'];
+  const args = [
+    '--socket=/run/a.sock',
+    '--ring-bytes=1048576',
+    '--transmit=sendmmsg',
+    '--busy-poll-us=200',
+    '--log-level',
+    'debug',
+  ];
   expect(parseCommand(args, '1.2.3')).toEqual({
     kind: 'run',
-    options: { socket: '/run/a.sock', ringBytes: 1048576, logLevel: 'debug' },
+    options: { socket: '/run/a.sock', ringBytes: 1048576, transmit: 'sendmmsg', busyPollUs: 200, logLevel: 'debug' },
   });
+});
+
+test('a ring is told by the time that it holds', () => {
+  const ring = (ms: string): unknown => parseCommand(['--socket', 'x', '--ring-ms', ms], '1');
+  expect(ring('100')).toMatchObject({ options: { ringBytes: 100 * 150 * 2048 } });
+  expect(ring('2')).toMatchObject({ options: { ringBytes: 2 * 150 * 2048 } });
 });
 
 test('--version and --help print', () => {
@@ -30,6 +43,11 @@ test.each([
   [['--socket', 'x', '--ring-bytes', '1k'], /--ring-bytes is '1k'; it is a number of bytes from/],
   [['--socket', 'x', '--ring-bytes', '1'], /from 262144 to/],
   [['--socket', 'x', '--ring-bytes', '1e12'], /from 262144 to/],
+  [['--socket', 'x', '--ring-ms', '1'], /--ring-ms is '1'; it is a number of milliseconds from 2 to 3000/],
+  [['--socket', 'x', '--ring-ms', '9', '--ring-bytes', '1048576'], /give one of them/],
+  [['--socket', 'x', '--busy-poll-us', '1001'], /--busy-poll-us is '1001'; .* microseconds from 0 to 1000/],
+  [['--socket', 'x', '--busy-poll-us', ''], /--busy-poll-us is ''/],
+  [['--socket', 'x', '--transmit', 'fast'], /--transmit is 'fast'; it is one of auto, gso, sendmmsg/],
   [['--socket', 'x', '--log-level', 'loud'], /'loud'; it is one of trace, debug/],
   [['--socket', 'x', '--nope'], /--nope/],
   [['--socket', 'x', 'extra'], /extra/],

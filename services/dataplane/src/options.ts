@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { LOG_LEVELS, type LogLevel } from '@mcfleet/common/log';
+import { TRANSMIT_REQUESTS, type TransmitRequest } from '@mcfleet/native';
 
 /** What the command line asks for. */
 export type Command =
@@ -12,21 +13,35 @@ export interface DataplaneOptions {
   readonly socket: string;
   /** Bytes of each input's receive ring. */
   readonly ringBytes: number;
+  /** How outputs to groups send. */
+  readonly transmit: TransmitRequest;
+  /** Microseconds for which the packet thread looks for packets before it sleeps. */
+  readonly busyPollUs: number;
   readonly logLevel: LogLevel;
 }
 
-/** 32 MiB hold 16,384 packets of 1316 bytes: a tenth of a second at 150,000 per second. */
-/** A quarter of a second at 150,000 packets per second, in slots of 2048 bytes. */
-const DEFAULT_RING_BYTES = 75 * 1024 * 1024;
+/** What the ring's time is told for: a packet of up to about 1900 bytes fills a slot, a longer one waits elsewhere. */
+const PACKETS_PER_MS = 150;
+const SLOT_BYTES = 2048;
+const DEFAULT_RING_MS = 250;
+const MIN_RING_MS = 2;
+const MAX_RING_MS = 3000;
 const MIN_RING_BYTES = 256 * 1024;
 const MAX_RING_BYTES = 1024 * 1024 * 1024;
+const MAX_BUSY_POLL_US = 1000;
 
-const HELP = `Usage: mcfleet dataplane --socket PATH [--ring-bytes N] [--log-level LEVEL]
+const HELP = `Usage: mcfleet dataplane --socket PATH [--ring-ms N | --ring-bytes N] [--busy-poll-us N] [--transmit HOW] [--log-level LEVEL]
 
 Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW.
 
   --socket PATH       unix socket to serve the agent on; its directory is made, its mode is 0600
-  --ring-bytes N      bytes of each input's receive ring, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}; default ${DEFAULT_RING_BYTES}
+  --ring-ms N         for how long each input's receive ring holds ${PACKETS_PER_MS * 1000} packets a second while nobody reads it, in milliseconds,
+                      ${MIN_RING_MS} to ${MAX_RING_MS}; default ${DEFAULT_RING_MS}, which is ${Math.ceil(ringBytesFor(DEFAULT_RING_MS) / 1024 ** 2)} MiB
+  --ring-bytes N      the same in bytes, ${SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}
+  --busy-poll-us N    microseconds for which it looks for packets before it sleeps, 0 to ${MAX_BUSY_POLL_US}; default 0: when idle it uses no
+                      processor time. More makes packets faster by the time of a wake-up, and costs up to one core
+  --transmit HOW      ${TRANSMIT_REQUESTS.join(', ')}: how copies to groups are sent; default auto, which is gso (several datagrams at once)
+                      where the kernel takes that. Status tells what is used
   --log-level LEVEL   ${LOG_LEVELS.join(', ')}; default info
   --version           print the version
   --help              print this
@@ -40,13 +55,16 @@ Exit status: 0 after SIGTERM or SIGINT, 1 failure, 2 usage, 77 without CAP_NET_R
 
 /** Reads the command line. */
 export function parseCommand(args: readonly string[], version: string): Command {
-  let values: { socket?: string; 'ring-bytes'?: string; 'log-level'?: string; help?: boolean; version?: boolean };
+  let values: Values;
   try {
     ({ values } = parseArgs({
       args: [...args],
       options: {
         socket: { type: 'string' },
+        'ring-ms': { type: 'string' },
         'ring-bytes': { type: 'string' },
+        'busy-poll-us': { type: 'string' },
+        transmit: { type: 'string' },
         'log-level': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
@@ -58,16 +76,65 @@ export function parseCommand(args: readonly string[], version: string): Command 
   if (values.help) return { kind: 'print', text: HELP };
   if (values.version) return { kind: 'print', text: `${version}\n` };
 
-  const { socket, 'ring-bytes': ringText, 'log-level': level = 'info' } = values;
-  if (!socket) return { kind: 'usage-error', message: '--socket PATH is missing' };
-  const ringBytes = ringText === undefined ? DEFAULT_RING_BYTES : Number(ringText);
-  if (!Number.isInteger(ringBytes) || ringBytes < MIN_RING_BYTES || ringBytes > MAX_RING_BYTES) {
-    const message = `--ring-bytes is '${ringText}'; it is a number of bytes from ${MIN_RING_BYTES} to ${MAX_RING_BYTES}`;
-    return { kind: 'usage-error', message };
+  try {
+    return { kind: 'run', options: readOptions(values) };
+  } catch (error) {
+    if (error instanceof UsageError) return { kind: 'usage-error', message: error.message };
+    throw error;
   }
-  const logLevel = LOG_LEVELS.find((name) => name === level);
-  if (logLevel === undefined) {
-    return { kind: 'usage-error', message: `--log-level is '${level}'; it is one of ${LOG_LEVELS.join(', ')}` };
-  }
-  return { kind: 'run', options: { socket, ringBytes, logLevel } };
+}
+
+interface Values {
+  readonly socket?: string;
+  readonly 'ring-ms'?: string;
+  readonly 'ring-bytes'?: string;
+  readonly 'busy-poll-us'?: string;
+  readonly transmit?: string;
+  readonly 'log-level'?: string;
+  readonly help?: boolean;
+  readonly version?: boolean;
+}
+
+class UsageError extends Error {}
+
+function readOptions({ socket, transmit = 'auto', 'log-level': level = 'info', ...numbers }: Values): DataplaneOptions {
+  if (!socket) throw new UsageError('--socket PATH is missing');
+  return {
+    socket,
+    ringBytes: readRingBytes(numbers),
+    transmit: readChoice('--transmit', TRANSMIT_REQUESTS, transmit),
+    busyPollUs: readInteger('--busy-poll-us', numbers['busy-poll-us'], 'microseconds', [0, MAX_BUSY_POLL_US]) ?? 0,
+    logLevel: readChoice('--log-level', LOG_LEVELS, level),
+  };
+}
+
+function readRingBytes(values: Values): number {
+  const bytes = readInteger('--ring-bytes', values['ring-bytes'], 'bytes', [MIN_RING_BYTES, MAX_RING_BYTES]);
+  const ms = readInteger('--ring-ms', values['ring-ms'], 'milliseconds', [MIN_RING_MS, MAX_RING_MS]);
+  if (bytes !== undefined && ms !== undefined)
+    throw new UsageError('--ring-ms and --ring-bytes say the same; give one of them');
+  return bytes ?? ringBytesFor(ms ?? DEFAULT_RING_MS);
+}
+
+function ringBytesFor(ms: number): number {
+  return Math.max(MIN_RING_BYTES, ms * PACKETS_PER_MS * SLOT_BYTES);
+}
+
+function readInteger(
+  option: string,
+  text: string | undefined,
+  unit: string,
+  [min, max]: readonly [number, number],
+): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max)
+    throw new UsageError(`${option} is '${text}'; it is a number of ${unit} from ${min} to ${max}`);
+  return value;
+}
+
+function readChoice<Choice extends string>(option: string, choices: readonly Choice[], text: string): Choice {
+  const choice = choices.find((name) => name === text);
+  if (choice === undefined) throw new UsageError(`${option} is '${text}'; it is one of ${choices.join(', ')}`);
+  return choice;
 }

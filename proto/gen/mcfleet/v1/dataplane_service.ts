@@ -168,7 +168,7 @@ export interface StatusResponse {
 export interface InputStatus {
   /** Interface index. */
   ifindex: number;
-  /** Bytes of the receive ring. */
+  /** Bytes of the receive ring: 2048 for each packet that it holds. */
   ringBytes: bigint;
   /** Slots of the receive ring. */
   ringSlots: number;
@@ -182,7 +182,7 @@ export interface InputStatus {
 export interface OutputStatus {
   /** Interface index. */
   ifindex: number;
-  /** "sendmmsg". */
+  /** "gso" (what is queued of one flow leaves as one super-frame, cut by the device or the kernel), "sendmmsg" (packet by packet). */
   transmit: string;
   /** Why that way, for people. */
   reason: string;
