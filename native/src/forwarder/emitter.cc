@@ -14,9 +14,6 @@ namespace mcfleet {
 namespace {
 
 constexpr uint16_t kUdpChecksumOffset = 6;
-// Outputs of one train from which on its payload is first copied together: a copy of its own costs
-// less than that many times reading it piece by piece.
-constexpr size_t kShareFrom = 3;
 // A datagram of this size is sent from where it lies, rather than copied: measured.
 constexpr size_t kLongDatagram = 4096;
 
@@ -75,7 +72,7 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
     } else if (train.size() > 1 && takes_super_frame(way.link, merged)) {
       if (pieces.empty()) {
         train.write_headers(headers.data());
-        pieces = share_payload(train, outputs.size());
+        pieces = share_payload(train);
       }
       emit_pieces(way, merged, headers.data(), pieces);
     } else {
@@ -137,16 +134,12 @@ void Emitter::emit_pieces(const Way& way, const Datagram& datagram, const uint8_
   close_frame(way, copy, size, datagram, account, pieces);
 }
 
-std::span<const iovec> Emitter::share_payload(const Train& train, size_t copies) {
-  if (copies < kShareFrom) {
-    train.write_pieces(pieces_.data());
-    return {pieces_.data(), train.size()};
-  }
+std::span<const iovec> Emitter::share_payload(const Train& train) {
   if (shared_in_use_) flush();
   shared_in_use_ = true;
   train.write_payload(shared_.get());
-  pieces_[0] = {shared_.get(), size_t{train.merged().udp_length} - kUdpHeader};
-  return {pieces_.data(), 1};
+  piece_ = {shared_.get(), size_t{train.merged().udp_length} - kUdpHeader};
+  return {&piece_, 1};
 }
 
 void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t* ip,

@@ -2,7 +2,6 @@
 
 #include <sys/uio.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -39,8 +38,9 @@ class Emitter final {
   // As emit_whole(); only the headers are at `headers`, and the payload is sent from where it lies.
   void emit_pieces(const Way& way, const Datagram& datagram, const uint8_t* headers,
                    std::span<const iovec> pieces);
-  // Where the payload of a train that `copies` outputs share shall be sent from.
-  std::span<const iovec> share_payload(const Train& train, size_t copies);
+  // Copies the payload of a train together, for all its outputs. One copy costs less than to let
+  // the kernel read it piece by piece, even for one output (docs/measurements.md).
+  std::span<const iovec> share_payload(const Train& train);
   void emit_segments(const Way& way, const Datagram& super, const uint8_t* ip, bool may_fragment);
   void emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
                       bool may_fragment);
@@ -53,8 +53,8 @@ class Emitter final {
                    const TxAccount& account, std::span<const iovec> pieces = {});
 
   EgressPort* pending_ = nullptr;
-  std::array<iovec, Train::kMaxDatagrams> pieces_;
-  // Payload of one train in one piece; in use until flush().
+  // Payload of one train, and where it is; in use until flush().
+  iovec piece_{};
   std::unique_ptr<uint8_t[]> shared_;
   bool shared_in_use_ = false;
   std::unique_ptr<uint8_t[]> whole_;

@@ -54,12 +54,6 @@ void Train::write_headers(uint8_t* to) const {
   store16(to + kIpv4Header + 4, super.udp_length);
 }
 
-void Train::write_pieces(iovec* to) const {
-  for (size_t i = 0; i < size_; i++) {
-    to[i] = {const_cast<uint8_t*>(packets_[i] + kHeaders), payload_of(i)};
-  }
-}
-
 void Train::write_payload(uint8_t* to) const {
   for (size_t i = 0; i < size_; i++) {
     std::memcpy(to, packets_[i] + kHeaders, payload_of(i));

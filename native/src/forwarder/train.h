@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/uio.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -36,8 +34,6 @@ class Train final {
   // Writes the headers of that super-frame, kHeaders bytes. The UDP checksum is left as it comes:
   // a verified one means nothing.
   void write_headers(uint8_t* to) const;
-  // Writes where its payload lies, size() pieces.
-  void write_pieces(iovec* to) const;
   // Copies its payload together.
   void write_payload(uint8_t* to) const;
 

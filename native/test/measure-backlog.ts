@@ -1,0 +1,90 @@
+// Measures what a packet costs the relay when many are queued: the packet thread is stopped while packets fill its ring, and its
+// processor time is read when it has forwarded them. Independent of the sender's speed. See docs/measurements.md.
+//
+//   node native/test/measure-backlog.ts [--rounds 10] [--size 1316] [--flows 1] [--outputs 1] [--segments 20] [--super] [--no-uso]
+//        [--transmit auto]
+//
+// --segments, --super, --no-uso as in measure-forwarder.ts. The source runs on core 0, the relay on core 1.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { requireLabAccess } from '../../test/lab/access.ts';
+import { TRANSMIT_REQUESTS } from '../index.ts';
+import { LineProcess } from './forwarder-process.ts';
+import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '10' },
+    size: { type: 'string', default: '1316' },
+    flows: { type: 'string', default: '1' },
+    outputs: { type: 'string', default: '1' },
+    segments: { type: 'string', default: '20' },
+    super: { type: 'boolean', default: false },
+    'no-uso': { type: 'boolean', default: false },
+    transmit: { type: 'string', default: 'auto' },
+  },
+});
+const PACKETS = 30_000;
+const THREAD = 'mcf-forward-0';
+const outputs = Number(values.outputs);
+const size = Number(values.size);
+
+/** Nanoseconds of processor time of the packet thread (schedstat, Documentation/scheduler/sched-stats.rst). */
+function threadNanoseconds(pid: number): number {
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const path = join('/proc', String(pid), 'task', thread);
+    if (readFileSync(join(path, 'comm'), 'utf8').trim() !== THREAD) continue;
+    return Number(readFileSync(join(path, 'schedstat'), 'utf8').split(' ')[0]);
+  }
+  throw new Error(`no thread ${THREAD}`);
+}
+
+await requireLabAccess();
+const lab = await ForwarderTopology.create();
+try {
+  await lab.offloads('out1', true);
+  await lab.segmentation('relay', 'out1', !values['no-uso']);
+  await lab.segmentation('source', 'src', values.super);
+  const transmit = TRANSMIT_REQUESTS.find((name) => name === values.transmit) ?? 'auto';
+  const forwarder = await lab.forwarder({ ringBytes: 64 << 20, transmit }, ['taskset', '-c', '1']);
+  const addresses = Array.from({ length: outputs }, (_, i) => ({
+    interface: 'out1',
+    address: `239.10.10.${i + 1}`,
+  }));
+  const refusals = await forwarder.apply([{ ...simpleRelay, outputs: addresses }]);
+  const { pid } = forwarder.child;
+  if (JSON.stringify(refusals) !== '[]' || pid === undefined) throw new Error(JSON.stringify(refusals));
+  const costs: number[] = [];
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    const before = await lab.receivedDatagrams(1, size);
+    process.kill(pid, 'SIGSTOP');
+    const used = threadNanoseconds(pid);
+    const sender = new LineProcess(
+      lab.namespace('source'),
+      ...['taskset', '-c', '0', process.execPath, join(import.meta.dirname, 'run-probe.ts'), 'send', 'src'],
+      JSON.stringify({
+        ...{ count: PACKETS, rate: 1_000_000, size, digest: false },
+        ...{ flows: Number(values.flows), segments: Number(values.segments) },
+      }),
+    );
+    await sender.line();
+    await sender.line();
+    await sender.end();
+    process.kill(pid, 'SIGCONT');
+    let left = PACKETS * outputs;
+    for (const end = Date.now() + 10_000; left > 0 && Date.now() < end; ) {
+      await setTimeout(20);
+      left = PACKETS * outputs - ((await lab.receivedDatagrams(1, size)) - before);
+    }
+    if (left !== 0) throw new Error(`${left} copies did not arrive`);
+    costs.push((threadNanoseconds(pid) - used) / PACKETS);
+  }
+  costs.sort((a, b) => a - b);
+  const at = (part: number): number => Math.round(costs[Math.floor((costs.length - 1) * part)] ?? 0);
+  const nanosecondsPerPacket = { least: at(0), median: at(0.5), most: at(1) };
+  process.stdout.write(`${JSON.stringify({ ...values, packets: PACKETS, nanosecondsPerPacket })}\n`);
+} finally {
+  await lab.delete();
+}
