@@ -47,6 +47,8 @@ async function fixture() {
 /** Starts an agent that forwards the camera. */
 async function forwarding(f: Awaited<ReturnType<typeof fixture>>) {
   const agent = await startAgent(f.lab, 'relay', f.controller.address);
+  // On a busy machine the agent looks for its controller before its data plane is up.
+  await agent.waitForOutput(/the data plane answers/);
   const session = await f.controller.session();
   await session.welcome();
   const answer = await session.snapshot([camera], { revision: 1n });
@@ -95,7 +97,9 @@ describeWithLab('the agent and its data plane', () => {
     await agent.stop();
     process.kill(before.status.pid, 'SIGKILL');
     await f.controller.stop();
-    await startAgent(f.lab, 'relay', f.controller.address);
+    const again = await startAgent(f.lab, 'relay', f.controller.address);
+    await again.waitForOutput(/the data plane answers/);
+    await expect.poll(async () => (await askDataplane(f.socket)).snapshot.relays.length, { timeout: 10_000 }).toBe(1);
     expect((await askDataplane(f.socket)).status.pid).not.toBe(before.status.pid);
     const running = await RunningStream.start(f.lab, stream(10_000));
     expect(await running.arrived()).toEqual(everything(10_000));
