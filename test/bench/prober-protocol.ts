@@ -1,4 +1,4 @@
-import type { Frames } from './datagram-count.ts';
+import type { Frames } from '../lab/datagram-count.ts';
 
 /** Where one stream goes. */
 export interface Stream {

@@ -7,7 +7,7 @@ import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { listInterfaces, type ProbeReceiver, receiveProbe, sendProbe } from '@mcfleet/native';
 import { parseInterfaceCounters } from '../lab/counters.ts';
-import type { Frames } from './datagram-count.ts';
+import type { Frames } from '../lab/datagram-count.ts';
 import type { Heard, ProberAnswer, ProberAnswers, ProberRequest, SentStreams } from './prober-protocol.ts';
 
 const TTL = 16;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { datagramsIn, framesBetween } from './datagram-count.ts';
+import { datagramsIn, framesBetween } from '../lab/datagram-count.ts';
 import type { RelayPlan } from './engine.ts';
 import type { ForeignLoad } from './foreign-load.ts';
 import { processTime } from './processor-time.ts';
