@@ -14,7 +14,8 @@ namespace mcfleet {
 namespace {
 
 constexpr uint16_t kUdpChecksumOffset = 6;
-// A datagram of this size is sent from where it lies, rather than copied: measured.
+// A datagram of this size is sent from where it lies, rather than copied. The limit was not
+// measured.
 constexpr size_t kLongDatagram = 4096;
 
 bool needs_checksum(const Datagram& datagram) {
