@@ -45,7 +45,8 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 /** Agents that come, go, and forget, while relays change. */
 class Fleet {
-  readonly harness = new SessionHarness();
+  // Long enough that a busy machine does not end sessions by itself: these agents do not come back unasked.
+  readonly harness = new SessionHarness({ heartbeatMs: 500, helloTimeoutMs: 3_000, ackTimeoutMs: 3_000 });
   readonly #agents = new Map<string, TestAgent>();
   readonly #states = new Map<string, AgentState>();
 
