@@ -9,7 +9,8 @@ const errors = fc
     code: fc.integer({ min: 1, max: 16 }),
     reason: fc.stringMatching(/^[A-Z][A-Z0-9_]{0,30}$/),
     message: fc.string({ maxLength: 100 }),
-    metadata: fc.dictionary(fc.stringMatching(/^[a-z_]{1,10}$/), fc.string({ maxLength: 20 }), { maxKeys: 5 }),
+    // Keys begin with a letter (google/rpc/error_details.proto, ErrorInfo.metadata); "__proto__" is none.
+    metadata: fc.dictionary(fc.stringMatching(/^[a-z][a-z_]{0,9}$/), fc.string({ maxLength: 20 }), { maxKeys: 5 }),
     violations: fc.array(
       fc.record({ field: fc.string({ maxLength: 20 }), description: fc.string({ maxLength: 20 }) }),
       {
