@@ -142,6 +142,12 @@ export class PacketSender extends LineProcess {
     await this.line();
   }
 
+  /** Whoever sends them on has to finish their UDP checksums. */
+  async unfinished(...frames: readonly Buffer[]): Promise<void> {
+    this.write(JSON.stringify({ unfinished: frames.map((frame) => frame.toString('hex')) }));
+    await this.line();
+  }
+
   async udp(udp: { group: string; port: number; ttl?: number; segment?: number; sizes: number[] }): Promise<void> {
     this.write(JSON.stringify({ udp }));
     await this.line();

@@ -57,14 +57,17 @@ describeWithLab('packets that leave several at once', () => {
     return forwarder;
   }
 
-  /** Sends while nobody reads the ring, so that all of it is queued when the forwarder goes on. */
-  async function queued(forwarder: ForwarderProcess, frames: readonly Buffer[]): Promise<void> {
+  /** Does something while nobody reads the ring, so that all of it is queued when the forwarder goes on. */
+  async function paused(forwarder: ForwarderProcess, send: () => Promise<void>): Promise<void> {
     const { pid } = forwarder.child;
     if (pid === undefined) throw new Error('no process');
     process.kill(pid, 'SIGSTOP');
-    await lab.sender().frames(...frames);
+    await send();
     process.kill(pid, 'SIGCONT');
   }
+
+  const queued = (forwarder: ForwarderProcess, frames: readonly Buffer[]): Promise<void> =>
+    paused(forwarder, () => lab.sender().frames(...frames));
 
   async function passed(options: ForwarderOptions, frames = mixture): Promise<Buffer[]> {
     const forwarder = await start(options);
@@ -105,6 +108,27 @@ describeWithLab('packets that leave several at once', () => {
     const kinds = merged.map((frame) => readFrame(frame).udpChecksum);
     expect(kinds.filter((kind) => kind === 'wrong')).toHaveLength(10);
     expect(kinds.filter((kind) => kind === 'none')).toHaveLength(10);
+  });
+
+  it('arrive with right checksums where some of a flow came with unfinished ones', async () => {
+    const unicast = { key: 'unicast', interface: 'out1', address: '10.2.1.2', source: '10.2.1.1' };
+    for (const options of [{ transmit: 'gso' }, { transmit: 'sendmmsg' }] as const) {
+      const forwarder = await start(options, [{ ...simpleRelay, outputs: [...simpleRelay.outputs, unicast] }]);
+      const capture = await lab.capture(1);
+      await paused(forwarder, async () => {
+        const sender = lab.sender();
+        for (let i = 0; i < 60; i++) {
+          const unfinished = i % 5 < 2;
+          const frame = flowFrame(i * FLOWS, unfinished ? { checksum: 'unfinished' } : {});
+          await (unfinished ? sender.unfinished(frame) : sender.frames(frame));
+        }
+      });
+      const frames = (await capture.rest()).map(readFrame).filter(({ port }) => port === 6001 || port === 5001);
+      expect(Map.groupBy(frames, ({ destination }) => destination).size).toBe(2);
+      expect(frames.map(({ udpChecksum }) => udpChecksum)).toEqual(frames.map(() => 'right'));
+      expect(frames).toHaveLength(120);
+      await lab.endProcesses();
+    }
   });
 
   it('leave as super-frames where the device cuts, with each datagram where it was', async () => {

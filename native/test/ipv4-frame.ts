@@ -10,8 +10,8 @@ export interface FrameSpec {
   readonly fragment?: number;
   readonly options?: Buffer;
   readonly payload?: Buffer;
-  /** In place of the right UDP checksum. */
-  readonly checksum?: number;
+  /** In place of the right UDP checksum; `unfinished`: the sum of the pseudo-header alone. */
+  readonly checksum?: number | 'unfinished';
   /** In place of the Ethernet type: a VLAN tag and the type. */
   readonly tag?: number;
 }
@@ -27,9 +27,17 @@ export function onesSum(bytes: Buffer): number {
   return sum;
 }
 
+function pseudoHeader(ip: Buffer, udp: Buffer): Buffer {
+  return Buffer.concat([ip.subarray(12, 20), Buffer.from([0, 17, udp.length >> 8, udp.length & 255])]);
+}
+
 function udpSum(ip: Buffer, udp: Buffer): number {
-  const pseudo = Buffer.concat([ip.subarray(12, 20), Buffer.from([0, 17, udp.length >> 8, udp.length & 255])]);
-  return onesSum(Buffer.concat([pseudo, udp]));
+  return onesSum(Buffer.concat([pseudoHeader(ip, udp), udp]));
+}
+
+function udpChecksum(spec: FrameSpec, ip: Buffer, udp: Buffer): number {
+  if (spec.checksum === 'unfinished') return onesSum(pseudoHeader(ip, udp));
+  return spec.checksum ?? (~udpSum(ip, udp) & 0xffff || 0xffff);
 }
 
 /** Sets the checksum of the IP header at `at` again. */
@@ -57,7 +65,7 @@ export function makeFrame(spec: FrameSpec = {}): Buffer {
   const destination = addressBytes(spec.destination ?? '239.1.1.1');
   addressBytes(spec.source ?? '10.99.99.99').copy(ip, 12);
   destination.copy(ip, 16);
-  udp.writeUInt16BE(spec.checksum ?? (~udpSum(ip, Buffer.concat([udp, payload])) & 0xffff || 0xffff), 6);
+  udp.writeUInt16BE(udpChecksum(spec, ip, Buffer.concat([udp, payload])), 6);
   const ethernet = Buffer.from('01005e000000020000000099', 'hex');
   destination.copy(ethernet, 3, 1);
   ethernet[3] = (ethernet[3] ?? 0) & 0x7f;

@@ -2,6 +2,7 @@
 
 packets.py send INTERFACE      Reads one JSON object per line, does it, answers "done":
                                  {"frames": [HEX, ...]}  these frames, as they are
+                                 {"unfinished": [HEX, ...]}  these, and whoever sends them on has to finish the UDP checksum
                                  {"udp": {"group", "port", "ttl", "segment", "sizes": [BYTES, ...]}}  datagrams of a UDP socket
 packets.py offload INTERFACE on|off  Whether the interface finishes checksums and cuts super-frames, or the kernel before it.
 packets.py tun NAME            Makes a tun device: prints "ready", then every IPv4 packet that is sent through it as one line of hex, and
@@ -24,7 +25,11 @@ SO_RCVBUFFORCE = 33
 CAPTURE_BYTES = 32 << 20
 UDP_SEGMENT = 103
 SOL_UDP = 17
+SOL_PACKET = 263
 IP_MTU_DISCOVER = 10
+PACKET_VNET_HDR = 15
+# virtio_net_hdr: VIRTIO_NET_HDR_F_NEEDS_CSUM, from the UDP header behind Ethernet and IPv4 on, at its offset 6.
+NEEDS_CHECKSUM = struct.pack("=BBHHHH", 1, 0, 0, 0, 34, 6)
 SIOCETHTOOL = 0x8946
 ETHTOOL_STXCSUM = 0x17
 TUNSETIFF = 0x400454CA
@@ -53,13 +58,21 @@ def send_udp(interface, udp):
             sender.sendto(payload(size), (udp["group"], udp["port"]))
 
 
+def packet_socket(interface):
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    raw.bind((interface, 0))
+    return raw
+
+
 def send(interface):
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
-        raw.bind((interface, 0))
+    with packet_socket(interface) as raw, packet_socket(interface) as offloading:
+        offloading.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         for line in sys.stdin:
             command = json.loads(line)
             for frame in command.get("frames", []):
                 raw.send(bytes.fromhex(frame))
+            for frame in command.get("unfinished", []):
+                offloading.send(NEEDS_CHECKSUM + bytes.fromhex(frame))
             if "udp" in command:
                 send_udp(interface, command["udp"])
             say("done")
