@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, beforeEach, describe } from 'vitest';
+import { beforeAll, beforeEach, describe, type TestContext } from 'vitest';
 
 const version = 'v1.9.3';
 const directory = fileURLToPath(new URL('../../.cache/bin', import.meta.url));
 const binary = `${directory}/grpcurl-${version}`;
 
 /** Building it takes about a minute where nothing is cached, in milliseconds. */
-const installTimeoutMs = 300_000;
+export const installTimeoutMs = 300_000;
 
 let obstacle: { readonly reason: string | undefined } | undefined;
 
@@ -32,6 +33,19 @@ function whyNot(): string | undefined {
   if (install.status !== 0) return `go could not build grpcurl ${version}: ${install.stderr.trim().split('\n').at(-1)}`;
   renameSync(`${directory}/grpcurl`, binary);
   return undefined;
+}
+
+/**
+ * A directory with the real grpcurl in it under its own name, for a PATH: made inside `parent`. Skips the test with the reason where
+ * grpcurl cannot be had.
+ */
+export function grpcurlDirectory(context: TestContext, parent: string): string {
+  obstacle ??= { reason: whyNot() };
+  if (obstacle.reason !== undefined) context.skip(obstacle.reason);
+  const path = join(parent, 'grpcurl-bin');
+  mkdirSync(path, { recursive: true });
+  symlinkSync(binary, join(path, 'grpcurl'));
+  return path;
 }
 
 /** A group of tests that use the real grpcurl; each is skipped with the reason where it cannot be had. */
