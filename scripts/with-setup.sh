@@ -41,6 +41,7 @@ fuzzer_package() {
   if command -v clang >/dev/null; then echo "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"; fi
 }
 
+# Asks nothing: wireshark-common, which tshark needs, has a question for people at a terminal.
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >&2
 }
@@ -77,7 +78,7 @@ ensure_packages() {
   if [ "$(id -u)" = 0 ]; then
     install_packages "$@"
   else
-    say "these Debian packages are missing; this installs them: sudo apt-get install --no-install-recommends $*"
+    say "these Debian packages are missing; this installs them: sudo env DEBIAN_FRONTEND=noninteractive apt-get install --no-install-recommends $*"
   fi
 }
 
