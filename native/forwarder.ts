@@ -14,6 +14,8 @@ export interface RelayProgram {
   readonly port: number | null;
   /** Sources taken; empty means any. */
   readonly sources: readonly string[];
+  /** Sources not taken; only if `sources` is empty. */
+  readonly excludedSources: readonly string[];
   /** At least one. */
   readonly outputs: readonly OutputProgram[];
 }

@@ -55,6 +55,8 @@ export function checkRelayProgram(relay: RelayProgram): void {
   checkOptionalInteger(relay.port, `${where}: port`, 1, 65535);
   checkArray(relay.sources, `${where}: sources`, 0, maxSources);
   for (const [i, source] of relay.sources.entries()) checkText(source, `${where}: sources[${i}]`);
+  checkArray(relay.excludedSources, `${where}: excludedSources`, 0, relay.sources.length > 0 ? 0 : maxSources);
+  for (const [i, source] of relay.excludedSources.entries()) checkText(source, `${where}: excludedSources[${i}]`);
   checkArray(relay.outputs, `${where}: outputs`, 1, maxOutputs);
   const keys = new Set<string>();
   for (const [i, output] of relay.outputs.entries()) {

@@ -14,6 +14,7 @@ export interface RelayDraft {
   readonly group: string;
   readonly port?: number | null;
   readonly sources?: readonly string[];
+  readonly excludedSources?: readonly string[];
   readonly outputs: readonly {
     readonly interface: string;
     readonly address: string;

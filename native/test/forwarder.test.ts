@@ -31,6 +31,7 @@ describeWithLab('forwarder', () => {
       { uid: 'any port', input: 'in', group: '239.1.1.1', outputs: [to('239.9.0.2')] },
       { ...simpleRelay, uid: 'one source', sources: ['10.99.99.99', '10.99.99.98'], outputs: [to('239.9.0.3')] },
       { ...simpleRelay, uid: 'other source', sources: ['10.99.99.1'], outputs: [to('239.9.0.4')] },
+      { ...simpleRelay, uid: 'not it', excludedSources: ['10.99.99.99', '10.99.99.98'], outputs: [to('239.9.0.6')] },
       { uid: 'unicast', input: 'in', group: '10.1.0.2', port: 5001, outputs: [to('239.9.0.5')] },
     ];
     expect(await forwarder.apply(relays, { replaceAll: true })).toEqual([]);
@@ -54,6 +55,7 @@ describeWithLab('forwarder', () => {
       ['239.9.0.3', 5001, '10.99.99.99'],
       ['239.9.0.4', 5001, '10.99.99.1'],
       ['239.9.0.5', 5001, '10.99.99.99'],
+      ['239.9.0.6', 5001, '10.99.99.1'],
     ]);
   });
 
@@ -233,7 +235,7 @@ describeWithLab('forwarder', () => {
       import { createForwarder } from ${JSON.stringify(forwarder)};
       import { parentPort } from 'node:worker_threads';
       const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', port: null, ttl: null, source: null }];
-      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], outputs };
+      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], excludedSources: [], outputs };
       createForwarder().apply({ replaceAll: true, upserts: [relay], removedUids: [] });
       parentPort.postMessage('under way');
       setInterval(() => {}, 1000);

@@ -80,15 +80,26 @@ void send_packets(int from, int to) {
 }
 
 RelayProgram relay(const std::string& uid, const std::string& group, uint16_t port) {
-  return {
-      uid,
-      kLoopback,
-      group,
-      port,
-      {},
-      // The kernel takes no packet from outside, and so none of ours, with an address of its own.
-      {{"group", kLoopback, "239.2.2.2", 6001, std::nullopt, "10.99.99.99"},
-       {"unicast", kLoopback, "127.0.0.1", 6002, 9, std::nullopt}}};
+  RelayProgram program;
+  program.uid = uid;
+  program.input_ifindex = kLoopback;
+  program.group = group;
+  program.port = port;
+  // The kernel takes no packet from outside, and so none of ours, with an address of its own.
+  OutputProgram multicast;
+  multicast.key = "group";
+  multicast.ifindex = kLoopback;
+  multicast.address = "239.2.2.2";
+  multicast.port = 6001;
+  multicast.source = "10.99.99.99";
+  OutputProgram unicast;
+  unicast.key = "unicast";
+  unicast.ifindex = kLoopback;
+  unicast.address = "127.0.0.1";
+  unicast.port = 6002;
+  unicast.ttl = 9;
+  program.outputs = {multicast, unicast};
+  return program;
 }
 
 void forwards_while_rules_change(Forwarder& forwarder) {

@@ -18,8 +18,10 @@ struct Packet {
 
 bool wants(const Rule& rule, const Packet& packet) {
   return rule.group == packet.group && (rule.port == 0 || rule.port == packet.port) &&
-         (rule.sources.empty() ||
-          std::find(rule.sources.begin(), rule.sources.end(), packet.source) != rule.sources.end());
+         (rule.sources.empty() || std::find(rule.sources.begin(), rule.sources.end(),
+                                            packet.source) != rule.sources.end()) &&
+         std::find(rule.excluded_sources.begin(), rule.excluded_sources.end(), packet.source) ==
+             rule.excluded_sources.end();
 }
 
 // Few values, so that rules overlap in every way. Zero is no group or source in rules, but packets
@@ -39,10 +41,13 @@ void finds_what_a_walk_finds() {
     std::vector<Rule> rules;
     const size_t count = random() % counters.size();
     for (size_t i = 0; i < count; i++) {
-      Rule rule{some_group(random), some_port(random), {}, &counters[i], {}};
+      Rule rule{some_group(random), some_port(random), {}, {}, &counters[i], {}};
+      const bool exclude = random() % 2 == 0;
       for (size_t s = random() % 4; s > 0; s--) {
-        rule.sources.push_back(1 + static_cast<uint32_t>(random() % 4));
+        (exclude ? rule.excluded_sources : rule.sources)
+            .push_back(1 + static_cast<uint32_t>(random() % 4));
       }
+      std::sort(rule.excluded_sources.begin(), rule.excluded_sources.end());
       for (size_t o = 1 + random() % 3; o > 0; o--) {
         rule.outputs.push_back({{static_cast<uint32_t>(i * 10 + o), 0, 0, 0}, nullptr, nullptr});
       }
@@ -82,7 +87,8 @@ void finds_what_a_walk_finds() {
 void holds_many() {
   RelayCounters counters;
   std::vector<Rule> rules;
-  for (uint32_t i = 0; i < 10000; i++) rules.push_back({0xef000000 + i, 5001, {}, &counters, {}});
+  for (uint32_t i = 0; i < 10000; i++)
+    rules.push_back({0xef000000 + i, 5001, {}, {}, &counters, {}});
   const RuleTable table(rules);
   for (uint32_t i = 0; i < 10000; i++) {
     CHECK_EQ(table.match(0xef000000 + i, 5001, 1, [](const RuleMatch&) {}), 1U);

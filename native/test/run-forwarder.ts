@@ -24,6 +24,7 @@ function program({ input, outputs, ...rest }: RelayDraft, indexes: Indexes): Rel
   return {
     port: null,
     sources: [],
+    excludedSources: [],
     ...rest,
     inputIfindex: indexes.get(input) ?? unknown,
     outputs: outputs.map(({ interface: name, ...output }) => ({

@@ -43,6 +43,19 @@ std::variant<uint32_t, Refused> read_unicast(const std::string& text, const char
   return read;
 }
 
+// Sorted, each once.
+std::optional<Refused> read_sources(const std::vector<std::string>& texts, const char* what,
+                                    std::vector<uint32_t>& sources) {
+  for (const std::string& text : texts) {
+    const auto source = read_unicast(text, what);
+    if (const auto* refused = std::get_if<Refused>(&source)) return *refused;
+    sources.push_back(std::get<uint32_t>(source));
+  }
+  std::sort(sources.begin(), sources.end());
+  sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  return std::nullopt;
+}
+
 std::optional<Refused> compile_output(const OutputProgram& program, CompiledOutput& output) {
   output.key = program.key;
   output.ifindex = program.ifindex;
@@ -67,13 +80,14 @@ std::optional<Refused> compile(const RelayProgram& program, CompiledRelay& relay
   const auto group = read_address(program.group, "input address");
   if (const auto* refused = std::get_if<Refused>(&group)) return *refused;
   relay.group = std::get<uint32_t>(group);
-  for (const std::string& text : program.sources) {
-    const auto source = read_unicast(text, "input source");
-    if (const auto* refused = std::get_if<Refused>(&source)) return *refused;
-    relay.sources.push_back(std::get<uint32_t>(source));
+  if (auto refused = read_sources(program.sources, "input source", relay.sources)) return refused;
+  if (auto refused =
+          read_sources(program.excluded_sources, "excluded source", relay.excluded_sources)) {
+    return refused;
   }
-  std::sort(relay.sources.begin(), relay.sources.end());
-  relay.sources.erase(std::unique(relay.sources.begin(), relay.sources.end()), relay.sources.end());
+  if (!relay.sources.empty() && !relay.excluded_sources.empty()) {
+    return Refused{EINVAL, "InvalidSources", "sources are taken and excluded at the same time"};
+  }
   for (const OutputProgram& output : program.outputs) {
     relay.outputs.emplace_back();
     if (auto refused = compile_output(output, relay.outputs.back())) return refused;

@@ -28,7 +28,9 @@ struct CompiledRelay {
   uint32_t group = 0;
   // 0: any.
   uint16_t port = 0;
+  // Sorted.
   std::vector<uint32_t> sources;
+  std::vector<uint32_t> excluded_sources;
   std::vector<CompiledOutput> outputs;
 
   // What must be joined to receive it; nothing if the input is a unicast address.

@@ -182,11 +182,9 @@ std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
   std::vector<Rule> rules;
   rules.reserve(input.relays.size());
   for (const auto& [uid, entry] : input.relays) {
-    Rule rule{entry->compiled.group,
-              entry->compiled.port,
-              entry->compiled.sources,
-              entry->counters.get(),
-              {}};
+    Rule rule{entry->compiled.group,   entry->compiled.port,
+              entry->compiled.sources, entry->compiled.excluded_sources,
+              entry->counters.get(),   {}};
     for (const OutputEntry& output : entry->outputs) {
       rule.outputs.push_back({output.rewrite, output.port.get(), output.counters.get()});
     }

@@ -27,6 +27,7 @@ struct RelayProgram {
   std::optional<uint16_t> port;
   std::vector<std::string> sources;
   std::vector<OutputProgram> outputs;
+  std::vector<std::string> excluded_sources;
 
   bool operator==(const RelayProgram&) const = default;
 };

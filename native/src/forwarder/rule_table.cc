@@ -5,6 +5,17 @@
 #include <tuple>
 
 namespace mcfleet {
+namespace {
+
+// Appends to a vector that has room, and says where.
+template <typename Item>
+std::span<const Item> append(std::vector<Item>& all, const std::vector<Item>& items) {
+  const size_t first = all.size();
+  all.insert(all.end(), items.begin(), items.end());
+  return {all.data() + first, items.size()};
+}
+
+}  // namespace
 
 RuleTable::RuleTable(std::span<const Rule> rules) {
   struct Entry {
@@ -13,10 +24,12 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   };
   std::vector<Entry> entries;
   size_t outputs = 0;
+  size_t excluded = 0;
   for (size_t i = 0; i < rules.size(); i++) {
     const Rule& rule = rules[i];
     outputs += rule.outputs.size();
     groups_.push_back(rule.group);
+    excluded += rule.excluded_sources.size();
     const unsigned any_port = rule.port == 0 ? kAnyPort : 0;
     if (rule.sources.empty()) {
       shapes_ |= 1U << (any_port | kAnySource);
@@ -40,14 +53,14 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   std::sort(groups_.begin(), groups_.end());
   groups_.erase(std::unique(groups_.begin(), groups_.end()), groups_.end());
 
-  // Spans into outputs_: it must not grow any more.
+  // Spans into these two: they must not grow any more.
   outputs_.reserve(outputs);
-  std::vector<std::span<const OutputAction>> spans;
-  spans.reserve(rules.size());
+  excluded_sources_.reserve(excluded);
+  std::vector<RuleMatch> by_rule;
+  by_rule.reserve(rules.size());
   for (const Rule& rule : rules) {
-    const size_t first = outputs_.size();
-    outputs_.insert(outputs_.end(), rule.outputs.begin(), rule.outputs.end());
-    spans.emplace_back(outputs_.data() + first, rule.outputs.size());
+    by_rule.push_back({rule.counters, append(outputs_, rule.outputs),
+                       append(excluded_sources_, rule.excluded_sources)});
   }
 
   // At most half full: probes stay short, and there is always an empty slot to end them.
@@ -58,8 +71,7 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
     size_t end = i;
     const auto first = static_cast<uint32_t>(matches_.size());
     while (end < entries.size() && entries[end].key == entries[i].key) {
-      const size_t rule = entries[end].rule;
-      matches_.push_back({rules[rule].counters, spans[rule]});
+      matches_.push_back(by_rule[entries[end].rule]);
       end++;
     }
     insert(entries[i].key, first, static_cast<uint32_t>(end - i));

@@ -25,8 +25,10 @@ struct Rule {
   uint32_t group = 0;
   // 0: any.
   uint16_t port = 0;
-  // Empty: any.
+  // Empty: any but those excluded.
   std::vector<uint32_t> sources;
+  // Sorted; only if `sources` is empty.
+  std::vector<uint32_t> excluded_sources;
   RelayCounters* counters = nullptr;
   std::vector<OutputAction> outputs;
 };
@@ -35,6 +37,13 @@ struct Rule {
 struct RuleMatch {
   RelayCounters* counters = nullptr;
   std::span<const OutputAction> outputs;
+  // Sorted.
+  std::span<const uint32_t> excluded_sources;
+
+  [[nodiscard]] bool takes(uint32_t source) const {
+    return excluded_sources.empty() ||
+           !std::binary_search(excluded_sources.begin(), excluded_sources.end(), source);
+  }
 };
 
 // All relays of one input, immutable. Flat hash table over (group, port or any, source or any) with
@@ -61,6 +70,7 @@ class RuleTable final {
       if ((!any_port && port == 0) || (!any_source && source == 0)) continue;
       const Key key{group, any_source ? 0 : source, any_port ? uint16_t{0} : port};
       for (const RuleMatch& rule : find(key)) {
+        if (!rule.takes(source)) continue;
         visit(rule);
         found++;
       }
@@ -114,6 +124,7 @@ class RuleTable final {
   // Grouped by key.
   std::vector<RuleMatch> matches_;
   std::vector<OutputAction> outputs_;
+  std::vector<uint32_t> excluded_sources_;
   // Sorted.
   std::vector<uint32_t> groups_;
 };

@@ -37,6 +37,7 @@ test('what is omitted is null for the native part', () => {
     group: '239.1.1.1',
     port: null,
     sources: [],
+    excludedSources: [],
     outputs: [{ key: 'k', ifindex: 3, address: '10.0.0.1', port: null, ttl: null, source: null }],
   });
 });
@@ -62,6 +63,9 @@ test.each([
   ['sources[0]', { sources: ['239.1.1.1'] }],
   ['sources[1]', { sources: ['10.0.0.1', '10.0.0.1'] }],
   ['sources[0]', { sources: ['fe80::1'] }],
+  ['exclude_sources[0]', { excludeSources: ['239.1.1.1'] }],
+  ['exclude_sources[1]', { excludeSources: ['10.0.0.1', '10.0.0.1'] }],
+  ['exclude_sources', { sources: ['10.0.0.1'], excludeSources: ['10.0.0.2'] }],
   ['sources', { sources: Array.from({ length: 1025 }, (_, i) => `10.1.${i >> 8}.${i & 255}`) }],
   ['outputs', { outputs: [] }],
   ['outputs', { outputs: Array.from({ length: 257 }, (_, i) => ({ ...OUTPUT, key: `${i}` })) }],
@@ -110,6 +114,7 @@ test('no input, however odd, is anything but accepted or refused', () => {
     group: text,
     port: number,
     sources: fc.array(text, { maxLength: 3 }),
+    excludeSources: fc.array(text, { maxLength: 3 }),
     outputs: fc.array(output, { maxLength: 3 }),
   });
   fc.assert(

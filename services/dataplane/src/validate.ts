@@ -38,7 +38,11 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
   check.integer('input_ifindex', relay.inputIfindex, 1, MAX_IFINDEX);
   const group = check.address('group', relay.group);
   if (relay.port !== undefined) check.integer('port', relay.port, 1, 65_535);
-  checkSources(check, relay.sources, group);
+  checkSources(check, 'sources', relay.sources, group);
+  checkSources(check, 'exclude_sources', relay.excludeSources, group);
+  if (relay.sources.length > 0 && relay.excludeSources.length > 0) {
+    check.fail('exclude_sources', 'is given together with sources; give one of them');
+  }
   checkOutputs(check, relay, group);
   const { violations } = check;
   if (violations.length > 0) {
@@ -60,6 +64,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
     group: relay.group,
     port: relay.port ?? null,
     sources: relay.sources,
+    excludedSources: relay.excludeSources,
     outputs: relay.outputs.map((output) => ({
       key: output.key,
       ifindex: output.ifindex,
@@ -71,12 +76,16 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
   };
 }
 
-function checkSources(check: Checker, sources: readonly string[], group: ClassifiedAddress | undefined): void {
-  if (sources.length > MAX_SOURCES)
-    check.fail('sources', `has ${sources.length} entries; at most ${MAX_SOURCES} are taken`);
+function checkSources(
+  check: Checker,
+  name: string,
+  sources: readonly string[],
+  group: ClassifiedAddress | undefined,
+): void {
+  if (sources.length > MAX_SOURCES) check.fail(name, `has ${sources.length} entries; at most ${MAX_SOURCES} are taken`);
   const seen = new Set<string>();
   for (const [index, source] of sources.entries()) {
-    const field = `sources[${index}]`;
+    const field = `${name}[${index}]`;
     check.source(field, source, group);
     if (seen.has(source)) check.fail(field, `'${source}' is there twice`);
     seen.add(source);

@@ -46,6 +46,8 @@ export interface ProgrammedRelay {
   sources: string[];
   /** Where copies go: at least one. */
   outputs: ProgrammedOutput[];
+  /** Sources not taken; `sources` is empty then. Empty: none. */
+  excludeSources: string[];
 }
 
 /** One output with everything that depends on the host resolved. */
@@ -199,6 +201,7 @@ function createBaseProgrammedRelay(): ProgrammedRelay {
     port: undefined,
     sources: [],
     outputs: [],
+    excludeSources: [],
   };
 }
 
@@ -235,6 +238,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     }
     for (const v of message.outputs) {
       ProgrammedOutput.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.excludeSources) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -324,6 +330,14 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
             message.outputs.push(ProgrammedOutput.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.excludeSources.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -352,6 +366,11 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
       sources: globalThis.Array.isArray(object?.sources) ? object.sources.map((e: any) => globalThis.String(e)) : [],
       outputs: globalThis.Array.isArray(object?.outputs)
         ? object.outputs.map((e: any) => ProgrammedOutput.fromJSON(e))
+        : [],
+      excludeSources: globalThis.Array.isArray(object?.excludeSources)
+        ? object.excludeSources.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.exclude_sources)
+        ? object.exclude_sources.map((e: any) => globalThis.String(e))
         : [],
     };
   },
@@ -385,6 +404,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     if (message.outputs?.length) {
       obj.outputs = message.outputs.map((e) => ProgrammedOutput.toJSON(e));
     }
+    if (message.excludeSources?.length) {
+      obj.excludeSources = message.excludeSources;
+    }
     return obj;
   },
 
@@ -404,6 +426,7 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     message.port = object.port ?? undefined;
     message.sources = object.sources?.map((e) => e) || [];
     message.outputs = object.outputs?.map((e) => ProgrammedOutput.fromPartial(e)) || [];
+    message.excludeSources = object.excludeSources?.map((e) => e) || [];
     return message;
   },
 };

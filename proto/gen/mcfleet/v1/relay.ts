@@ -258,6 +258,11 @@ export interface RelayInput {
    * (RFC 3376, RFC 4607).
    */
   sources: string[];
+  /**
+   * Source addresses not taken, at most 64, of the same family as `group`; every other one is. Not together with `sources`. The
+   * group is joined from any source then, and packets of these are passed over. Omitted: none.
+   */
+  excludeSources: string[];
 }
 
 /** Where one copy of each packet goes, and what is rewritten in it. */
@@ -1293,7 +1298,7 @@ export const HostSelector_MatchLabelsEntry: MessageFns<
 messageTypeRegistry.set(HostSelector_MatchLabelsEntry.$type, HostSelector_MatchLabelsEntry);
 
 function createBaseRelayInput(): RelayInput {
-  return { interface: "", group: "", port: undefined, sources: [] };
+  return { interface: "", group: "", port: undefined, sources: [], excludeSources: [] };
 }
 
 export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
@@ -1311,6 +1316,9 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
     }
     for (const v of message.sources) {
       writer.uint32(34).string(v!);
+    }
+    for (const v of message.excludeSources) {
+      writer.uint32(42).string(v!);
     }
     return writer;
   },
@@ -1360,6 +1368,14 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
             message.sources.push(reader.string());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.excludeSources.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1378,6 +1394,11 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
       group: isSet(object.group) ? globalThis.String(object.group) : "",
       port: isSet(object.port) ? globalThis.Number(object.port) : undefined,
       sources: globalThis.Array.isArray(object?.sources) ? object.sources.map((e: any) => globalThis.String(e)) : [],
+      excludeSources: globalThis.Array.isArray(object?.excludeSources)
+        ? object.excludeSources.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.exclude_sources)
+        ? object.exclude_sources.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1395,6 +1416,9 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
     if (message.sources?.length) {
       obj.sources = message.sources;
     }
+    if (message.excludeSources?.length) {
+      obj.excludeSources = message.excludeSources;
+    }
     return obj;
   },
 
@@ -1407,6 +1431,7 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
     message.group = object.group ?? "";
     message.port = object.port ?? undefined;
     message.sources = object.sources?.map((e) => e) || [];
+    message.excludeSources = object.excludeSources?.map((e) => e) || [];
     return message;
   },
 };

@@ -8,13 +8,14 @@ interface Shape {
   readonly engine?: RelayEngine;
   readonly group?: string;
   readonly port?: number;
+  readonly excludeSources?: string[];
   readonly output?: { address?: string; port?: number; ttl?: number; source?: string };
 }
 
-function relay({ engine = RelayEngine.AUTO, group = '239.1.1.1', port, output = {} }: Shape): ResolvedRelay {
+function relay({ engine = RelayEngine.AUTO, group = '239.1.1.1', output = {}, ...input }: Shape): ResolvedRelay {
   return ResolvedRelay.fromPartial({
     engine,
-    input: { interface: 'in0', group, ...(port === undefined ? {} : { port }) },
+    input: { interface: 'in0', group, ...input },
     outputs: [{ interface: 'out0', address: group, ...output }],
   });
 }
@@ -23,6 +24,7 @@ describe('chooseEngine', () => {
   it.each<[string, Shape]>([
     ['REQUESTED', { engine: RelayEngine.USERSPACE }],
     ['UNICAST_INPUT', { group: '192.0.2.1' }],
+    ['SOURCES_EXCLUDED', { excludeSources: ['10.0.0.1'], output: { source: 'KEEP' } }],
     ['UNICAST_OUTPUT', { output: { address: '192.0.2.1' } }],
     ['REWRITE_REQUESTED', { output: { address: '239.2.2.2' } }],
     ['REWRITE_REQUESTED', { port: 5001, output: { port: 6001 } }],

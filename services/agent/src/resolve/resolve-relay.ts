@@ -136,6 +136,7 @@ function programOf(
     group: input.group,
     port: input.port,
     sources: input.sources,
+    excludeSources: input.excludeSources,
     outputs,
   });
 }

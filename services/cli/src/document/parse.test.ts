@@ -207,7 +207,7 @@ describe('parseRelays', () => {
     [
       'a merge key',
       withLine('    port: 5001', '    <<: {port: 1}'),
-      ['relays.yaml:12:5: spec.input.<<: unknown key; known here: interface, group, port, sources'],
+      ['relays.yaml:12:5: spec.input.<<: unknown key; known here: interface, group, port, sources, excludeSources'],
     ],
     [
       'an output without a value',
@@ -242,6 +242,7 @@ describe('parseRelays', () => {
       interface: 'eth0',
       group: '239.1.1.1',
       sources: ['10.99.99.99'],
+      excludeSources: [],
       port: undefined,
     });
   });

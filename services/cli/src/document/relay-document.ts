@@ -37,7 +37,13 @@ const spec = {
   engine: optional(choice('AUTO', 'USERSPACE', 'KERNEL')),
   input: required(
     mapping(
-      { interface: required(text), group: required(text), port: optional(port), sources: optional(list(text)) },
+      {
+        interface: required(text),
+        group: required(text),
+        port: optional(port),
+        sources: optional(list(text)),
+        excludeSources: optional(list(text)),
+      },
       '{interface: eth0, group: 239.1.1.1, port: 5001}',
     ),
   ),

@@ -47,7 +47,13 @@ const relay = fc.record({
   spec: fc.record({
     hosts: fc.record({ names: fc.array(text, { maxLength: 3 }), matchLabels: labels }),
     engine: fc.constantFrom(RelayEngine.AUTO, RelayEngine.USERSPACE, RelayEngine.KERNEL),
-    input: fc.record({ interface: text, group: text, port, sources: fc.array(text, { maxLength: 3 }) }),
+    input: fc.record({
+      interface: text,
+      group: text,
+      port,
+      sources: fc.array(text, { maxLength: 3 }),
+      excludeSources: fc.array(text, { maxLength: 3 }),
+    }),
     outputs: fc.array(
       fc.record({
         interface: text,

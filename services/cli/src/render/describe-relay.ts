@@ -1,4 +1,4 @@
-import type { DropCounter, Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { DropCounter, Relay, RelayInput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { engineName } from '../document/relay-document.ts';
 import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
@@ -34,7 +34,7 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
       ['Hosts', placementText(relay)],
       ['Engine', engineName(spec?.engine ?? 0)],
       ['Input', spec?.input === undefined ? '' : endpoint(spec.input.group, spec.input.port, spec.input.interface)],
-      ['Sources', (spec?.input?.sources ?? []).join(', ') || 'any'],
+      ['Sources', sourcesText(spec?.input)],
     ]);
     for (const [index, output] of (spec?.outputs ?? []).entries()) {
       const ttl = output.ttl === undefined ? 'TTL arriving minus 1' : `TTL ${output.ttl}`;
@@ -52,6 +52,11 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
     for (const advice of advise(relay, instances)) inner.line(`- ${advice}`);
   });
   return outline.toString();
+}
+
+function sourcesText(input: RelayInput | undefined): string {
+  const excluded = (input?.excludeSources ?? []).join(', ');
+  return (input?.sources ?? []).join(', ') || (excluded === '' ? 'any' : `any but ${excluded}`);
 }
 
 function describeInstance(outline: Outline, instance: RelayInstance, nowMs: number): void {

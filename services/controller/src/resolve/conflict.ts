@@ -24,7 +24,13 @@ function portsOverlap(a: RelayInput, b: RelayInput): boolean {
 }
 
 function sourcesOverlap(a: RelayInput, b: RelayInput): boolean {
-  return a.sources.length === 0 || b.sources.length === 0 || a.sources.some((source) => b.sources.includes(source));
+  if (a.sources.length > 0) return a.sources.some((source) => takesSource(b, source));
+  // All but some and all but some others always leave common ones.
+  return b.sources.length === 0 || b.sources.some((source) => takesSource(a, source));
+}
+
+function takesSource({ sources, excludeSources }: RelayInput, source: string): boolean {
+  return sources.length > 0 ? sources.includes(source) : !excludeSources.includes(source);
 }
 
 function target({ address, port, interface: name }: RelayOutput, arriving: number | undefined): string {

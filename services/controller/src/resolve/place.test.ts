@@ -14,6 +14,7 @@ const relayArbitrary = fc
     group: fc.constantFrom('239.1.1.1', '239.1.1.2'),
     port: fc.constantFrom(...PORTS),
     sources: fc.uniqueArray(fc.constantFrom(...SOURCES)),
+    excludes: fc.boolean(),
     outputs: fc.uniqueArray(
       fc.record({
         interface: fc.constantFrom('eth1', 'eth2'),
@@ -24,13 +25,17 @@ const relayArbitrary = fc
     ),
     uid: fc.uuid(),
   })
-  .map(({ age, uid, outputs, ...input }) =>
+  .map(({ age, uid, outputs, sources, excludes, ...input }) =>
     Relay.fromPartial({
       uid,
       name: `relays/r-${uid}`,
       generation: 1n,
       createTime: new Date(age),
-      spec: { hosts: { names: ['h'] }, input, outputs },
+      spec: {
+        hosts: { names: ['h'] },
+        input: { ...input, ...(excludes ? { excludeSources: sources } : { sources }) },
+        outputs,
+      },
     }),
   );
 const relaysArbitrary = fc.uniqueArray(relayArbitrary, { maxLength: 12, selector: ({ uid }) => uid });
@@ -49,7 +54,8 @@ function copies(relay: Relay, packet: Packet): string[] {
     input?.interface === packet.interface &&
     input.group === packet.group &&
     (input.port === undefined || input.port === packet.port) &&
-    (input.sources.length === 0 || input.sources.includes(packet.source));
+    (input.sources.length === 0 || input.sources.includes(packet.source)) &&
+    !input.excludeSources.includes(packet.source);
   if (!taken) return [];
   return (relay.spec?.outputs ?? []).map((o) => `${o.interface} ${o.address || packet.group} ${o.port ?? packet.port}`);
 }

@@ -42,7 +42,12 @@ function resolveSpec({ name, spec }: Relay): ResolvedRelay {
   const group = canonical(input.group);
   return {
     engine: engineOf(spec),
-    input: { ...input, group, sources: input.sources.map(canonical).sort() },
+    input: {
+      ...input,
+      group,
+      sources: input.sources.map(canonical).sort(),
+      excludeSources: input.excludeSources.map(canonical).sort(),
+    },
     outputs: spec.outputs.map((output) => ({
       ...output,
       address: output.address === '' ? group : canonical(output.address),

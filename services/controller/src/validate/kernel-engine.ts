@@ -20,6 +20,12 @@ export function validateKernelEngine(
       `engine KERNEL takes every port of a group, because the kernel's routes know no ports: omit the port, or ${ADVICE}`,
     );
   }
+  if ((spec.input?.excludeSources ?? []).length > 0) {
+    violations.add(
+      `${path}.input.exclude_sources`,
+      `engine KERNEL takes one source or all of them, and cannot leave some out: omit them, or ${ADVICE}`,
+    );
+  }
   if (group !== undefined && addressKind(group) !== 'multicast') {
     violations.add(`${path}.input.group`, `engine KERNEL relays groups only, and ${group.text} is unicast: ${ADVICE}`);
   } else if (group !== undefined && isUnroutableGroup(group)) {

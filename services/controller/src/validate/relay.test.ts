@@ -1,4 +1,4 @@
-import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { Relay, RelayEngine, RelayInput, RelayOutput, RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
 import { expect, test } from 'vitest';
 import { validateRelay } from './relay.ts';
 
@@ -12,20 +12,21 @@ function relay(change: (draft: ReturnType<typeof draftRelay>) => void = () => {}
 }
 
 function draftRelay() {
-  const input = { interface: 'eth0', group: '239.1.1.1', port: 5001 as number | undefined, sources: ['10.99.99.99'] };
-  const output = {
+  const input = RelayInput.fromPartial({
+    interface: 'eth0',
+    group: '239.1.1.1',
+    port: 5001,
+    sources: ['10.99.99.99'],
+  });
+  const output = RelayOutput.fromPartial({
     interface: 'eth1',
     address: '239.10.10.10',
-    port: 6001 as number | undefined,
+    port: 6001,
     ttl: 16,
     source: 'INTERFACE',
-  };
-  const spec = {
-    hosts: { names: ['edge-1'], matchLabels: {} as Record<string, string> },
-    engine: 1 as RelayEngine,
-    input,
-    outputs: [output],
-  };
+  });
+  const hosts = { names: ['edge-1'], matchLabels: {} as Record<string, string> };
+  const spec = { ...RelaySpec.fromPartial({ engine: 1 }), hosts, input, outputs: [output] };
   return { ...Relay.fromPartial({ name: 'relays/camera-7' }), spec, output };
 }
 
@@ -96,6 +97,16 @@ const bad: [string, Change, RegExp][] = [
     'source twice',
     (r) => (r.spec.input.sources = ['10.0.0.1', '10.0.0.1']),
     /^relay.spec.input.sources\[1\]: names source 10.0.0.1 again/,
+  ],
+  [
+    'sources taken and excluded',
+    (r) => (r.spec.input.excludeSources = ['10.0.0.1']),
+    /^relay.spec.input.exclude_sources: cannot be given together with sources/,
+  ],
+  [
+    'excluded source of the other family',
+    (r) => Object.assign(r.spec.input, { sources: [], excludeSources: ['2001:db8::1'] }),
+    /^relay.spec.input.exclude_sources\[0\]: .* is IPv6, but the input is IPv4/,
   ],
   [
     'too many sources',
@@ -191,7 +202,7 @@ test('all violations are told at once', () => {
 });
 
 test('an output that is the input is refused, with defaults filled in', () => {
-  const same = { interface: 'eth0', address: '', port: undefined, ttl: 4, source: '' };
+  const same = RelayOutput.fromPartial({ interface: 'eth0', ttl: 4 });
   expect(violations(relay((r) => (r.spec.outputs = [same])))).toEqual([
     expect.stringMatching(/^relay.spec.outputs\[0\]: is the input itself: copies to 239.1.1.1:5001@eth0/),
   ]);
@@ -206,8 +217,8 @@ test('an output that is the input is refused, with defaults filled in', () => {
 test('two outputs that are the same after defaults are refused', () => {
   const subject = relay((r) => {
     r.spec.outputs = [
-      { interface: 'eth1', address: '', port: undefined, ttl: 1, source: '' },
-      { interface: 'eth1', address: '239.1.1.1', port: 5001, ttl: 9, source: 'KEEP' },
+      RelayOutput.fromPartial({ interface: 'eth1', ttl: 1 }),
+      RelayOutput.fromPartial({ interface: 'eth1', address: '239.1.1.1', port: 5001, ttl: 9, source: 'KEEP' }),
     ];
   });
   expect(violations(subject)).toEqual([expect.stringMatching(/^relay.spec.outputs\[1\]: is the same as outputs\[0\]/)]);
@@ -216,10 +227,11 @@ test('two outputs that are the same after defaults are refused', () => {
 test('engine KERNEL is refused whatever needs rewriting or ports', () => {
   const subject = relay((r) => {
     r.spec.engine = RelayEngine.KERNEL;
-    r.spec.input.group = '224.0.0.251';
+    r.spec.input = { ...r.spec.input, group: '224.0.0.251', sources: [], excludeSources: ['10.0.0.1'] };
   });
   expect(violations(subject)).toEqual([
     expect.stringMatching(/^relay.spec.input.port: engine KERNEL takes every port/),
+    expect.stringMatching(/^relay.spec.input.exclude_sources: engine KERNEL takes one source or all/),
     expect.stringMatching(/^relay.spec.input.group: the kernel never routes 224.0.0.0\/24/),
     expect.stringMatching(/^relay.spec.outputs\[0\].address: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].port: engine KERNEL cannot rewrite/),
@@ -232,10 +244,8 @@ test('engine KERNEL takes a group as it is, and only groups', () => {
   const plain = (group: string): Relay =>
     relay((r) => {
       r.spec.engine = RelayEngine.KERNEL;
-      r.spec.input = { interface: 'eth0', group, port: undefined, sources: [] };
-      r.spec.outputs = [
-        { interface: 'eth1', address: group, port: undefined, ttl: undefined as never, source: 'KEEP' },
-      ];
+      r.spec.input = RelayInput.fromPartial({ interface: 'eth0', group });
+      r.spec.outputs = [RelayOutput.fromPartial({ interface: 'eth1', address: group, source: 'KEEP' })];
     });
   expect(violations(plain('239.1.1.1'))).toEqual([]);
   expect(violations(plain('10.0.0.1'))).toEqual([expect.stringMatching(/^relay.spec.input.group: .*groups only/)]);

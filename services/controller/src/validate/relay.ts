@@ -17,7 +17,7 @@ import { Violations } from './violations.ts';
 
 /** The most host names of one selector. */
 export const MAX_HOST_NAMES = 1000;
-/** The most source addresses of one input. */
+/** The most source addresses of one input, taken or excluded. */
 export const MAX_SOURCES = 64;
 
 const ENGINES: readonly number[] = [
@@ -120,17 +120,33 @@ function validateInput(input: RelayInput | undefined, path: string, violations: 
     const what = 'a multicast group or local unicast address';
     group = validateDestination(input.group, `${path}.group`, what, violations);
   }
-  if (input.sources.length > MAX_SOURCES) {
-    violations.add(`${path}.sources`, `has ${input.sources.length} sources; at most ${MAX_SOURCES} are allowed`);
-    return group;
+  validateSources(input.sources, `${path}.sources`, group, violations);
+  validateSources(input.excludeSources, `${path}.exclude_sources`, group, violations);
+  if (input.sources.length > 0 && input.excludeSources.length > 0) {
+    violations.add(
+      `${path}.exclude_sources`,
+      'cannot be given together with sources, which already excludes all others: omit one of them',
+    );
+  }
+  return group;
+}
+
+function validateSources(
+  sources: readonly string[],
+  path: string,
+  group: IpAddress | undefined,
+  violations: Violations,
+): void {
+  if (sources.length > MAX_SOURCES) {
+    violations.add(path, `has ${sources.length} sources; at most ${MAX_SOURCES} are allowed`);
+    return;
   }
   const seen = new Set<string>();
-  input.sources.forEach((text, i) => {
-    const at = `${path}.sources[${i}]`;
+  sources.forEach((text, i) => {
+    const at = `${path}[${i}]`;
     const source = validateSource(text, at, group?.family, violations);
     if (source === undefined) return;
     if (seen.has(source.text)) violations.add(at, `names source ${source.text} again`);
     seen.add(source.text);
   });
-  return group;
 }

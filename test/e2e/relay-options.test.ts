@@ -1,0 +1,65 @@
+// What a document can say, from the command to the frames that arrive at a receiver.
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
+import { makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { Lab } from '../lab/lab.ts';
+import { chain } from '../lab/topologies.ts';
+import { describeWithLab, labObstacle } from '../lab/when-possible.ts';
+
+describeWithLab('a document', () => {
+  let lab: Lab;
+  let fleet: Fleet;
+  beforeAll(async () => {
+    if (labObstacle() !== undefined) return;
+    lab = await Lab.create(chain({ ipv6: false }));
+    fleet = await Fleet.start(lab, { controller: 'relay', hosts: { edge: 'relay' } });
+  });
+  afterAll(() => lab?.[Symbol.asyncDispose]());
+
+  /** Applies relays, spec by spec, in place of all others, and waits until they forward. */
+  async function apply(...specs: readonly object[]): Promise<void> {
+    const documents = specs.map((spec, index) => ({
+      apiVersion: 'mcfleet/v1',
+      kind: 'Relay',
+      metadata: { name: `option-${index}`, labels: { test: 'options' } },
+      spec: { hosts: { names: ['edge'] }, ...spec },
+    }));
+    await fleet.command(['apply', '-f', '-', '--prune', '-l', 'test=options', '--wait'], {
+      input: documents.map((document) => JSON.stringify(document)).join('\n---\n'),
+    });
+  }
+
+  /** What arrives behind the relay of frames that are sent before it. */
+  async function relayed(...frames: readonly Buffer[]): Promise<ReturnType<typeof readFrame>[]> {
+    const capture = await PacketCapture.start(lab.realName('sink'), 'veth2');
+    const sender = new PacketSender(lab.realName('gen'), 'veth0');
+    await sender.frames(...frames);
+    const arrived = (await capture.rest()).map(readFrame);
+    await sender.end();
+    return arrived;
+  }
+
+  const input = { interface: 'veth1', group: '239.1.1.1', port: 5001 };
+
+  it('tells sources apart, also those of relays on one group and port', async () => {
+    await apply(
+      { input: { ...input, sources: ['10.9.0.1'] }, outputs: [{ interface: 'veth3', address: '239.9.0.1' }] },
+      { input: { ...input, sources: ['10.9.0.2'] }, outputs: [{ interface: 'veth3', address: '239.9.0.2' }] },
+      {
+        input: { ...input, excludeSources: ['10.9.0.1', '10.9.0.2'] },
+        outputs: [{ interface: 'veth3', address: '239.9.0.3' }],
+      },
+    );
+    const arrived = await relayed(
+      ...[1, 2, 3, 4].map((host) => makeFrame({ source: `10.9.0.${host}`, sourcePort: host })),
+    );
+    expect(arrived.map(({ destination, sourcePort }) => [destination, sourcePort])).toEqual([
+      ['239.9.0.1', 1],
+      ['239.9.0.2', 2],
+      ['239.9.0.3', 3],
+      ['239.9.0.3', 4],
+    ]);
+    expect(await fleet.command(['describe', 'relay', 'option-2'])).toContain('any but 10.9.0.1, 10.9.0.2');
+  });
+});
