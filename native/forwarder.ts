@@ -32,6 +32,12 @@ export interface OutputProgram {
   readonly ttl: number | null;
   /** Source address; `null`: the arriving one. */
   readonly source: string | null;
+  /** 0 to 63; `null`: the arriving one. ECN bits stay. */
+  readonly dscp: number | null;
+  /** UDP source port; `null`: the arriving one. */
+  readonly sourcePort: number | null;
+  /** True: a copy longer than the MTU is dropped, also where it may be fragmented. */
+  readonly dropOversize: boolean;
 }
 
 /** Why one relay was refused. `errno` is a name such as "ENODEV"; `reason` a stable CamelCase code such as "InterfaceNotFound". */

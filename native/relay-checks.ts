@@ -39,6 +39,9 @@ function checkOutput(output: OutputProgram, where: string): void {
   checkOptionalInteger(output.port, `${where}.port`, 1, 65535);
   checkOptionalInteger(output.ttl, `${where}.ttl`, 1, 255);
   if (output.source !== null) checkText(output.source, `${where}.source`);
+  checkOptionalInteger(output.dscp, `${where}.dscp`, 0, 63);
+  checkOptionalInteger(output.sourcePort, `${where}.sourcePort`, 1, 65535);
+  if (typeof output.dropOversize !== 'boolean') fail(`${where}.dropOversize`, 'true or false', output.dropOversize);
 }
 
 /**

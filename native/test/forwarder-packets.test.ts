@@ -75,6 +75,37 @@ describeWithLab('forwarded packets', () => {
     }
   });
 
+  it('get the DSCP and source port that an output names, and keep their ECN bits', async () => {
+    const changes = { dscp: 46, sourcePort: 7777 };
+    await relaying(
+      { interface: 'out1', address: '239.10.10.10', ...changes },
+      { interface: 'out1', address: '239.10.10.11' },
+      { interface: 'out1', address: '10.2.1.2', ...changes },
+      { interface: 'out1', address: '239.10.10.12', dscp: 0 },
+    );
+    const capture = await lab.capture(1);
+    await lab.sender().frames(makeFrame({ tos: (10 << 2) | 1, sourcePort: 4000 }));
+    const frames = (await capture.rest()).map(readFrame);
+    expect(frames.map(({ destination, tos, sourcePort }) => [destination, tos, sourcePort]).toSorted()).toEqual([
+      ['10.2.1.2', (46 << 2) | 1, 7777],
+      ['239.10.10.10', (46 << 2) | 1, 7777],
+      ['239.10.10.11', (10 << 2) | 1, 4000],
+      ['239.10.10.12', 1, 4000],
+    ]);
+    for (const frame of frames) expect(frame).toMatchObject({ ipChecksumRight: true, udpChecksum: 'right' });
+  });
+
+  it('of a super-frame get them as well', async () => {
+    await relaying({ interface: 'out1', address: '239.10.10.10', dscp: 34, sourcePort: 7777 });
+    const capture = await lab.capture(1);
+    await lab.sender().udp({ ...group, segment: 1000, sizes: [4500] });
+    const frames = (await capture.rest()).map(readFrame);
+    expect(frames.map(({ payload }) => payload.length)).toEqual([1000, 1000, 1000, 1000, 500]);
+    for (const frame of frames) {
+      expect(frame).toMatchObject({ tos: 34 << 2, sourcePort: 7777, ipChecksumRight: true, udpChecksum: 'right' });
+    }
+  });
+
   it('pass with TTL 1', async () => {
     await relaying();
     const capture = await lab.capture(1);
@@ -176,12 +207,13 @@ describeWithLab('forwarded packets', () => {
     const forwarder = await relaying(
       { interface: 'out1', address: '239.10.10.10' },
       { interface: 'out1', address: '10.2.1.2' },
+      { interface: 'out1', address: '239.10.10.11', dropOversize: true },
     );
     await lab.ip('relay', 'link set out1 mtu 600');
     const capture = await lab.capture(1);
     const payload = sentPayload(1300);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    await lab.sender().frames(makeFrame({ payload }), makeFrame({ payload, fragment: 0x4000 }));
+    await lab.sender().frames(makeFrame({ payload }), makeFrame({ payload, fragment: 0x4000 }), makeFrame());
     const frames = (await capture.rest()).map(readFrame);
     await lab.ip('relay', 'link set out1 mtu 1500');
     for (const destination of ['239.10.10.10', '10.2.1.2']) {
@@ -190,11 +222,15 @@ describeWithLab('forwarded packets', () => {
         [596, 0x2000],
         [596, 0x2000 + 72],
         [176, 144],
+        [35, 0],
       ]);
     }
+    const whole = frames.filter((frame) => frame.destination === '239.10.10.11');
+    expect(whole.map(({ length }) => length)).toEqual([35]);
     expect((await forwarder.relay('simple')).outputs).toMatchObject([
-      { txPackets: 1, txBytes: 1328, drops: [{ reason: 'mtu', packets: 1 }] },
-      { txPackets: 1, txBytes: 1328, drops: [{ reason: 'mtu', packets: 1 }] },
+      { txPackets: 2, txBytes: 1363, drops: [{ reason: 'mtu', packets: 1 }] },
+      { txPackets: 2, txBytes: 1363, drops: [{ reason: 'mtu', packets: 1 }] },
+      { txPackets: 1, txBytes: 35, drops: [{ reason: 'mtu', packets: 2 }] },
     ]);
   });
 

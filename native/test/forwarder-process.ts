@@ -22,6 +22,9 @@ export interface RelayDraft {
     readonly port?: number | null;
     readonly ttl?: number | null;
     readonly source?: string | null;
+    readonly dscp?: number | null;
+    readonly sourcePort?: number | null;
+    readonly dropOversize?: boolean;
   }[];
 }
 

@@ -234,7 +234,8 @@ describeWithLab('forwarder', () => {
     const program = `
       import { createForwarder } from ${JSON.stringify(forwarder)};
       import { parentPort } from 'node:worker_threads';
-      const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', port: null, ttl: null, source: null }];
+      const kept = { port: null, ttl: null, source: null, dscp: null, sourcePort: null, dropOversize: false };
+      const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', ...kept }];
       const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], excludedSources: [], outputs };
       createForwarder().apply({ replaceAll: true, upserts: [relay], removedUids: [] });
       parentPort.postMessage('under way');

@@ -6,6 +6,8 @@ export interface FrameSpec {
   readonly sourcePort?: number;
   readonly port?: number;
   readonly ttl?: number;
+  /** DSCP and ECN. */
+  readonly tos?: number;
   /** The flags and offset field. */
   readonly fragment?: number;
   readonly options?: Buffer;
@@ -57,6 +59,7 @@ export function makeFrame(spec: FrameSpec = {}): Buffer {
   udp.writeUInt16BE(8 + payload.length, 4);
   const ip = Buffer.alloc(20);
   ip[0] = 0x45 + options.length / 4;
+  ip[1] = spec.tos ?? 0;
   ip.writeUInt16BE(28 + options.length + payload.length, 2);
   ip.writeUInt16BE(0x4321, 4);
   ip.writeUInt16BE(spec.fragment ?? 0, 6);
@@ -87,6 +90,7 @@ export function readFrame(frame: Buffer): {
   sourcePort: number;
   port: number;
   ttl: number;
+  tos: number;
   id: number;
   fragment: number;
   options: string;
@@ -108,6 +112,7 @@ export function readFrame(frame: Buffer): {
     sourcePort: udp.readUInt16BE(0),
     port: udp.readUInt16BE(2),
     ttl: ip[8] ?? 0,
+    tos: ip[1] ?? 0,
     id: ip.readUInt16BE(4),
     fragment: ip.readUInt16BE(6),
     options: ip.subarray(20, header).toString('hex'),

@@ -65,6 +65,7 @@ struct Spec {
   uint16_t source_port = 40000;
   uint16_t destination_port = 5001;
   uint8_t ttl = 8;
+  uint8_t tos = 0;
   uint16_t id = 0x1234;
   uint16_t flags = 0;
   Bytes options;
@@ -82,6 +83,7 @@ inline Bytes ip_packet(const Spec& spec) {
   const size_t header = 20 + spec.options.size();
   Bytes packet(header + 8 + spec.payload.size());
   packet[0] = static_cast<uint8_t>(0x40 + header / 4);
+  packet[1] = spec.tos;
   put16(packet.data() + 2, packet.size());
   put16(packet.data() + 4, spec.id);
   put16(packet.data() + 6, spec.flags);
@@ -123,6 +125,7 @@ Spec random_spec(Random& random, size_t max_payload) {
   spec.source_port = static_cast<uint16_t>(random());
   spec.destination_port = static_cast<uint16_t>(random());
   spec.ttl = static_cast<uint8_t>(random());
+  spec.tos = static_cast<uint8_t>(random());
   spec.id = static_cast<uint16_t>(random());
   spec.options = random() % 4 == 0 ? Bytes(4 * (random() % 11), 1) : Bytes();
   spec.payload = random_bytes(random, random() % (max_payload + 1));

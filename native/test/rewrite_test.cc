@@ -26,6 +26,8 @@ Rewrite random_rewrite(Random& random) {
   if (random() % 2 == 0) rewrite.source = static_cast<uint32_t>(random());
   if (random() % 2 == 0) rewrite.port = static_cast<uint16_t>(random());
   if (random() % 2 == 0) rewrite.ttl = static_cast<uint8_t>(random());
+  if (random() % 2 == 0) rewrite.source_port = static_cast<uint16_t>(random());
+  if (random() % 2 == 0) rewrite.dscp = static_cast<uint8_t>(random() % 64);
   return rewrite;
 }
 
@@ -44,6 +46,10 @@ packets::Spec expected(const packets::Spec& spec, const Rewrite& rewrite) {
   result.destination = rewrite.destination;
   if (rewrite.source != 0) result.source = rewrite.source;
   if (rewrite.port != 0) result.destination_port = rewrite.port;
+  if (rewrite.source_port != 0) result.source_port = rewrite.source_port;
+  if (rewrite.dscp != kKeepDscp) {
+    result.tos = static_cast<uint8_t>(rewrite.dscp * 4 + spec.tos % 4);
+  }
   result.ttl =
       rewrite.ttl != 0 ? rewrite.ttl : static_cast<uint8_t>(spec.ttl > 1 ? spec.ttl - 1 : 1);
   return result;

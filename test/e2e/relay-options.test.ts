@@ -62,4 +62,13 @@ describeWithLab('a document', () => {
     ]);
     expect(await fleet.command(['describe', 'relay', 'option-2'])).toContain('any but 10.9.0.1, 10.9.0.2');
   });
+
+  it('sets DSCP and source port, and drops what is too long', async () => {
+    const output = { interface: 'veth3', address: '239.9.0.1', dscp: 46, sourcePort: 7777, oversize: 'DROP' };
+    await apply({ input, outputs: [output] });
+    await lab.ip('relay', 'link set veth3 mtu 600');
+    const arrived = await relayed(makeFrame({ payload: Buffer.alloc(1000) }), makeFrame());
+    await lab.ip('relay', 'link set veth3 mtu 1500');
+    expect(arrived).toMatchObject([{ tos: 46 << 2, sourcePort: 7777, length: 35, udpChecksum: 'right' }]);
+  });
 });

@@ -45,6 +45,9 @@ OutputProgram read_output(const Napi::Value& value) {
   output.ttl = read_optional<uint8_t>(object.Get("ttl"));
   const Napi::Value source = object.Get("source");
   if (!source.IsNull()) output.source = read_text(source);
+  output.dscp = read_optional<uint8_t>(object.Get("dscp"));
+  output.source_port = read_optional<uint16_t>(object.Get("sourcePort"));
+  output.drop_oversize = object.Get("dropOversize").As<Napi::Boolean>().Value();
   return output;
 }
 

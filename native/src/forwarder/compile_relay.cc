@@ -66,6 +66,9 @@ std::optional<Refused> compile_output(const OutputProgram& program, CompiledOutp
       is_group(output.rewrite.destination) ? EgressPort::Kind::kFrames : EgressPort::Kind::kPackets;
   output.rewrite.port = program.port.value_or(0);
   output.rewrite.ttl = program.ttl.value_or(0);
+  output.rewrite.source_port = program.source_port.value_or(0);
+  output.rewrite.dscp = program.dscp.value_or(kKeepDscp);
+  output.drop_oversize = program.drop_oversize;
   if (program.source.has_value()) {
     const auto source = read_unicast(*program.source, "output source");
     if (const auto* refused = std::get_if<Refused>(&source)) return *refused;

@@ -20,6 +20,7 @@ struct CompiledOutput {
   int ifindex = 0;
   EgressPort::Kind kind = EgressPort::Kind::kFrames;
   Rewrite rewrite;
+  bool drop_oversize = false;
 };
 
 // A relay with its addresses read.

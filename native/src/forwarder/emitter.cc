@@ -88,12 +88,14 @@ void Emitter::emit_one(const Way& way, const Datagram& datagram, const uint8_t* 
                        uint32_t input_mtu) {
   // DF forbids to cut on the way. A datagram longer than the input's MTU was cut by its sender, and
   // may be cut again.
-  const bool may_fragment = !datagram.dont_fragment || datagram.ip_length > input_mtu;
+  const bool drop_oversize = way.action.drop_oversize;
+  const bool may_fragment =
+      !drop_oversize && (!datagram.dont_fragment || datagram.ip_length > input_mtu);
   if (datagram.segments > 1) {
     if (takes_super_frame(way.link, datagram)) {
       emit_whole(way, datagram, ip);
     } else {
-      emit_segments(way, datagram, ip, !datagram.dont_fragment);
+      emit_segments(way, datagram, ip, !drop_oversize && !datagram.dont_fragment);
     }
     return;
   }

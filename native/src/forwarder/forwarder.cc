@@ -81,7 +81,7 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   entry->program = program;
   entry->counters = old != nullptr ? old->counters : std::make_shared<RelayCounters>();
   for (const CompiledOutput& output : compiled.outputs) {
-    OutputEntry next{output.key, nullptr, port_for(output), output.rewrite};
+    OutputEntry next{output.key, nullptr, port_for(output), output.rewrite, output.drop_oversize};
     if (old != nullptr) {
       const auto same =
           std::find_if(old->outputs.begin(), old->outputs.end(),
@@ -186,7 +186,8 @@ std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
               entry->compiled.sources, entry->compiled.excluded_sources,
               entry->counters.get(),   {}};
     for (const OutputEntry& output : entry->outputs) {
-      rule.outputs.push_back({output.rewrite, output.port.get(), output.counters.get()});
+      rule.outputs.push_back(
+          {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});
     }
     rules.push_back(std::move(rule));
   }

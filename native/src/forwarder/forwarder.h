@@ -50,6 +50,7 @@ class Forwarder final {
     std::shared_ptr<OutputCounters> counters;
     std::shared_ptr<EgressPort> port;
     Rewrite rewrite;
+    bool drop_oversize = false;
   };
   // One relay in force. Immutable; an update makes another one with the same counters.
   struct RelayEntry {

@@ -16,6 +16,9 @@ struct OutputProgram {
   std::optional<uint16_t> port;
   std::optional<uint8_t> ttl;
   std::optional<std::string> source;
+  std::optional<uint8_t> dscp;
+  std::optional<uint16_t> source_port;
+  bool drop_oversize = false;
 
   bool operator==(const OutputProgram&) const = default;
 };

@@ -18,6 +18,8 @@ struct OutputAction {
   Rewrite rewrite;
   EgressPort* port = nullptr;
   OutputCounters* counters = nullptr;
+  // Drops what is longer than the MTU, where it may be fragmented as well.
+  bool drop_oversize = false;
 };
 
 // One relay of an input, as the table is built from it.

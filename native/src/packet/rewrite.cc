@@ -17,6 +17,8 @@ void rewrite_datagram(uint8_t* ip, const Datagram& datagram, const Rewrite& rewr
   const uint32_t source = rewrite.source != 0 ? rewrite.source : datagram.source;
   const uint16_t port = rewrite.port != 0 ? rewrite.port : datagram.destination_port;
   const uint8_t ttl = next_ttl(datagram.ttl, rewrite.ttl);
+  const uint16_t source_port =
+      rewrite.source_port != 0 ? rewrite.source_port : datagram.source_port;
 
   ChecksumChange pseudo;
   pseudo.address(datagram.source, source);
@@ -27,11 +29,18 @@ void rewrite_datagram(uint8_t* ip, const Datagram& datagram, const Rewrite& rewr
   header.word(static_cast<uint16_t>(datagram.ttl << 8 | protocol),
               static_cast<uint16_t>(ttl << 8 | protocol));
   ip[8] = ttl;
+  if (rewrite.dscp != kKeepDscp) {
+    const uint16_t before = load16(ip);
+    // The two ECN bits belong to the network (RFC 3168).
+    ip[1] = static_cast<uint8_t>(rewrite.dscp << 2 | (ip[1] & 3));
+    header.word(before, load16(ip));
+  }
   store16(ip + 10, header.apply(load16(ip + 10)));
   store32(ip + 12, source);
   store32(ip + 16, rewrite.destination);
 
   uint8_t* udp = ip + datagram.ip_header;
+  store16(udp, source_port);
   store16(udp + 2, port);
   switch (datagram.checksum) {
     case UdpChecksum::kNone:
@@ -46,6 +55,7 @@ void rewrite_datagram(uint8_t* ip, const Datagram& datagram, const Rewrite& rewr
     case UdpChecksum::kFinished: {
       ChecksumChange change = pseudo;
       change.word(datagram.destination_port, port);
+      change.word(datagram.source_port, source_port);
       const uint16_t checksum = change.apply(load16(udp + 6));
       // Zero would say "no checksum" (RFC 768).
       store16(udp + 6, checksum == 0 ? uint16_t{0xffff} : checksum);

@@ -6,6 +6,9 @@
 
 namespace mcfleet {
 
+// Leaves the DSCP as it arrives.
+inline constexpr uint8_t kKeepDscp = 0xff;
+
 // What one output changes in a datagram. Host order.
 struct Rewrite {
   uint32_t destination = 0;
@@ -15,6 +18,10 @@ struct Rewrite {
   uint16_t port = 0;
   // 0: the arriving TTL minus one, at least 1.
   uint8_t ttl = 0;
+  // 0: the arriving one.
+  uint16_t source_port = 0;
+  // 0 to 63, or kKeepDscp.
+  uint8_t dscp = kKeepDscp;
 };
 
 // Rewrites the headers of the copy at `ip`, of which `datagram` was parsed. Checksums change

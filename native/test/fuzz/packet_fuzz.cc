@@ -57,7 +57,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < sizeof(offload) + kChoices) return 0;
   std::memcpy(&offload, data, sizeof(offload));
   const uint8_t* choices = data + sizeof(offload);
-  const Rewrite rewrite{load32(choices), load32(choices + 4), load16(choices + 8), choices[10]};
+  const Rewrite rewrite{load32(choices),     load32(choices + 4),
+                        load16(choices + 8), choices[10],
+                        load16(choices + 6), static_cast<uint8_t>(choices[11] >> 2)};
   const size_t link_header = (choices[11] & 1) != 0 ? 14 : 0;
   const size_t mtu = load16(choices + 12);
 

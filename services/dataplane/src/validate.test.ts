@@ -38,7 +38,19 @@ test('what is omitted is null for the native part', () => {
     port: null,
     sources: [],
     excludedSources: [],
-    outputs: [{ key: 'k', ifindex: 3, address: '10.0.0.1', port: null, ttl: null, source: null }],
+    outputs: [
+      {
+        key: 'k',
+        ifindex: 3,
+        address: '10.0.0.1',
+        port: null,
+        ttl: null,
+        source: null,
+        dscp: null,
+        sourcePort: null,
+        dropOversize: false,
+      },
+    ],
   });
 });
 
@@ -77,6 +89,9 @@ test.each([
   ['outputs[0].port', { outputs: [{ ...OUTPUT, port: 0 }] }],
   ['outputs[0].ttl', { outputs: [{ ...OUTPUT, ttl: 0 }] }],
   ['outputs[0].ttl', { outputs: [{ ...OUTPUT, ttl: 256 }] }],
+  ['outputs[0].dscp', { outputs: [{ ...OUTPUT, dscp: 64 }] }],
+  ['outputs[0].source_port', { outputs: [{ ...OUTPUT, sourcePort: 0 }] }],
+  ['outputs[0].oversize', { outputs: [{ ...OUTPUT, oversize: 9 }] }],
   ['outputs[0].source', { outputs: [{ ...OUTPUT, source: '224.0.0.1' }] }],
   ['outputs[0]', { outputs: [{ ...OUTPUT, ifindex: 2, address: '239.1.1.1', port: 5001 }] }],
   ['outputs[0]', { outputs: [{ key: 'k', ifindex: 2, address: '239.1.1.1' }] }],
@@ -105,7 +120,15 @@ test('IPv6 is refused only where it is not forwarded', () => {
 test('no input, however odd, is anything but accepted or refused', () => {
   const text = fc.oneof(fc.string(), fc.ipV4(), fc.ipV6());
   const number = fc.oneof(fc.integer(), fc.nat(70_000));
-  const output = fc.record({ key: text, ifindex: number, address: text, port: number, ttl: number, source: text });
+  const output = fc.record({
+    key: text,
+    ifindex: number,
+    address: text,
+    port: number,
+    ttl: number,
+    source: text,
+    dscp: number,
+  });
   const relay = fc.record({
     uid: text,
     name: text,

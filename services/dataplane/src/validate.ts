@@ -3,6 +3,7 @@ import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { RELAY_ID_PATTERN } from '@mcfleet/common/names';
 import type { RelayProgram } from '@mcfleet/native';
 import type { ProgrammedOutput, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { OversizePolicy } from '@mcfleet/proto/mcfleet/v1/relay';
 import { type ClassifiedAddress, classifyAddress } from './address.ts';
 
 /** Bytes of a uid; the native part keeps them in place. */
@@ -72,6 +73,9 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
       port: output.port ?? null,
       ttl: output.ttl ?? null,
       source: output.source === '' ? null : output.source,
+      dscp: output.dscp ?? null,
+      sourcePort: output.sourcePort ?? null,
+      dropOversize: output.oversize === OversizePolicy.DROP,
     })),
   };
 }
@@ -107,6 +111,9 @@ function checkOutputs(check: Checker, relay: ProgrammedRelay, group: ClassifiedA
     check.sameFamily(`${at}.address`, output.address, check.address(`${at}.address`, output.address), group);
     if (output.port !== undefined) check.integer(`${at}.port`, output.port, 1, 65_535);
     if (output.ttl !== undefined) check.integer(`${at}.ttl`, output.ttl, 1, 255);
+    if (output.dscp !== undefined) check.integer(`${at}.dscp`, output.dscp, 0, 63);
+    if (output.sourcePort !== undefined) check.integer(`${at}.source_port`, output.sourcePort, 1, 65_535);
+    check.integer(`${at}.oversize`, output.oversize, OversizePolicy.UNSPECIFIED, OversizePolicy.DROP);
     if (output.source !== '') check.source(`${at}.source`, output.source, group);
     if (returnsToInput(relay, output)) check.fail(at, 'sends what it receives to where it receives it: a loop');
   }

@@ -22,7 +22,7 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
-import { DropCounter, RelayCounters } from "./relay.ts";
+import { DropCounter, OversizePolicy, oversizePolicyFromJSON, oversizePolicyToJSON, RelayCounters } from "./relay.ts";
 
 /** One relay with everything that depends on the host resolved. */
 export interface ProgrammedRelay {
@@ -68,6 +68,16 @@ export interface ProgrammedOutput {
     | undefined;
   /** Source address of the copy as text. Empty: the arriving one. */
   source: string;
+  /** DSCP of the copy, 0 to 63. Omitted: the arriving one. */
+  dscp?:
+    | number
+    | undefined;
+  /** UDP source port of the copy. Omitted: the arriving one. */
+  sourcePort?:
+    | number
+    | undefined;
+  /** If the copy is longer than the interface's MTU. */
+  oversize: OversizePolicy;
 }
 
 /** For Apply. */
@@ -434,7 +444,17 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
 messageTypeRegistry.set(ProgrammedRelay.$type, ProgrammedRelay);
 
 function createBaseProgrammedOutput(): ProgrammedOutput {
-  return { key: "", ifindex: 0, address: "", port: undefined, ttl: undefined, source: "" };
+  return {
+    key: "",
+    ifindex: 0,
+    address: "",
+    port: undefined,
+    ttl: undefined,
+    source: "",
+    dscp: undefined,
+    sourcePort: undefined,
+    oversize: 0,
+  };
 }
 
 export const ProgrammedOutput: MessageFns<ProgrammedOutput, "mcfleet.v1.ProgrammedOutput"> = {
@@ -458,6 +478,15 @@ export const ProgrammedOutput: MessageFns<ProgrammedOutput, "mcfleet.v1.Programm
     }
     if (message.source !== "") {
       writer.uint32(50).string(message.source);
+    }
+    if (message.dscp !== undefined) {
+      writer.uint32(56).uint32(message.dscp);
+    }
+    if (message.sourcePort !== undefined) {
+      writer.uint32(64).uint32(message.sourcePort);
+    }
+    if (message.oversize !== 0) {
+      writer.uint32(72).int32(message.oversize);
     }
     return writer;
   },
@@ -523,6 +552,30 @@ export const ProgrammedOutput: MessageFns<ProgrammedOutput, "mcfleet.v1.Programm
             message.source = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.dscp = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.sourcePort = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.oversize = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -543,6 +596,13 @@ export const ProgrammedOutput: MessageFns<ProgrammedOutput, "mcfleet.v1.Programm
       port: isSet(object.port) ? globalThis.Number(object.port) : undefined,
       ttl: isSet(object.ttl) ? globalThis.Number(object.ttl) : undefined,
       source: isSet(object.source) ? globalThis.String(object.source) : "",
+      dscp: isSet(object.dscp) ? globalThis.Number(object.dscp) : undefined,
+      sourcePort: isSet(object.sourcePort)
+        ? globalThis.Number(object.sourcePort)
+        : isSet(object.source_port)
+        ? globalThis.Number(object.source_port)
+        : undefined,
+      oversize: isSet(object.oversize) ? oversizePolicyFromJSON(object.oversize) : 0,
     };
   },
 
@@ -566,6 +626,15 @@ export const ProgrammedOutput: MessageFns<ProgrammedOutput, "mcfleet.v1.Programm
     if (message.source !== "") {
       obj.source = message.source;
     }
+    if (message.dscp !== undefined) {
+      obj.dscp = Math.round(message.dscp);
+    }
+    if (message.sourcePort !== undefined) {
+      obj.sourcePort = Math.round(message.sourcePort);
+    }
+    if (message.oversize !== 0) {
+      obj.oversize = oversizePolicyToJSON(message.oversize);
+    }
     return obj;
   },
 
@@ -580,6 +649,9 @@ export const ProgrammedOutput: MessageFns<ProgrammedOutput, "mcfleet.v1.Programm
     message.port = object.port ?? undefined;
     message.ttl = object.ttl ?? undefined;
     message.source = object.source ?? "";
+    message.dscp = object.dscp ?? undefined;
+    message.sourcePort = object.sourcePort ?? undefined;
+    message.oversize = object.oversize ?? 0;
     return message;
   },
 };

@@ -72,6 +72,58 @@ export function relayEngineToJSON(object: RelayEngine): string {
   }
 }
 
+/** What becomes of a copy that is longer than its output's MTU. */
+export const OversizePolicy = {
+  /** UNSPECIFIED - Same as OVERSIZE_POLICY_FRAGMENT. */
+  UNSPECIFIED: 0,
+  /** FRAGMENT - It leaves in fragments, unless its sender forbade that (DF): then it is dropped and counted as "mtu". The default. */
+  FRAGMENT: 1,
+  /** DROP - It is dropped and counted as "mtu": for receivers that take no fragments, and networks that lose them. */
+  DROP: 2,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type OversizePolicy = typeof OversizePolicy[keyof typeof OversizePolicy];
+
+export namespace OversizePolicy {
+  export type UNSPECIFIED = typeof OversizePolicy.UNSPECIFIED;
+  export type FRAGMENT = typeof OversizePolicy.FRAGMENT;
+  export type DROP = typeof OversizePolicy.DROP;
+  export type UNRECOGNIZED = typeof OversizePolicy.UNRECOGNIZED;
+}
+
+export function oversizePolicyFromJSON(object: any): OversizePolicy {
+  switch (object) {
+    case 0:
+    case "OVERSIZE_POLICY_UNSPECIFIED":
+      return OversizePolicy.UNSPECIFIED;
+    case 1:
+    case "OVERSIZE_POLICY_FRAGMENT":
+      return OversizePolicy.FRAGMENT;
+    case 2:
+    case "OVERSIZE_POLICY_DROP":
+      return OversizePolicy.DROP;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return OversizePolicy.UNRECOGNIZED;
+  }
+}
+
+export function oversizePolicyToJSON(object: OversizePolicy): string {
+  switch (object) {
+    case OversizePolicy.UNSPECIFIED:
+      return "OVERSIZE_POLICY_UNSPECIFIED";
+    case OversizePolicy.FRAGMENT:
+      return "OVERSIZE_POLICY_FRAGMENT";
+    case OversizePolicy.DROP:
+      return "OVERSIZE_POLICY_DROP";
+    case OversizePolicy.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** How far a relay has come on one host. */
 export const InstanceState = {
   /** UNSPECIFIED - Never sent. */
@@ -284,6 +336,16 @@ export interface RelayOutput {
    * address. Omitted: INTERFACE for userspace relays, KEEP for kernel relays.
    */
   source: string;
+  /** DSCP of the copy, 0 to 63 (RFC 2474): 46 is EF, 34 is AF41. Its ECN bits stay. Omitted: the arriving one. */
+  dscp?:
+    | number
+    | undefined;
+  /** UDP source port of the copy, 1 to 65535. Omitted: the arriving one. */
+  sourcePort?:
+    | number
+    | undefined;
+  /** If the copy is longer than the interface's MTU. Default OVERSIZE_POLICY_FRAGMENT. */
+  oversize: OversizePolicy;
 }
 
 /** What is so, over all hosts of a relay. */
@@ -1439,7 +1501,16 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
 messageTypeRegistry.set(RelayInput.$type, RelayInput);
 
 function createBaseRelayOutput(): RelayOutput {
-  return { interface: "", address: "", port: undefined, ttl: undefined, source: "" };
+  return {
+    interface: "",
+    address: "",
+    port: undefined,
+    ttl: undefined,
+    source: "",
+    dscp: undefined,
+    sourcePort: undefined,
+    oversize: 0,
+  };
 }
 
 export const RelayOutput: MessageFns<RelayOutput, "mcfleet.v1.RelayOutput"> = {
@@ -1460,6 +1531,15 @@ export const RelayOutput: MessageFns<RelayOutput, "mcfleet.v1.RelayOutput"> = {
     }
     if (message.source !== "") {
       writer.uint32(42).string(message.source);
+    }
+    if (message.dscp !== undefined) {
+      writer.uint32(48).uint32(message.dscp);
+    }
+    if (message.sourcePort !== undefined) {
+      writer.uint32(56).uint32(message.sourcePort);
+    }
+    if (message.oversize !== 0) {
+      writer.uint32(64).int32(message.oversize);
     }
     return writer;
   },
@@ -1517,6 +1597,30 @@ export const RelayOutput: MessageFns<RelayOutput, "mcfleet.v1.RelayOutput"> = {
             message.source = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.dscp = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.sourcePort = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.oversize = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1536,6 +1640,13 @@ export const RelayOutput: MessageFns<RelayOutput, "mcfleet.v1.RelayOutput"> = {
       port: isSet(object.port) ? globalThis.Number(object.port) : undefined,
       ttl: isSet(object.ttl) ? globalThis.Number(object.ttl) : undefined,
       source: isSet(object.source) ? globalThis.String(object.source) : "",
+      dscp: isSet(object.dscp) ? globalThis.Number(object.dscp) : undefined,
+      sourcePort: isSet(object.sourcePort)
+        ? globalThis.Number(object.sourcePort)
+        : isSet(object.source_port)
+        ? globalThis.Number(object.source_port)
+        : undefined,
+      oversize: isSet(object.oversize) ? oversizePolicyFromJSON(object.oversize) : 0,
     };
   },
 
@@ -1556,6 +1667,15 @@ export const RelayOutput: MessageFns<RelayOutput, "mcfleet.v1.RelayOutput"> = {
     if (message.source !== "") {
       obj.source = message.source;
     }
+    if (message.dscp !== undefined) {
+      obj.dscp = Math.round(message.dscp);
+    }
+    if (message.sourcePort !== undefined) {
+      obj.sourcePort = Math.round(message.sourcePort);
+    }
+    if (message.oversize !== 0) {
+      obj.oversize = oversizePolicyToJSON(message.oversize);
+    }
     return obj;
   },
 
@@ -1569,6 +1689,9 @@ export const RelayOutput: MessageFns<RelayOutput, "mcfleet.v1.RelayOutput"> = {
     message.port = object.port ?? undefined;
     message.ttl = object.ttl ?? undefined;
     message.source = object.source ?? "";
+    message.dscp = object.dscp ?? undefined;
+    message.sourcePort = object.sourcePort ?? undefined;
+    message.oversize = object.oversize ?? 0;
     return message;
   },
 };

@@ -1,5 +1,5 @@
 import { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, RelayEngine, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 import { describe, expect, it } from 'vitest';
 import { chooseEngine } from './engine-choice.ts';
 import { outputKeys } from './output-key.ts';
@@ -9,7 +9,7 @@ interface Shape {
   readonly group?: string;
   readonly port?: number;
   readonly excludeSources?: string[];
-  readonly output?: { address?: string; port?: number; ttl?: number; source?: string };
+  readonly output?: Partial<RelayOutput>;
 }
 
 function relay({ engine = RelayEngine.AUTO, group = '239.1.1.1', output = {}, ...input }: Shape): ResolvedRelay {
@@ -30,6 +30,10 @@ describe('chooseEngine', () => {
     ['REWRITE_REQUESTED', { port: 5001, output: { port: 6001 } }],
     ['REWRITE_REQUESTED', { output: { ttl: 4 } }],
     ['REWRITE_REQUESTED', { output: { source: 'INTERFACE' } }],
+    ['REWRITE_REQUESTED', { output: { dscp: 0 } }],
+    ['REWRITE_REQUESTED', { output: { sourcePort: 5001 } }],
+    ['REWRITE_REQUESTED', { output: { oversize: OversizePolicy.DROP } }],
+    ['KERNEL_ENGINE_UNAVAILABLE', { output: { oversize: OversizePolicy.FRAGMENT, source: 'KEEP' } }],
     ['PORT_REQUESTED', { port: 5001, output: { port: 5001 } }],
     ['LINK_LOCAL_GROUP', { group: '224.0.0.251' }],
     ['KERNEL_ENGINE_UNAVAILABLE', { output: { source: 'KEEP' } }],

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import type { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { isLinkLocalGroup, isMulticast } from './address.ts';
 import type { Problem } from './problem.ts';
 
@@ -51,6 +51,9 @@ function whyNotKernel(relay: ResolvedRelay): string {
       address !== group ||
       (output.port !== undefined && output.port !== relay.input?.port) ||
       output.ttl !== undefined ||
+      output.dscp !== undefined ||
+      output.sourcePort !== undefined ||
+      output.oversize === OversizePolicy.DROP ||
       (output.source !== '' && output.source !== 'KEEP');
     if (rewrites) return 'REWRITE_REQUESTED';
   }

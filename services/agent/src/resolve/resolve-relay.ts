@@ -113,7 +113,8 @@ function resolveOutputs(
     const problem = linkProblem(facts);
     if (problem !== undefined) down.push({ key, problem });
     const address = output.address || (relay.input?.group ?? '');
-    outputs.push({ key, ifindex: facts.index, address, port: output.port, ttl: output.ttl, source });
+    const { port, ttl, dscp, sourcePort, oversize } = output;
+    outputs.push({ key, ifindex: facts.index, address, port, ttl, source, dscp, sourcePort, oversize });
   });
   return { outputs, down };
 }

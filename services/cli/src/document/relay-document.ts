@@ -1,4 +1,4 @@
-import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { list, mapping, optional, type Read, required, textMap } from './collection-readers.ts';
 import { anyText, choice, ignored, text, wholeNumber } from './scalar-readers.ts';
 
@@ -11,6 +11,14 @@ const engines = { AUTO: RelayEngine.AUTO, USERSPACE: RelayEngine.USERSPACE, KERN
 export function engineName(engine: RelayEngine): keyof typeof engines {
   if (engine === RelayEngine.USERSPACE) return 'USERSPACE';
   return engine === RelayEngine.KERNEL ? 'KERNEL' : 'AUTO';
+}
+
+const oversizePolicies = { FRAGMENT: OversizePolicy.FRAGMENT, DROP: OversizePolicy.DROP } as const;
+
+/** The short name of a policy in documents: "DROP"; undefined if none was given. */
+export function oversizeName(policy: OversizePolicy): keyof typeof oversizePolicies | undefined {
+  if (policy === OversizePolicy.FRAGMENT) return 'FRAGMENT';
+  return policy === OversizePolicy.DROP ? 'DROP' : undefined;
 }
 
 /** The engine of a short name. */
@@ -56,6 +64,9 @@ const spec = {
           port: optional(port),
           ttl: optional(wholeNumber(1, 255)),
           source: optional(text),
+          dscp: optional(wholeNumber(0, 63)),
+          sourcePort: optional(port),
+          oversize: optional(choice('FRAGMENT', 'DROP')),
         },
         '{interface: eth1, address: 239.10.10.10, port: 6001}',
       ),
@@ -90,7 +101,10 @@ export function toRelay(document: RelayDocument): Relay {
         : { hosts: { names: wanted.hosts.names ?? [], matchLabels: wanted.hosts.matchLabels ?? {} } }),
       engine: engines[wanted.engine ?? 'AUTO'],
       ...(wanted.input === undefined ? {} : { input: wanted.input }),
-      outputs: wanted.outputs ?? [],
+      outputs: (wanted.outputs ?? []).map(({ oversize, ...output }) => ({
+        ...output,
+        ...(oversize === undefined ? {} : { oversize: oversizePolicies[oversize] }),
+      })),
     },
   });
 }

@@ -1,4 +1,4 @@
-import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { protoJson } from '../render/proto-json.ts';
@@ -61,6 +61,9 @@ const relay = fc.record({
         port,
         ttl: fc.option(fc.integer({ min: 1, max: 255 }), { nil: undefined }),
         source: fc.oneof(fc.constant(''), text),
+        dscp: fc.option(fc.integer({ min: 0, max: 63 }), { nil: undefined }),
+        sourcePort: port,
+        oversize: fc.constantFrom(OversizePolicy.UNSPECIFIED, OversizePolicy.FRAGMENT, OversizePolicy.DROP),
       }),
       { maxLength: 3 },
     ),

@@ -2,7 +2,7 @@ import { Host, HostStatus } from '@mcfleet/proto/mcfleet/v1/host';
 import { Relay, RelayInstance, RelayStatus } from '@mcfleet/proto/mcfleet/v1/relay';
 import { stringify } from 'yaml';
 import { bare } from '../render/names.ts';
-import { apiVersion, engineName, relayKind } from './relay-document.ts';
+import { apiVersion, engineName, oversizeName, relayKind } from './relay-document.ts';
 
 /** Leaves out what is not set, so that a document shows what was said and no more. */
 function given<T extends Record<string, unknown>>(fields: T): Partial<T> {
@@ -35,7 +35,7 @@ export function relayToDocument(relay: Relay, toJson: (type: string, message: un
       hosts: given({ names: spec?.hosts?.names, matchLabels: spec?.hosts?.matchLabels }),
       engine: engineName(spec?.engine ?? 0),
       input: given({ ...spec?.input }),
-      outputs: (spec?.outputs ?? []).map((output) => given({ ...output })),
+      outputs: (spec?.outputs ?? []).map((output) => given({ ...output, oversize: oversizeName(output.oversize) })),
     },
     ...given({ status }),
   };

@@ -1,4 +1,11 @@
-import type { DropCounter, Relay, RelayInput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  type DropCounter,
+  OversizePolicy,
+  type Relay,
+  type RelayInput,
+  type RelayInstance,
+  type RelayOutput,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { engineName } from '../document/relay-document.ts';
 import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
@@ -37,9 +44,7 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
       ['Sources', sourcesText(spec?.input)],
     ]);
     for (const [index, output] of (spec?.outputs ?? []).entries()) {
-      const ttl = output.ttl === undefined ? 'TTL arriving minus 1' : `TTL ${output.ttl}`;
-      const source = output.source === '' ? '' : `, source ${output.source}`;
-      wanted.line(`Output ${index + 1}: ${endpoint(output.address, output.port, output.interface)}, ${ttl}${source}`);
+      wanted.line(`Output ${index + 1}: ${outputText(output)}`);
     }
   });
   outline.section('Conditions', (inner) => {
@@ -52,6 +57,19 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
     for (const advice of advise(relay, instances)) inner.line(`- ${advice}`);
   });
   return outline.toString();
+}
+
+/** Where an output sends, and what it changes. */
+function outputText(output: RelayOutput): string {
+  const parts = [
+    endpoint(output.address, output.port, output.interface),
+    output.ttl === undefined ? 'TTL arriving minus 1' : `TTL ${output.ttl}`,
+  ];
+  if (output.source !== '') parts.push(`source ${output.source}`);
+  if (output.sourcePort !== undefined) parts.push(`source port ${output.sourcePort}`);
+  if (output.dscp !== undefined) parts.push(`DSCP ${output.dscp}`);
+  if (output.oversize === OversizePolicy.DROP) parts.push('dropped if longer than the MTU');
+  return parts.join(', ');
 }
 
 function sourcesText(input: RelayInput | undefined): string {

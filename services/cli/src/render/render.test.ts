@@ -1,6 +1,6 @@
 import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { Host } from '@mcfleet/proto/mcfleet/v1/host';
-import { InstanceState, Relay, RelayEngine, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { InstanceState, OversizePolicy, Relay, RelayEngine, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { describe, expect, it } from 'vitest';
 import { age } from './age.ts';
 import { describeHost } from './describe-host.ts';
@@ -36,7 +36,7 @@ const relay = Relay.fromPartial({
     input: { interface: 'eth0', group: '239.1.1.1', port: 5001, sources: ['10.99.99.99'] },
     outputs: [
       { interface: 'eth1', address: '239.10.10.10', port: 6001, ttl: 16, source: 'INTERFACE' },
-      { interface: 'eth2', address: '', source: '' },
+      { interface: 'eth2', address: '', source: '', dscp: 46, sourcePort: 7000, oversize: OversizePolicy.DROP },
     ],
   },
   status: { observedGeneration: 2n, desiredInstances: 1, readyInstances: 1, updatedInstances: 1, conditions: [ready] },
@@ -192,7 +192,7 @@ Wanted:
   Input:    239.1.1.1:5001@eth0
   Sources:  10.99.99.99
   Output 1: 239.10.10.10:6001@eth1, TTL 16, source INTERFACE
-  Output 2: *:*@eth2, TTL arriving minus 1
+  Output 2: *:*@eth2, TTL arriving minus 1, source port 7000, DSCP 46, dropped if longer than the MTU
 
 Conditions:
   Ready: yes, for 1m5s (AllOutputsForward)

@@ -1,6 +1,6 @@
 import { contentHash } from '@mcfleet/common/state-hash';
 import { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { type Relay, RelayEngine, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, type Relay, RelayEngine, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
 import { parseAddress } from '../validate/address.ts';
 
 /** A relay as hosts get it, and its identity in state hashes. */
@@ -52,6 +52,7 @@ function resolveSpec({ name, spec }: Relay): ResolvedRelay {
       ...output,
       address: output.address === '' ? group : canonical(output.address),
       source: canonical(output.source),
+      oversize: output.oversize === OversizePolicy.UNSPECIFIED ? OversizePolicy.FRAGMENT : output.oversize,
     })),
   };
 }

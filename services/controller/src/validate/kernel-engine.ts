@@ -1,4 +1,4 @@
-import type { RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
 import { addressKind, type IpAddress, isUnroutableGroup, parseAddress } from './address.ts';
 import type { Violations } from './violations.ts';
 
@@ -42,12 +42,20 @@ export function validateKernelEngine(
       ['port', output.port !== undefined],
       ['ttl', output.ttl !== undefined],
       ['source', output.source !== '' && output.source !== 'KEEP'],
+      ['dscp', output.dscp !== undefined],
+      ['source_port', output.sourcePort !== undefined],
     ];
     for (const [field, wanted] of rewritten) {
       if (!wanted) continue;
       violations.add(
         `${path}.outputs[${i}].${field}`,
         `engine KERNEL cannot rewrite the ${field}: omit it, or ${ADVICE}`,
+      );
+    }
+    if (output.oversize === OversizePolicy.DROP) {
+      violations.add(
+        `${path}.outputs[${i}].oversize`,
+        `engine KERNEL fragments what is too long and may be cut: omit it, or ${ADVICE}`,
       );
     }
   });

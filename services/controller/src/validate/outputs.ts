@@ -1,11 +1,13 @@
 import { quote } from '@mcfleet/common/quote';
-import type { RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, type RelayInput, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { IpAddress } from './address.ts';
 import { validateDestination, validateInterface, validatePort, validateSource } from './fields.ts';
 import type { Violations } from './violations.ts';
 
 /** The most outputs of one relay. */
 export const MAX_OUTPUTS = 256;
+
+const OVERSIZE_POLICIES: readonly number[] = [OversizePolicy.UNSPECIFIED, OversizePolicy.FRAGMENT, OversizePolicy.DROP];
 
 /** The input that outputs are checked against; `group` is undefined if it is not valid itself. */
 export interface InputOfOutputs {
@@ -55,6 +57,13 @@ function validateOutput(
   validatePort(output.port, `${path}.port`, violations);
   if (output.ttl !== undefined && (output.ttl < 1 || output.ttl > 255)) {
     violations.add(`${path}.ttl`, `${output.ttl} is not a TTL: it must be 1 to 255`);
+  }
+  if (output.dscp !== undefined && output.dscp > 63) {
+    violations.add(`${path}.dscp`, `${output.dscp} is not a DSCP: it must be 0 to 63, for example 46 for EF`);
+  }
+  validatePort(output.sourcePort, `${path}.source_port`, violations);
+  if (!OVERSIZE_POLICIES.includes(output.oversize)) {
+    violations.add(`${path}.oversize`, `${output.oversize} is not a policy: FRAGMENT and DROP are`);
   }
   const address =
     output.address === ''

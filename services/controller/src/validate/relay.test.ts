@@ -78,6 +78,9 @@ const bad: [string, Change, RegExp][] = [
   ['output port 70000', (r) => (r.output.port = 70000), /^relay.spec.outputs\[0\].port: 70000 is not a UDP port/],
   ['ttl 0', (r) => (r.output.ttl = 0), /^relay.spec.outputs\[0\].ttl: 0 is not a TTL/],
   ['ttl 256', (r) => (r.output.ttl = 256), /^relay.spec.outputs\[0\].ttl: 256 is not a TTL/],
+  ['dscp 64', (r) => (r.output.dscp = 64), /^relay.spec.outputs\[0\].dscp: 64 is not a DSCP/],
+  ['source port 0', (r) => (r.output.sourcePort = 0), /^relay.spec.outputs\[0\].source_port: 0 is not a UDP port/],
+  ['oversize 9', (r) => (r.output.oversize = 9 as never), /^relay.spec.outputs\[0\].oversize: 9 is not a policy/],
   ['no input interface', (r) => (r.spec.input.interface = ''), /^relay.spec.input.interface: is missing/],
   ['long interface', (r) => (r.spec.input.interface = 'x'.repeat(16)), /^relay.spec.input.interface: .*15 bytes/],
   ['slash in interface', (r) => (r.output.interface = 'a/b'), /^relay.spec.outputs\[0\].interface: "a\/b" cannot be/],
@@ -227,6 +230,7 @@ test('two outputs that are the same after defaults are refused', () => {
 test('engine KERNEL is refused whatever needs rewriting or ports', () => {
   const subject = relay((r) => {
     r.spec.engine = RelayEngine.KERNEL;
+    r.spec.outputs = [{ ...r.output, dscp: 46, sourcePort: 9, oversize: 2 }];
     r.spec.input = { ...r.spec.input, group: '224.0.0.251', sources: [], excludeSources: ['10.0.0.1'] };
   });
   expect(violations(subject)).toEqual([
@@ -237,6 +241,9 @@ test('engine KERNEL is refused whatever needs rewriting or ports', () => {
     expect.stringMatching(/^relay.spec.outputs\[0\].port: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].ttl: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].source: engine KERNEL cannot rewrite/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].dscp: engine KERNEL cannot rewrite/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].source_port: engine KERNEL cannot rewrite/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].oversize: engine KERNEL fragments/),
   ]);
 });
 
