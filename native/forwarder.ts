@@ -18,6 +18,18 @@ export interface RelayProgram {
   readonly excludedSources: readonly string[];
   /** At least one. */
   readonly outputs: readonly OutputProgram[];
+  /** How much may pass; `null`: everything. */
+  readonly rateLimit: RateLimitProgram | null;
+}
+
+/** What exceeds one of these goes to no output. Counted by the times of arrival; a super-frame passes or is lost as one. */
+export interface RateLimitProgram {
+  /** 1 to 10,000,000, or any number. */
+  readonly packetsPerSecond: number | null;
+  /** Of IP packets. 1000 to 10^12, or any number. */
+  readonly bitsPerSecond: number | null;
+  /** How many packets may come at once after a pause, 1 to 1,000,000; `null`: what the rate gives in 100 ms. */
+  readonly burstPackets: number | null;
 }
 
 /** One output of a relay. */

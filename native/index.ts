@@ -8,6 +8,7 @@ export {
   type InputCounts,
   type OutputCounts,
   type OutputProgram,
+  type RateLimitProgram,
   type RelayChange,
   type RelayCounts,
   type RelayProgram,

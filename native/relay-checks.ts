@@ -60,6 +60,13 @@ export function checkRelayProgram(relay: RelayProgram): void {
   for (const [i, source] of relay.sources.entries()) checkText(source, `${where}: sources[${i}]`);
   checkArray(relay.excludedSources, `${where}: excludedSources`, 0, relay.sources.length > 0 ? 0 : maxSources);
   for (const [i, source] of relay.excludedSources.entries()) checkText(source, `${where}: excludedSources[${i}]`);
+  if (relay.rateLimit !== null) {
+    const at = `${where}: rateLimit`;
+    if (typeof relay.rateLimit !== 'object') fail(at, 'an object or null', relay.rateLimit);
+    checkOptionalInteger(relay.rateLimit.packetsPerSecond, `${at}.packetsPerSecond`, 1, 10_000_000);
+    checkOptionalInteger(relay.rateLimit.bitsPerSecond, `${at}.bitsPerSecond`, 1000, 1e12);
+    checkOptionalInteger(relay.rateLimit.burstPackets, `${at}.burstPackets`, 1, 1_000_000);
+  }
   checkArray(relay.outputs, `${where}: outputs`, 1, maxOutputs);
   const keys = new Set<string>();
   for (const [i, output] of relay.outputs.entries()) {

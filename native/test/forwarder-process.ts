@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
-import type { ForwarderOptions } from '../index.ts';
+import type { ForwarderOptions, RateLimitProgram } from '../index.ts';
 
 /** Makes, sends and captures packets; says how in its first lines. */
 export const packetsScript = join(import.meta.dirname, 'packets.py');
@@ -15,6 +15,7 @@ export interface RelayDraft {
   readonly port?: number | null;
   readonly sources?: readonly string[];
   readonly excludedSources?: readonly string[];
+  readonly rateLimit?: RateLimitProgram | null;
   readonly outputs: readonly {
     readonly interface: string;
     readonly address: string;

@@ -59,6 +59,40 @@ describeWithLab('forwarder', () => {
     ]);
   });
 
+  it('lets no more pass than a limit allows, and gives no new burst for another change', async () => {
+    const forwarder = await lab.forwarder();
+    const limited = (burstPackets: number, rate: object): RelayDraft => ({
+      ...simpleRelay,
+      rateLimit: { packetsPerSecond: null, bitsPerSecond: null, burstPackets, ...rate },
+    });
+    const packetLimited = limited(5, { packetsPerSecond: 1 });
+    expect(await forwarder.apply([packetLimited])).toEqual([]);
+    let capture = await lab.capture(1);
+    const frames = Array.from({ length: 100 }, (_, i) => makeFrame({ payload: Buffer.from(`${i}`) }));
+    const sender = lab.sender();
+    await sender.frames(...frames.slice(0, 50));
+    expect(await forwarder.apply([{ ...packetLimited, outputs: [...simpleRelay.outputs, to('239.9.9.9')] }])).toEqual(
+      [],
+    );
+    await sender.frames(...frames.slice(50));
+    const arrived = (await capture.rest()).map((frame) => readFrame(frame).payload.toString());
+    // One more for each second in which this machine stood still.
+    expect(arrived.slice(0, 5)).toEqual(['0', '1', '2', '3', '4']);
+    expect(arrived.length).toBeLessThan(10);
+    const { rxPackets, drops } = await forwarder.relay('simple');
+    const passed = new Set(arrived).size;
+    expect({ rxPackets, drops }).toEqual({
+      rxPackets: 100,
+      drops: [{ reason: 'rate_limited', packets: 100 - passed }],
+    });
+
+    // A burst of two packets are 3000 bytes; the one that begins within passes.
+    expect(await forwarder.apply([limited(2, { bitsPerSecond: 1000 })], { replaceAll: true })).toEqual([]);
+    capture = await lab.capture(1);
+    await sender.frames(...Array.from({ length: 20 }, () => makeFrame({ payload: Buffer.alloc(1072) })));
+    expect((await capture.rest()).length).toBe(3);
+  });
+
   it('does not take up what it sent itself', async () => {
     const forwarder = await lab.forwarder();
     const back = { ...simpleRelay, uid: 'back', outputs: [{ interface: 'in', address: '239.5.5.5' }] };
@@ -236,7 +270,7 @@ describeWithLab('forwarder', () => {
       import { parentPort } from 'node:worker_threads';
       const kept = { port: null, ttl: null, source: null, dscp: null, sourcePort: null, dropOversize: false };
       const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', ...kept }];
-      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], excludedSources: [], outputs };
+      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], excludedSources: [], rateLimit: null, outputs };
       createForwarder().apply({ replaceAll: true, upserts: [relay], removedUids: [] });
       parentPort.postMessage('under way');
       setInterval(() => {}, 1000);

@@ -41,7 +41,10 @@ void finds_what_a_walk_finds() {
     std::vector<Rule> rules;
     const size_t count = random() % counters.size();
     for (size_t i = 0; i < count; i++) {
-      Rule rule{some_group(random), some_port(random), {}, {}, &counters[i], {}};
+      Rule rule;
+      rule.group = some_group(random);
+      rule.port = some_port(random);
+      rule.counters = &counters[i];
       const bool exclude = random() % 2 == 0;
       for (size_t s = random() % 4; s > 0; s--) {
         (exclude ? rule.excluded_sources : rule.sources)
@@ -87,8 +90,13 @@ void finds_what_a_walk_finds() {
 void holds_many() {
   RelayCounters counters;
   std::vector<Rule> rules;
-  for (uint32_t i = 0; i < 10000; i++)
-    rules.push_back({0xef000000 + i, 5001, {}, {}, &counters, {}});
+  for (uint32_t i = 0; i < 10000; i++) {
+    Rule rule;
+    rule.group = 0xef000000 + i;
+    rule.port = 5001;
+    rule.counters = &counters;
+    rules.push_back(rule);
+  }
   const RuleTable table(rules);
   for (uint32_t i = 0; i < 10000; i++) {
     CHECK_EQ(table.match(0xef000000 + i, 5001, 1, [](const RuleMatch&) {}), 1U);

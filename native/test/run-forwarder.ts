@@ -25,6 +25,7 @@ function program({ input, outputs, ...rest }: RelayDraft, indexes: Indexes): Rel
     port: null,
     sources: [],
     excludedSources: [],
+    rateLimit: null,
     ...rest,
     inputIfindex: indexes.get(input) ?? unknown,
     outputs: outputs.map(({ interface: name, ...output }) => ({

@@ -211,9 +211,44 @@ void unfinished_checksums_travel_apart() {
   CHECK(run(arrived, 100) == (std::vector<size_t>{2, 3, 1}));
 }
 
+void a_part_is_a_train() {
+  std::mt19937 random(61);
+  std::vector<Arrived> arrived;
+  for (size_t i = 0; i < 40; i++) arrived.push_back(arrive(flow_spec(0, i < 39 ? 500 : 77)));
+  Trains trains;
+  Train part;
+  size_t left = 0;
+  const auto take_some = [&](const Train& whole) {
+    left++;
+    CHECK_EQ(whole.size(), 40U);
+    for (int round = 0; round < 200; round++) {
+      part.clear();
+      std::vector<size_t> taken;
+      for (size_t i = 0; i < whole.size(); i++) {
+        if (random() % 3 != 0) continue;
+        part.take_over(whole, i);
+        taken.push_back(i);
+      }
+      CHECK_EQ(part.size(), taken.size());
+      for (size_t i = 0; i < taken.size(); i++) {
+        CHECK(part.packet(i) == whole.packet(taken[i]));
+        CHECK_EQ(part.time_ns(i), 1000 + taken[i]);
+        CHECK_EQ(part.datagram(i).ip_length, whole.datagram(taken[i]).ip_length);
+      }
+      if (part.size() > 1) check_super_frame(part);
+    }
+  };
+  for (size_t i = 0; i < arrived.size(); i++) {
+    trains.add(arrived[i].datagram, arrived[i].packet.data(), 1000 + i, true, take_some);
+  }
+  trains.leave_all(take_some);
+  CHECK_EQ(left, 1U);
+}
+
 }  // namespace
 
 int main() {
+  a_part_is_a_train();
   any_datagrams_leave_once_and_in_order();
   trains_are_as_long_as_they_may_be();
   more_flows_than_kept_apart_leave_early();

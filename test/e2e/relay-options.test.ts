@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
 import { makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
 import { Fleet } from '../fleet/fleet.ts';
+import { until } from '../fleet/until.ts';
 import { Lab } from '../lab/lab.ts';
 import { chain } from '../lab/topologies.ts';
 import { describeWithLab, labObstacle } from '../lab/when-possible.ts';
@@ -61,6 +62,19 @@ describeWithLab('a document', () => {
       ['239.9.0.3', 4],
     ]);
     expect(await fleet.command(['describe', 'relay', 'option-2'])).toContain('any but 10.9.0.1, 10.9.0.2');
+  });
+
+  it('limits what passes, and says how much was lost to it', async () => {
+    const output = { interface: 'veth3', address: '239.9.0.1' };
+    await apply({ input, outputs: [output], rateLimit: { packetsPerSecond: 1, burstPackets: 7 } });
+    const frames = Array.from({ length: 60 }, () => makeFrame());
+    const arrived = (await relayed(...frames)).length;
+    expect(arrived).toBeGreaterThanOrEqual(7);
+    // One more for each second in which this machine stood still.
+    expect(arrived).toBeLessThan(12);
+    await until('the drops are told', async () =>
+      (await fleet.command(['describe', 'relay', 'option-0'])).includes(`(rate_limited ${60 - arrived})`),
+    );
   });
 
   it('sets DSCP and source port, and drops what is too long', async () => {

@@ -35,6 +35,18 @@ std::optional<Number> read_optional(const Napi::Value& value) {
   return static_cast<Number>(value.As<Napi::Number>().Uint32Value());
 }
 
+// 0 for null.
+uint64_t read_count(const Napi::Value& value) {
+  return value.IsNull() ? 0 : static_cast<uint64_t>(value.As<Napi::Number>().Int64Value());
+}
+
+RateLimit read_rate_limit(const Napi::Value& value) {
+  if (value.IsNull()) return {};
+  const auto object = value.As<Napi::Object>();
+  return {read_count(object.Get("packetsPerSecond")), read_count(object.Get("bitsPerSecond")),
+          read_count(object.Get("burstPackets"))};
+}
+
 OutputProgram read_output(const Napi::Value& value) {
   const auto object = value.As<Napi::Object>();
   OutputProgram output;
@@ -61,6 +73,7 @@ RelayProgram read_relay(const Napi::Value& value) {
   relay.sources = read_array<std::string>(object.Get("sources"), read_text);
   relay.excluded_sources = read_array<std::string>(object.Get("excludedSources"), read_text);
   relay.outputs = read_array<OutputProgram>(object.Get("outputs"), read_output);
+  relay.rate_limit = read_rate_limit(object.Get("rateLimit"));
   return relay;
 }
 

@@ -21,6 +21,7 @@ enum class DropReason : uint8_t {
   kCopyLost,
   // Relay: the packet is one of its own, and yet went to no output.
   kReceiveBufferFull,
+  kRateLimited,
   // Output.
   kTxFull,
   kInterfaceDown,
@@ -63,6 +64,8 @@ constexpr const char* drop_reason_name(DropReason reason) {
       return "copy_lost";
     case DropReason::kReceiveBufferFull:
       return "receive_buffer_full";
+    case DropReason::kRateLimited:
+      return "rate_limited";
     case DropReason::kTxFull:
       return "tx_full";
     case DropReason::kInterfaceDown:

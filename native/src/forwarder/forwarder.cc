@@ -80,6 +80,7 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   auto entry = std::make_shared<RelayEntry>();
   entry->program = program;
   entry->counters = old != nullptr ? old->counters : std::make_shared<RelayCounters>();
+  entry->limiter = limiter_for(program, old);
   for (const CompiledOutput& output : compiled.outputs) {
     OutputEntry next{output.key, nullptr, port_for(output), output.rewrite, output.drop_oversize};
     if (old != nullptr) {
@@ -94,6 +95,14 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   entry->compiled = std::move(compiled);
   changes[program.uid] = std::move(entry);
   return {};
+}
+
+// The present limiter where the limit stays, so that a change of something else gives no new burst.
+std::shared_ptr<RateLimiter> Forwarder::limiter_for(const RelayProgram& program,
+                                                    const RelayEntry* old) {
+  if (!program.rate_limit.limits()) return nullptr;
+  if (old != nullptr && old->program.rate_limit == program.rate_limit) return old->limiter;
+  return std::make_shared<RateLimiter>(program.rate_limit);
 }
 
 Status Forwarder::open_input(int ifindex) {
@@ -182,9 +191,13 @@ std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
   std::vector<Rule> rules;
   rules.reserve(input.relays.size());
   for (const auto& [uid, entry] : input.relays) {
-    Rule rule{entry->compiled.group,   entry->compiled.port,
-              entry->compiled.sources, entry->compiled.excluded_sources,
-              entry->counters.get(),   {}};
+    Rule rule;
+    rule.group = entry->compiled.group;
+    rule.port = entry->compiled.port;
+    rule.sources = entry->compiled.sources;
+    rule.excluded_sources = entry->compiled.excluded_sources;
+    rule.counters = entry->counters.get();
+    rule.limiter = entry->limiter.get();
     for (const OutputEntry& output : entry->outputs) {
       rule.outputs.push_back(
           {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});

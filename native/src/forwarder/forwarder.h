@@ -57,6 +57,8 @@ class Forwarder final {
     RelayProgram program;
     CompiledRelay compiled;
     std::shared_ptr<RelayCounters> counters;
+    // Null: no limit.
+    std::shared_ptr<RateLimiter> limiter;
     std::vector<OutputEntry> outputs;
   };
   using Entry = std::shared_ptr<const RelayEntry>;
@@ -82,6 +84,8 @@ class Forwarder final {
 
   Changes plan(const RelayChange& change, std::vector<RelayRefusal>& refusals);
   Status prepare(const RelayProgram& program, CompiledRelay compiled, Changes& changes);
+  static std::shared_ptr<RateLimiter> limiter_for(const RelayProgram& program,
+                                                  const RelayEntry* old);
   Status open_input(int ifindex);
   Status join_all(const std::vector<Membership>& memberships);
   std::shared_ptr<EgressPort> port_for(const CompiledOutput& output);

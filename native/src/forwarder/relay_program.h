@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "forwarder/rate_limiter.h"
+
 namespace mcfleet {
 
 // What the binding hands over; native/forwarder.ts documents the fields.
@@ -31,6 +33,7 @@ struct RelayProgram {
   std::vector<std::string> sources;
   std::vector<OutputProgram> outputs;
   std::vector<std::string> excluded_sources;
+  RateLimit rate_limit;
 
   bool operator==(const RelayProgram&) const = default;
 };

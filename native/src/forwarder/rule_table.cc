@@ -60,7 +60,7 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   by_rule.reserve(rules.size());
   for (const Rule& rule : rules) {
     by_rule.push_back({rule.counters, append(outputs_, rule.outputs),
-                       append(excluded_sources_, rule.excluded_sources)});
+                       append(excluded_sources_, rule.excluded_sources), rule.limiter});
   }
 
   // At most half full: probes stay short, and there is always an empty slot to end them.

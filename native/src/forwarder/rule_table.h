@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "forwarder/rate_limiter.h"
 #include "packet/rewrite.h"
 
 namespace mcfleet {
@@ -33,6 +34,8 @@ struct Rule {
   std::vector<uint32_t> excluded_sources;
   RelayCounters* counters = nullptr;
   std::vector<OutputAction> outputs;
+  // Null: no limit.
+  RateLimiter* limiter = nullptr;
 };
 
 // A relay that matched: its counters, and where its outputs are.
@@ -41,6 +44,8 @@ struct RuleMatch {
   std::span<const OutputAction> outputs;
   // Sorted.
   std::span<const uint32_t> excluded_sources;
+  // Null: no limit.
+  RateLimiter* limiter = nullptr;
 
   [[nodiscard]] bool takes(uint32_t source) const {
     return excluded_sources.empty() ||

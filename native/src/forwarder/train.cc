@@ -68,7 +68,7 @@ void Train::start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
   packets_[0] = ip;
   payload_ = payload_of_datagram(datagram);
   last_payload_ = payload_;
-  last_time_ns_ = time_ns;
+  times_[0] = time_ns;
   checksum_right_ = checksum_right;
 }
 
@@ -76,11 +76,20 @@ bool Train::append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns
   const size_t payload = payload_of_datagram(datagram);
   if (payload > payload_of_datagram(first_)) return false;
   if (kHeaders + payload_ + payload > kMaxIpPacket) return false;
-  packets_[size_++] = ip;
+  packets_[size_] = ip;
+  times_[size_++] = time_ns;
   payload_ += payload;
   last_payload_ = payload;
-  last_time_ns_ = time_ns;
   return true;
+}
+
+void Train::take_over(const Train& from, size_t index) {
+  if (size_ == 0) {
+    start(from.datagram(index), from.packet(index), from.time_ns(index), from.checksum_right_);
+    return;
+  }
+  // A part of what fits one train does so as well.
+  append(from.datagram(index), from.packet(index), from.time_ns(index));
 }
 
 size_t Train::payload_of(size_t index) const {

@@ -23,11 +23,13 @@ class Train final {
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] const Datagram& first() const { return first_; }
-  [[nodiscard]] uint64_t last_time_ns() const { return last_time_ns_; }
+  [[nodiscard]] uint64_t last_time_ns() const { return times_[size_ - 1]; }
 
   // One of the datagrams, and the IP packet it was parsed of.
   [[nodiscard]] Datagram datagram(size_t index) const;
   [[nodiscard]] const uint8_t* packet(size_t index) const { return packets_[index]; }
+  // When it arrived.
+  [[nodiscard]] uint64_t time_ns(size_t index) const { return times_[index]; }
 
   // All of them as one super-frame; the only datagram, if it is alone.
   [[nodiscard]] Datagram merged() const;
@@ -36,6 +38,10 @@ class Train final {
   void write_headers(uint8_t* to) const;
   // Copies its payload together.
   void write_payload(uint8_t* to) const;
+
+  // For a train that shall be a part of another one: takes over a datagram of it, in its order.
+  void clear() { size_ = 0; }
+  void take_over(const Train& from, size_t index);
 
  private:
   friend class Trains;
@@ -49,10 +55,10 @@ class Train final {
   // UDP payload of all together, and of the last.
   size_t payload_ = 0;
   size_t last_payload_ = 0;
-  uint64_t last_time_ns_ = 0;
   // Whether the first one's checksum is known to be right.
   bool checksum_right_ = false;
   std::array<const uint8_t*, kMaxDatagrams> packets_{};
+  std::array<uint64_t, kMaxDatagrams> times_{};
 };
 
 // The trains that one burst of a ring gives. Datagrams of one flow leave in the order in which they

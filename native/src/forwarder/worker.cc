@@ -201,9 +201,28 @@ void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   const size_t relays = table.match(datagram.destination, datagram.destination_port,
                                     datagram.source, [&](const RuleMatch& rule) {
                                       count(*rule.counters, datagram, train.last_time_ns());
-                                      emitter_.emit(rule.outputs, train, mtu);
+                                      if (rule.limiter == nullptr) {
+                                        emitter_.emit(rule.outputs, train, mtu);
+                                      } else {
+                                        forward_within(*rule.limiter, rule, train, mtu);
+                                      }
                                     });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
+}
+
+// Forwards what of a train a limit lets pass, each datagram judged by its own time.
+void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
+                            uint32_t mtu) {
+  admitted_.clear();
+  for (size_t i = 0; i < train.size(); i++) {
+    const Datagram datagram = train.datagram(i);
+    if (limiter.admit(datagram.segments, datagram.wire_bytes(), train.time_ns(i))) {
+      admitted_.take_over(train, i);
+    } else {
+      rule.counters->drops.add(DropReason::kRateLimited, datagram.segments);
+    }
+  }
+  if (!admitted_.empty()) emitter_.emit(rule.outputs, admitted_, mtu);
 }
 
 // A frame of which the ring holds only a part, for the queue of long frames was full.

@@ -60,6 +60,8 @@ class Worker final {
   void take(Input& input, const RuleTable& table, RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
   void forward(Input& input, const RuleTable& table, const Train& train);
+  void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
+                      uint32_t mtu);
   static void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
                              uint64_t time_ns);
 
@@ -75,6 +77,8 @@ class Worker final {
   std::atomic<bool> preferred_{false};
   Emitter emitter_;
   Trains trains_;
+  // What of one train passes.
+  Train admitted_;
   CopyArena copies_;
   std::thread thread_;
 };

@@ -38,6 +38,7 @@ test('what is omitted is null for the native part', () => {
     port: null,
     sources: [],
     excludedSources: [],
+    rateLimit: null,
     outputs: [
       {
         key: 'k',
@@ -51,6 +52,12 @@ test('what is omitted is null for the native part', () => {
         dropOversize: false,
       },
     ],
+  });
+});
+
+test('a limit is handed on', () => {
+  expect(validate({ rateLimit: { bitsPerSecond: 1_000_000_000_000n, burstPackets: 7 } })).toMatchObject({
+    rateLimit: { packetsPerSecond: null, bitsPerSecond: 1e12, burstPackets: 7 },
   });
 });
 
@@ -75,6 +82,10 @@ test.each([
   ['sources[0]', { sources: ['239.1.1.1'] }],
   ['sources[1]', { sources: ['10.0.0.1', '10.0.0.1'] }],
   ['sources[0]', { sources: ['fe80::1'] }],
+  ['rate_limit', { rateLimit: { burstPackets: 3 } }],
+  ['rate_limit.packets_per_second', { rateLimit: { packetsPerSecond: 0 } }],
+  ['rate_limit.bits_per_second', { rateLimit: { bitsPerSecond: 999n } }],
+  ['rate_limit.burst_packets', { rateLimit: { packetsPerSecond: 1, burstPackets: 1_000_001 } }],
   ['exclude_sources[0]', { excludeSources: ['239.1.1.1'] }],
   ['exclude_sources[1]', { excludeSources: ['10.0.0.1', '10.0.0.1'] }],
   ['exclude_sources', { sources: ['10.0.0.1'], excludeSources: ['10.0.0.2'] }],

@@ -3,7 +3,7 @@ import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { RELAY_ID_PATTERN } from '@mcfleet/common/names';
 import type { RelayProgram } from '@mcfleet/native';
 import type { ProgrammedOutput, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
-import { OversizePolicy } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, type RateLimit } from '@mcfleet/proto/mcfleet/v1/relay';
 import { type ClassifiedAddress, classifyAddress } from './address.ts';
 
 /** Bytes of a uid; the native part keeps them in place. */
@@ -15,6 +15,9 @@ const MAX_OUTPUTS = 256;
 /** Interface indexes are int in the kernel. */
 const MAX_IFINDEX = 2 ** 31 - 1;
 const MAX_SOURCES = 1024;
+const MAX_PACKETS_PER_SECOND = 10_000_000;
+const MAX_BITS_PER_SECOND = 1_000_000_000_000;
+const MAX_BURST_PACKETS = 1_000_000;
 
 export interface ValidateOptions {
   /** Where the relay is in the request: "upserts[3]". */
@@ -45,6 +48,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
     check.fail('exclude_sources', 'is given together with sources; give one of them');
   }
   checkOutputs(check, relay, group);
+  if (relay.rateLimit !== undefined) checkRateLimit(check, relay.rateLimit);
   const { violations } = check;
   if (violations.length > 0) {
     throw new FleetError({
@@ -77,6 +81,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
       sourcePort: output.sourcePort ?? null,
       dropOversize: output.oversize === OversizePolicy.DROP,
     })),
+    rateLimit: relay.rateLimit === undefined ? null : toRateLimit(relay.rateLimit),
   };
 }
 
@@ -94,6 +99,27 @@ function checkSources(
     if (seen.has(source)) check.fail(field, `'${source}' is there twice`);
     seen.add(source);
   }
+}
+
+function checkRateLimit(check: Checker, { packetsPerSecond, bitsPerSecond, burstPackets }: RateLimit): void {
+  if (packetsPerSecond === undefined && bitsPerSecond === undefined) {
+    check.fail('rate_limit', 'limits nothing; it has packets_per_second, bits_per_second, or both');
+  }
+  if (packetsPerSecond !== undefined) {
+    check.integer('rate_limit.packets_per_second', packetsPerSecond, 1, MAX_PACKETS_PER_SECOND);
+  }
+  if (bitsPerSecond !== undefined) {
+    check.integer('rate_limit.bits_per_second', Number(bitsPerSecond), 1000, MAX_BITS_PER_SECOND);
+  }
+  if (burstPackets !== undefined) check.integer('rate_limit.burst_packets', burstPackets, 1, MAX_BURST_PACKETS);
+}
+
+function toRateLimit({ packetsPerSecond, bitsPerSecond, burstPackets }: RateLimit): RelayProgram['rateLimit'] {
+  return {
+    packetsPerSecond: packetsPerSecond ?? null,
+    bitsPerSecond: bitsPerSecond === undefined ? null : Number(bitsPerSecond),
+    burstPackets: burstPackets ?? null,
+  };
 }
 
 function checkOutputs(check: Checker, relay: ProgrammedRelay, group: ClassifiedAddress | undefined): void {

@@ -27,6 +27,7 @@ import {
   instanceStateFromJSON,
   instanceStateToJSON,
   OutputCounters,
+  RateLimit,
   RelayCounters,
   RelayEngine,
   relayEngineFromJSON,
@@ -434,6 +435,8 @@ export interface ResolvedRelay {
     | undefined;
   /** As in the spec, with `address` always set. */
   outputs: RelayOutput[];
+  /** As in the spec. */
+  rateLimit: RateLimit | undefined;
 }
 
 /** The session is about to end. */
@@ -3103,7 +3106,7 @@ export const RelayAssignment: MessageFns<RelayAssignment, "mcfleet.v1.RelayAssig
 messageTypeRegistry.set(RelayAssignment.$type, RelayAssignment);
 
 function createBaseResolvedRelay(): ResolvedRelay {
-  return { engine: 0, input: undefined, outputs: [] };
+  return { engine: 0, input: undefined, outputs: [], rateLimit: undefined };
 }
 
 export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"> = {
@@ -3118,6 +3121,9 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
     }
     for (const v of message.outputs) {
       RelayOutput.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.rateLimit !== undefined) {
+      RateLimit.encode(message.rateLimit, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3159,6 +3165,14 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
             message.outputs.push(RelayOutput.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.rateLimit = RateLimit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3176,6 +3190,11 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
       engine: isSet(object.engine) ? relayEngineFromJSON(object.engine) : 0,
       input: isSet(object.input) ? RelayInput.fromJSON(object.input) : undefined,
       outputs: globalThis.Array.isArray(object?.outputs) ? object.outputs.map((e: any) => RelayOutput.fromJSON(e)) : [],
+      rateLimit: isSet(object.rateLimit)
+        ? RateLimit.fromJSON(object.rateLimit)
+        : isSet(object.rate_limit)
+        ? RateLimit.fromJSON(object.rate_limit)
+        : undefined,
     };
   },
 
@@ -3190,6 +3209,9 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
     if (message.outputs?.length) {
       obj.outputs = message.outputs.map((e) => RelayOutput.toJSON(e));
     }
+    if (message.rateLimit !== undefined) {
+      obj.rateLimit = RateLimit.toJSON(message.rateLimit);
+    }
     return obj;
   },
 
@@ -3203,6 +3225,9 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
       ? RelayInput.fromPartial(object.input)
       : undefined;
     message.outputs = object.outputs?.map((e) => RelayOutput.fromPartial(e)) || [];
+    message.rateLimit = (object.rateLimit !== undefined && object.rateLimit !== null)
+      ? RateLimit.fromPartial(object.rateLimit)
+      : undefined;
     return message;
   },
 };

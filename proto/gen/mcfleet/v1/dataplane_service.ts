@@ -22,7 +22,14 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
-import { DropCounter, OversizePolicy, oversizePolicyFromJSON, oversizePolicyToJSON, RelayCounters } from "./relay.ts";
+import {
+  DropCounter,
+  OversizePolicy,
+  oversizePolicyFromJSON,
+  oversizePolicyToJSON,
+  RateLimit,
+  RelayCounters,
+} from "./relay.ts";
 
 /** One relay with everything that depends on the host resolved. */
 export interface ProgrammedRelay {
@@ -48,6 +55,8 @@ export interface ProgrammedRelay {
   outputs: ProgrammedOutput[];
   /** Sources not taken; `sources` is empty then. Empty: none. */
   excludeSources: string[];
+  /** How much may pass. Omitted: everything. */
+  rateLimit: RateLimit | undefined;
 }
 
 /** One output with everything that depends on the host resolved. */
@@ -212,6 +221,7 @@ function createBaseProgrammedRelay(): ProgrammedRelay {
     sources: [],
     outputs: [],
     excludeSources: [],
+    rateLimit: undefined,
   };
 }
 
@@ -251,6 +261,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     }
     for (const v of message.excludeSources) {
       writer.uint32(82).string(v!);
+    }
+    if (message.rateLimit !== undefined) {
+      RateLimit.encode(message.rateLimit, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -348,6 +361,14 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
             message.excludeSources.push(reader.string());
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.rateLimit = RateLimit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -382,6 +403,11 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
         : globalThis.Array.isArray(object?.exclude_sources)
         ? object.exclude_sources.map((e: any) => globalThis.String(e))
         : [],
+      rateLimit: isSet(object.rateLimit)
+        ? RateLimit.fromJSON(object.rateLimit)
+        : isSet(object.rate_limit)
+        ? RateLimit.fromJSON(object.rate_limit)
+        : undefined,
     };
   },
 
@@ -417,6 +443,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     if (message.excludeSources?.length) {
       obj.excludeSources = message.excludeSources;
     }
+    if (message.rateLimit !== undefined) {
+      obj.rateLimit = RateLimit.toJSON(message.rateLimit);
+    }
     return obj;
   },
 
@@ -437,6 +466,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     message.sources = object.sources?.map((e) => e) || [];
     message.outputs = object.outputs?.map((e) => ProgrammedOutput.fromPartial(e)) || [];
     message.excludeSources = object.excludeSources?.map((e) => e) || [];
+    message.rateLimit = (object.rateLimit !== undefined && object.rateLimit !== null)
+      ? RateLimit.fromPartial(object.rateLimit)
+      : undefined;
     return message;
   },
 };

@@ -271,6 +271,29 @@ export interface RelaySpec {
     | undefined;
   /** Where a copy of each goes: 1 to 256 outputs, no two the same. */
   outputs: RelayOutput[];
+  /** How much may pass, on each host. Omitted: everything. */
+  rateLimit: RateLimit | undefined;
+}
+
+/**
+ * How much of what a relay takes is passed on; the rest goes to no output and is counted as "rate_limited". At least one of the
+ * two rates is given. Counted by the times of arrival, before the copies are made.
+ */
+export interface RateLimit {
+  /** Packets per second, 1 to 10,000,000. Omitted: any number. */
+  packetsPerSecond?:
+    | number
+    | undefined;
+  /** Bits of IP packets per second, headers included, 1,000 to 1,000,000,000,000. Omitted: any number. */
+  bitsPerSecond?:
+    | bigint
+    | undefined;
+  /**
+   * How many packets may come at once after a pause, 1 to 1,000,000; for bits_per_second one counts as 1500 bytes. Packets that
+   * arrive as one (a super-frame of a segmenting sender) pass as one and are paid for afterwards. Omitted: what the rate gives in
+   * 100 ms.
+   */
+  burstPackets?: number | undefined;
 }
 
 /** The hosts a relay runs on: those named and those whose labels match, together. One of the two must be given. */
@@ -1009,7 +1032,7 @@ export const Relay_AnnotationsEntry: MessageFns<Relay_AnnotationsEntry, "mcfleet
 messageTypeRegistry.set(Relay_AnnotationsEntry.$type, Relay_AnnotationsEntry);
 
 function createBaseRelaySpec(): RelaySpec {
-  return { hosts: undefined, engine: 0, input: undefined, outputs: [] };
+  return { hosts: undefined, engine: 0, input: undefined, outputs: [], rateLimit: undefined };
 }
 
 export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
@@ -1027,6 +1050,9 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
     }
     for (const v of message.outputs) {
       RelayOutput.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.rateLimit !== undefined) {
+      RateLimit.encode(message.rateLimit, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1076,6 +1102,14 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
             message.outputs.push(RelayOutput.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.rateLimit = RateLimit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1094,6 +1128,11 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
       engine: isSet(object.engine) ? relayEngineFromJSON(object.engine) : 0,
       input: isSet(object.input) ? RelayInput.fromJSON(object.input) : undefined,
       outputs: globalThis.Array.isArray(object?.outputs) ? object.outputs.map((e: any) => RelayOutput.fromJSON(e)) : [],
+      rateLimit: isSet(object.rateLimit)
+        ? RateLimit.fromJSON(object.rateLimit)
+        : isSet(object.rate_limit)
+        ? RateLimit.fromJSON(object.rate_limit)
+        : undefined,
     };
   },
 
@@ -1111,6 +1150,9 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
     if (message.outputs?.length) {
       obj.outputs = message.outputs.map((e) => RelayOutput.toJSON(e));
     }
+    if (message.rateLimit !== undefined) {
+      obj.rateLimit = RateLimit.toJSON(message.rateLimit);
+    }
     return obj;
   },
 
@@ -1127,11 +1169,136 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
       ? RelayInput.fromPartial(object.input)
       : undefined;
     message.outputs = object.outputs?.map((e) => RelayOutput.fromPartial(e)) || [];
+    message.rateLimit = (object.rateLimit !== undefined && object.rateLimit !== null)
+      ? RateLimit.fromPartial(object.rateLimit)
+      : undefined;
     return message;
   },
 };
 
 messageTypeRegistry.set(RelaySpec.$type, RelaySpec);
+
+function createBaseRateLimit(): RateLimit {
+  return { packetsPerSecond: undefined, bitsPerSecond: undefined, burstPackets: undefined };
+}
+
+export const RateLimit: MessageFns<RateLimit, "mcfleet.v1.RateLimit"> = {
+  $type: "mcfleet.v1.RateLimit" as const,
+
+  encode(message: RateLimit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.packetsPerSecond !== undefined) {
+      writer.uint32(8).uint32(message.packetsPerSecond);
+    }
+    if (message.bitsPerSecond !== undefined) {
+      if (BigInt.asUintN(64, message.bitsPerSecond) !== message.bitsPerSecond) {
+        throw new globalThis.Error("value provided for field message.bitsPerSecond of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.bitsPerSecond);
+    }
+    if (message.burstPackets !== undefined) {
+      writer.uint32(24).uint32(message.burstPackets);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RateLimit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRateLimit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.packetsPerSecond = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bitsPerSecond = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.burstPackets = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RateLimit {
+    return {
+      packetsPerSecond: isSet(object.packetsPerSecond)
+        ? globalThis.Number(object.packetsPerSecond)
+        : isSet(object.packets_per_second)
+        ? globalThis.Number(object.packets_per_second)
+        : undefined,
+      bitsPerSecond: isSet(object.bitsPerSecond)
+        ? BigInt(object.bitsPerSecond)
+        : isSet(object.bits_per_second)
+        ? BigInt(object.bits_per_second)
+        : undefined,
+      burstPackets: isSet(object.burstPackets)
+        ? globalThis.Number(object.burstPackets)
+        : isSet(object.burst_packets)
+        ? globalThis.Number(object.burst_packets)
+        : undefined,
+    };
+  },
+
+  toJSON(message: RateLimit): unknown {
+    const obj: any = {};
+    if (message.packetsPerSecond !== undefined) {
+      obj.packetsPerSecond = Math.round(message.packetsPerSecond);
+    }
+    if (message.bitsPerSecond !== undefined) {
+      obj.bitsPerSecond = message.bitsPerSecond.toString();
+    }
+    if (message.burstPackets !== undefined) {
+      obj.burstPackets = Math.round(message.burstPackets);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RateLimit>, I>>(base?: I): RateLimit {
+    return RateLimit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RateLimit>, I>>(object: I): RateLimit {
+    const message = createBaseRateLimit();
+    message.packetsPerSecond = object.packetsPerSecond ?? undefined;
+    message.bitsPerSecond = (object.bitsPerSecond !== undefined && object.bitsPerSecond !== null)
+      ? BigInt(object.bitsPerSecond)
+      : undefined;
+    message.burstPackets = object.burstPackets ?? undefined;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(RateLimit.$type, RateLimit);
 
 function createBaseHostSelector(): HostSelector {
   return { names: [], matchLabels: {} };

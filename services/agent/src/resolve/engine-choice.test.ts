@@ -1,5 +1,5 @@
 import { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { OversizePolicy, RelayEngine, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, RateLimit, RelayEngine, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 import { describe, expect, it } from 'vitest';
 import { chooseEngine } from './engine-choice.ts';
 import { outputKeys } from './output-key.ts';
@@ -9,14 +9,22 @@ interface Shape {
   readonly group?: string;
   readonly port?: number;
   readonly excludeSources?: string[];
+  readonly rateLimit?: RateLimit;
   readonly output?: Partial<RelayOutput>;
 }
 
-function relay({ engine = RelayEngine.AUTO, group = '239.1.1.1', output = {}, ...input }: Shape): ResolvedRelay {
+function relay({
+  engine = RelayEngine.AUTO,
+  group = '239.1.1.1',
+  output = {},
+  rateLimit,
+  ...input
+}: Shape): ResolvedRelay {
   return ResolvedRelay.fromPartial({
     engine,
     input: { interface: 'in0', group, ...input },
     outputs: [{ interface: 'out0', address: group, ...output }],
+    ...(rateLimit === undefined ? {} : { rateLimit }),
   });
 }
 
@@ -25,6 +33,7 @@ describe('chooseEngine', () => {
     ['REQUESTED', { engine: RelayEngine.USERSPACE }],
     ['UNICAST_INPUT', { group: '192.0.2.1' }],
     ['SOURCES_EXCLUDED', { excludeSources: ['10.0.0.1'], output: { source: 'KEEP' } }],
+    ['RATE_LIMITED', { rateLimit: RateLimit.fromPartial({ packetsPerSecond: 9 }), output: { source: 'KEEP' } }],
     ['UNICAST_OUTPUT', { output: { address: '192.0.2.1' } }],
     ['REWRITE_REQUESTED', { output: { address: '239.2.2.2' } }],
     ['REWRITE_REQUESTED', { port: 5001, output: { port: 6001 } }],

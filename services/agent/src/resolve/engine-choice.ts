@@ -44,6 +44,7 @@ function whyNotKernel(relay: ResolvedRelay): string {
   const group = relay.input?.group ?? '';
   if (!isMulticast(group)) return 'UNICAST_INPUT';
   if ((relay.input?.excludeSources ?? []).length > 0) return 'SOURCES_EXCLUDED';
+  if (relay.rateLimit !== undefined) return 'RATE_LIMITED';
   for (const output of relay.outputs) {
     const address = output.address || group;
     if (!isMulticast(address)) return 'UNICAST_OUTPUT';

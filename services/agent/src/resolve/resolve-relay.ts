@@ -84,7 +84,7 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     return { ...chosen, verdict: 'waiting', problem: notFound(relay.input.interface) };
   }
   const { outputs, down } = resolveOutputs(relay, chosen.outputs, family, facts.interfaces);
-  const program = outputs.length === 0 ? undefined : programOf(assignment, relay.input, input.index, outputs);
+  const program = outputs.length === 0 ? undefined : programOf(assignment, relay, input.index, outputs);
   const inputProblem = linkProblem(input);
   const problem = inputProblem ?? (down.length === relay.outputs.length ? allDown(down) : undefined);
   return { ...chosen, program, outputsDown: down, problem, verdict: problem === undefined ? 'forward' : 'waiting' };
@@ -125,7 +125,7 @@ function wantsInterface(output: RelayOutput): boolean {
 
 function programOf(
   assignment: RelayAssignment,
-  input: RelayInput,
+  { input, rateLimit }: ResolvedRelay,
   inputIfindex: number,
   outputs: ProgrammedOutput[],
 ): ProgrammedRelay {
@@ -134,11 +134,12 @@ function programOf(
     name: assignment.name,
     generation: assignment.generation,
     inputIfindex,
-    group: input.group,
-    port: input.port,
-    sources: input.sources,
-    excludeSources: input.excludeSources,
+    group: input?.group ?? '',
+    port: input?.port,
+    sources: input?.sources ?? [],
+    excludeSources: input?.excludeSources ?? [],
     outputs,
+    rateLimit,
   });
 }
 

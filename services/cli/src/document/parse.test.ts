@@ -87,7 +87,7 @@ describe('parseRelays', () => {
     [
       'an unknown key that resembles none',
       withLine('  engine: AUTO', '  zebra: 1'),
-      ['relays.yaml:8:3: spec.zebra: unknown key; known here: hosts, engine, input, outputs'],
+      ['relays.yaml:8:3: spec.zebra: unknown key; known here: hosts, engine, input, outputs, rateLimit'],
     ],
     [
       'snake_case',

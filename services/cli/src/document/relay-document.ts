@@ -1,4 +1,4 @@
-import { OversizePolicy, Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, type RateLimit, Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { list, mapping, optional, type Read, required, textMap } from './collection-readers.ts';
 import { anyText, choice, ignored, text, wholeNumber } from './scalar-readers.ts';
 
@@ -72,7 +72,23 @@ const spec = {
       ),
     ),
   ),
+  rateLimit: optional(
+    mapping(
+      {
+        packetsPerSecond: optional(wholeNumber(1, 10_000_000)),
+        bitsPerSecond: optional(wholeNumber(1_000, 1_000_000_000_000)),
+        burstPackets: optional(wholeNumber(1, 1_000_000)),
+      },
+      '{packetsPerSecond: 10000}',
+    ),
+  ),
 };
+
+type SpecFields = Read<typeof spec>;
+
+function toRateLimit({ bitsPerSecond, ...limit }: NonNullable<SpecFields['rateLimit']>): Partial<RateLimit> {
+  return { ...limit, ...(bitsPerSecond === undefined ? {} : { bitsPerSecond: BigInt(bitsPerSecond) }) };
+}
 
 /** A whole document of kind Relay. `status` is what `get -o yaml` shows: accepted, so that its output can be applied, and ignored. */
 export const relayDocument = mapping({
@@ -89,7 +105,7 @@ export type RelayDocument = NonNullable<ReturnType<typeof relayDocument>>;
 /** The relay of a document, as the API takes it. */
 export function toRelay(document: RelayDocument): Relay {
   const given: Read<typeof metadata> = document.metadata ?? {};
-  const wanted: Read<typeof spec> = document.spec ?? {};
+  const wanted: SpecFields = document.spec ?? {};
   return Relay.fromPartial({
     name: given.name === undefined ? '' : `relays/${given.name}`,
     displayName: given.displayName ?? '',
@@ -105,6 +121,7 @@ export function toRelay(document: RelayDocument): Relay {
         ...output,
         ...(oversize === undefined ? {} : { oversize: oversizePolicies[oversize] }),
       })),
+      ...(wanted.rateLimit === undefined ? {} : { rateLimit: toRateLimit(wanted.rateLimit) }),
     },
   });
 }

@@ -39,6 +39,8 @@ const labels = fc.dictionary(fc.stringMatching(/^[a-z][a-z0-9./-]{0,10}$/), fc.o
 });
 const port = fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined });
 
+const upTo = (max: number) => fc.option(fc.integer({ min: 1, max }), { nil: undefined });
+
 const relay = fc.record({
   name: text.map((name) => `relays/${name.replaceAll('/', '-')}`),
   displayName: fc.oneof(fc.constant(''), text),
@@ -66,6 +68,14 @@ const relay = fc.record({
         oversize: fc.constantFrom(OversizePolicy.UNSPECIFIED, OversizePolicy.FRAGMENT, OversizePolicy.DROP),
       }),
       { maxLength: 3 },
+    ),
+    rateLimit: fc.option(
+      fc.record({
+        packetsPerSecond: upTo(10_000_000),
+        bitsPerSecond: fc.option(fc.bigInt({ min: 1000n, max: 10n ** 12n }), { nil: undefined }),
+        burstPackets: upTo(1_000_000),
+      }),
+      { nil: undefined },
     ),
   }),
 });

@@ -36,6 +36,7 @@ export function relayToDocument(relay: Relay, toJson: (type: string, message: un
       engine: engineName(spec?.engine ?? 0),
       input: given({ ...spec?.input }),
       outputs: (spec?.outputs ?? []).map((output) => given({ ...output, oversize: oversizeName(output.oversize) })),
+      ...(spec?.rateLimit === undefined ? {} : { rateLimit: given({ ...spec.rateLimit }) }),
     },
     ...given({ status }),
   };

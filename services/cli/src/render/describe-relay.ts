@@ -1,6 +1,7 @@
 import {
   type DropCounter,
   OversizePolicy,
+  type RateLimit,
   type Relay,
   type RelayInput,
   type RelayInstance,
@@ -42,6 +43,7 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
       ['Engine', engineName(spec?.engine ?? 0)],
       ['Input', spec?.input === undefined ? '' : endpoint(spec.input.group, spec.input.port, spec.input.interface)],
       ['Sources', sourcesText(spec?.input)],
+      ['Limit', rateLimitText(spec?.rateLimit)],
     ]);
     for (const [index, output] of (spec?.outputs ?? []).entries()) {
       wanted.line(`Output ${index + 1}: ${outputText(output)}`);
@@ -69,6 +71,14 @@ function outputText(output: RelayOutput): string {
   if (output.sourcePort !== undefined) parts.push(`source port ${output.sourcePort}`);
   if (output.dscp !== undefined) parts.push(`DSCP ${output.dscp}`);
   if (output.oversize === OversizePolicy.DROP) parts.push('dropped if longer than the MTU');
+  return parts.join(', ');
+}
+
+function rateLimitText(limit: RateLimit | undefined): string {
+  const parts: string[] = [];
+  if (limit?.packetsPerSecond !== undefined) parts.push(`${limit.packetsPerSecond} packets per second`);
+  if (limit?.bitsPerSecond !== undefined) parts.push(`${limit.bitsPerSecond} bits per second`);
+  if (limit?.burstPackets !== undefined) parts.push(`bursts of ${limit.burstPackets} packets`);
   return parts.join(', ');
 }
 

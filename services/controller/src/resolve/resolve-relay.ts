@@ -54,6 +54,7 @@ function resolveSpec({ name, spec }: Relay): ResolvedRelay {
       source: canonical(output.source),
       oversize: output.oversize === OversizePolicy.UNSPECIFIED ? OversizePolicy.FRAGMENT : output.oversize,
     })),
+    rateLimit: spec.rateLimit,
   };
 }
 

@@ -35,6 +35,9 @@ export function validateKernelEngine(
       `the kernel never routes ${range}, so engine KERNEL cannot relay ${group.text}: ${ADVICE}`,
     );
   }
+  if (spec.rateLimit !== undefined) {
+    violations.add(`${path}.rate_limit`, `engine KERNEL passes on all that comes: omit it, or ${ADVICE}`);
+  }
   spec.outputs.forEach((output, i) => {
     const address = output.address === '' ? undefined : parseAddress(output.address);
     const rewritten: [string, boolean][] = [

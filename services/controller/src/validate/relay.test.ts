@@ -1,4 +1,4 @@
-import { Relay, RelayEngine, RelayInput, RelayOutput, RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
+import { RateLimit, Relay, RelayEngine, RelayInput, RelayOutput, RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
 import { expect, test } from 'vitest';
 import { validateRelay } from './relay.ts';
 
@@ -81,6 +81,26 @@ const bad: [string, Change, RegExp][] = [
   ['dscp 64', (r) => (r.output.dscp = 64), /^relay.spec.outputs\[0\].dscp: 64 is not a DSCP/],
   ['source port 0', (r) => (r.output.sourcePort = 0), /^relay.spec.outputs\[0\].source_port: 0 is not a UDP port/],
   ['oversize 9', (r) => (r.output.oversize = 9 as never), /^relay.spec.outputs\[0\].oversize: 9 is not a policy/],
+  [
+    'a burst without a rate',
+    (r) => (r.spec.rateLimit = RateLimit.fromPartial({ burstPackets: 3 })),
+    /^relay.spec.rate_limit: limits nothing/,
+  ],
+  [
+    'no packets per second',
+    (r) => (r.spec.rateLimit = RateLimit.fromPartial({ packetsPerSecond: 0 })),
+    /^relay.spec.rate_limit.packets_per_second: 0 is not a limit/,
+  ],
+  [
+    'too many bits per second',
+    (r) => (r.spec.rateLimit = RateLimit.fromPartial({ bitsPerSecond: 10n ** 12n + 1n })),
+    /^relay.spec.rate_limit.bits_per_second: 1000000000001 is not a limit/,
+  ],
+  [
+    'an endless burst',
+    (r) => (r.spec.rateLimit = RateLimit.fromPartial({ packetsPerSecond: 1, burstPackets: 2 ** 32 - 1 })),
+    /^relay.spec.rate_limit.burst_packets: 4294967295 is not a burst/,
+  ],
   ['no input interface', (r) => (r.spec.input.interface = ''), /^relay.spec.input.interface: is missing/],
   ['long interface', (r) => (r.spec.input.interface = 'x'.repeat(16)), /^relay.spec.input.interface: .*15 bytes/],
   ['slash in interface', (r) => (r.output.interface = 'a/b'), /^relay.spec.outputs\[0\].interface: "a\/b" cannot be/],
@@ -230,6 +250,7 @@ test('two outputs that are the same after defaults are refused', () => {
 test('engine KERNEL is refused whatever needs rewriting or ports', () => {
   const subject = relay((r) => {
     r.spec.engine = RelayEngine.KERNEL;
+    r.spec.rateLimit = RateLimit.fromPartial({ packetsPerSecond: 9 });
     r.spec.outputs = [{ ...r.output, dscp: 46, sourcePort: 9, oversize: 2 }];
     r.spec.input = { ...r.spec.input, group: '224.0.0.251', sources: [], excludeSources: ['10.0.0.1'] };
   });
@@ -237,6 +258,7 @@ test('engine KERNEL is refused whatever needs rewriting or ports', () => {
     expect.stringMatching(/^relay.spec.input.port: engine KERNEL takes every port/),
     expect.stringMatching(/^relay.spec.input.exclude_sources: engine KERNEL takes one source or all/),
     expect.stringMatching(/^relay.spec.input.group: the kernel never routes 224.0.0.0\/24/),
+    expect.stringMatching(/^relay.spec.rate_limit: engine KERNEL passes on all/),
     expect.stringMatching(/^relay.spec.outputs\[0\].address: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].port: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].ttl: engine KERNEL cannot rewrite/),

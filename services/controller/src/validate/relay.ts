@@ -13,6 +13,7 @@ import { validateDestination, validateInterface, validatePort, validateSource } 
 import { validateKernelEngine } from './kernel-engine.ts';
 import { validateAnnotations, validateDisplayName, validateLabels } from './metadata.ts';
 import { validateOutputs } from './outputs.ts';
+import { validateRateLimit } from './rate-limit.ts';
 import { Violations } from './violations.ts';
 
 /** The most host names of one selector. */
@@ -66,6 +67,7 @@ function validateSpec(spec: RelaySpec, path: string, context: RelayValidationCon
   }
   const group = validateInput(spec.input, `${path}.input`, violations);
   validateOutputs(spec.outputs, { input: spec.input, group }, `${path}.outputs`, violations);
+  if (spec.rateLimit !== undefined) validateRateLimit(spec.rateLimit, `${path}.rate_limit`, violations);
   if (spec.engine === RelayEngine.KERNEL) validateKernelEngine(spec, group, path, violations);
 }
 
