@@ -12,6 +12,8 @@ export interface RelayProgram {
   readonly group: string;
   /** UDP destination port, 1 to 65535, or any. */
   readonly port: number | null;
+  /** VLAN that packets are tagged with, 1 to 4094; `null`: untagged ones. */
+  readonly vlan: number | null;
   /** Sources taken; empty means any. */
   readonly sources: readonly string[];
   /** Sources not taken; only if `sources` is empty. */

@@ -56,6 +56,7 @@ export function checkRelayProgram(relay: RelayProgram): void {
   checkInteger(relay.inputIfindex, `${where}: inputIfindex`, 1, maxIfindex);
   checkText(relay.group, `${where}: group`);
   checkOptionalInteger(relay.port, `${where}: port`, 1, 65535);
+  checkOptionalInteger(relay.vlan, `${where}: vlan`, 1, 4094);
   checkArray(relay.sources, `${where}: sources`, 0, maxSources);
   for (const [i, source] of relay.sources.entries()) checkText(source, `${where}: sources[${i}]`);
   checkArray(relay.excludedSources, `${where}: excludedSources`, 0, relay.sources.length > 0 ? 0 : maxSources);

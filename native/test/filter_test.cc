@@ -27,11 +27,20 @@ class Kernel final {
     in_.reset(pair[0]);
     out_.reset(pair[1]);
   }
-  void load(Filter filter) {
-    // Packets of a Unix socket have no protocol number: put the one of IPv4 in place of the load.
+  // `tag`: what packets are tagged with; none if null.
+  void load(Filter filter, const uint16_t* tag = nullptr) {
+    // Packets of a Unix socket have neither a protocol number nor a tag: put constants in place of
+    // the loads.
     if (filter.code.size() > 1) {
       CHECK(filter.code[0].k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL));
       filter.code[0] = BPF_STMT(BPF_LD | BPF_IMM, ETH_P_IP);
+    }
+    for (sock_filter& instruction : filter.code) {
+      if (instruction.k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)) {
+        instruction = BPF_STMT(BPF_LD | BPF_IMM, tag != nullptr ? 1U : 0U);
+      } else if (instruction.k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_VLAN_TAG)) {
+        instruction = BPF_STMT(BPF_LD | BPF_IMM, tag != nullptr ? uint32_t{*tag} : 0U);
+      }
     }
     CHECK(attach_filter(out_.get(), filter).ok());
   }
@@ -47,9 +56,11 @@ class Kernel final {
   UniqueFd out_;
 };
 
-bool wanted(const std::vector<FilterTarget>& targets, uint32_t address, uint16_t port) {
+bool wanted(const std::vector<FilterTarget>& targets, uint32_t address, uint16_t port,
+            uint16_t vlan = 0) {
   return std::any_of(targets.begin(), targets.end(), [&](const FilterTarget& target) {
-    return target.address == address && (target.port == 0 || target.port == port);
+    return target.address == address && (target.port == 0 || target.port == port) &&
+           target.vlan == vlan;
   });
 }
 
@@ -97,6 +108,56 @@ void agrees_with_the_rules() {
     }
   }
   CHECK(passed > 5000 && refused > 5000);
+}
+
+void tells_vlans_apart() {
+  std::mt19937 random(14);
+  Kernel kernel;
+  size_t passed = 0;
+  for (const size_t count : {1UL, 4UL, 40UL, 300UL}) {
+    std::vector<FilterTarget> targets = random_targets(random, count);
+    for (FilterTarget& target : targets) target.vlan = static_cast<uint16_t>(random() % 4 * 1000);
+    const Filter filter = compile_filter(targets, 14);
+    CHECK(filter.exact);
+    // Bits 12 to 15 of a tag are the priority; VLAN 0 has nothing but that.
+    for (const int tag : {-1, 0xe000, 1000, 0xf000 - 1096 * 2, 2000, 3000, 4000}) {
+      const auto tci = static_cast<uint16_t>(tag);
+      const auto vlan = static_cast<uint16_t>(tag < 0 ? 0 : tag % 4096);
+      kernel.load(filter, tag < 0 ? nullptr : &tci);
+      for (int i = 0; i < 300; i++) {
+        const FilterTarget& to = targets[random() % targets.size()];
+        const auto port = static_cast<uint16_t>(random() % 2 == 0 ? to.port : 5000 + random() % 6);
+        const bool want = wanted(targets, to.address, port, vlan);
+        CHECK(kernel.passes(packet_to(to.address, port, 14, random)) == want);
+        passed += want ? 1 : 0;
+      }
+    }
+  }
+  CHECK(passed > 1000);
+}
+
+void is_coarse_in_the_vlans_that_are_wanted() {
+  std::mt19937 random(15);
+  std::vector<FilterTarget> targets;
+  for (uint32_t i = 0; i < 10000; i++) targets.push_back({0xef000000 + i, 1, 7});
+  const Filter filter = compile_filter(targets, 14);
+  CHECK(!filter.exact);
+  Kernel kernel;
+  const uint16_t wanted_vlan = 7;
+  const uint16_t other_vlan = 8;
+  kernel.load(filter, &wanted_vlan);
+  CHECK(kernel.passes(packet_to(0xef800000, 9, 14, random)));
+  kernel.load(filter, &other_vlan);
+  CHECK(!kernel.passes(packet_to(0xef000000, 1, 14, random)));
+  kernel.load(filter);
+  CHECK(!kernel.passes(packet_to(0xef000000, 1, 14, random)));
+  // A relay in each VLAN, with many unicast addresses: the kernel still takes what is written.
+  targets.clear();
+  for (uint32_t vlan = 1; vlan < 4095; vlan++) {
+    targets.push_back({0x0a000000 + vlan, 1, static_cast<uint16_t>(vlan)});
+  }
+  kernel.load(compile_filter(targets, 14), &wanted_vlan);
+  CHECK(kernel.passes(packet_to(0x0a000007, 1, 14, random)));
 }
 
 void holds_a_thousand_relays() {
@@ -183,6 +244,8 @@ void lets_the_malformed_be_counted() {
 
 int main() {
   agrees_with_the_rules();
+  tells_vlans_apart();
+  is_coarse_in_the_vlans_that_are_wanted();
   holds_a_thousand_relays();
   is_coarse_beyond();
   widens_a_group_with_many_ports();

@@ -269,6 +269,56 @@ describeWithLab('forwarded packets', () => {
     expect(input).toMatchObject({ rxPackets: 10, unmatched: 0 });
   });
 
+  it('of the VLAN that a relay names come through, and no others', async () => {
+    const forwarder = await lab.forwarder();
+    const to = (address: string) => [{ interface: 'out1', address }];
+    await forwarder.apply([
+      { ...simpleRelay, uid: 'tagged', vlan: 5, outputs: to('239.9.0.5') },
+      { ...simpleRelay, uid: 'other tag', vlan: 4094, outputs: to('239.9.0.9') },
+      { ...simpleRelay, uid: 'untagged', outputs: to('239.9.0.1') },
+    ]);
+    const capture = await lab.capture(1);
+    const payload = (text: string) => ({ payload: Buffer.from(text) });
+    const service = makeFrame({ tag: 5, ...payload('service tag') });
+    service.writeUInt16BE(0x88a8, 12);
+    const long = makeFrame({ tag: 5, payload: sentPayload(2000) });
+    const part = (from: number, to: number, field: number): Buffer => {
+      const frame = Buffer.concat([long.subarray(0, 38), long.subarray(38 + from, 38 + to)]);
+      frame.writeUInt16BE(20 + to - from, 20);
+      frame.writeUInt16BE(field, 24);
+      return fixIpChecksum(frame, 18);
+    };
+    await lab
+      .sender()
+      .frames(
+        makeFrame({ tag: 5, ...payload('tag 5') }),
+        makeFrame({ tag: 0x6005, ...payload('tag 5 with priority') }),
+        makeFrame({ tag: 4094, ...payload('tag 4094') }),
+        makeFrame({ tag: 6, ...payload('tag 6') }),
+        makeFrame({ tag: 0x6000, ...payload('priority') }),
+        makeFrame(payload('untagged')),
+        service,
+        part(0, 1000, 0x2000),
+        part(1000, 2008, 125),
+      );
+    const frames = (await capture.rest()).map(readFrame);
+    const texts = frames.map(({ destination, payload }) => [destination, payload.toString()]);
+    expect(texts.slice(0, 5)).toEqual([
+      ['239.9.0.5', 'tag 5'],
+      ['239.9.0.5', 'tag 5 with priority'],
+      ['239.9.0.9', 'tag 4094'],
+      ['239.9.0.1', 'priority'],
+      ['239.9.0.1', 'untagged'],
+    ]);
+    // What came in fragments leaves in fragments.
+    expect(frames.slice(5).map(({ destination, length }) => [destination, length])).toEqual([
+      ['239.9.0.5', 1500],
+      ['239.9.0.5', 548],
+    ]);
+    const [input] = (await forwarder.snapshot()).inputs;
+    expect(input?.drops).toEqual([{ reason: 'vlan', packets: 1 }]);
+  });
+
   it('of another VLAN, another group or another protocol do not come through', async () => {
     const forwarder = await relaying();
     const capture = await lab.capture(1);

@@ -13,6 +13,7 @@ export interface RelayDraft {
   readonly input: string;
   readonly group: string;
   readonly port?: number | null;
+  readonly vlan?: number | null;
   readonly sources?: readonly string[];
   readonly excludedSources?: readonly string[];
   readonly rateLimit?: RateLimitProgram | null;

@@ -270,7 +270,7 @@ describeWithLab('forwarder', () => {
       import { parentPort } from 'node:worker_threads';
       const kept = { port: null, ttl: null, source: null, dscp: null, sourcePort: null, dropOversize: false };
       const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', ...kept }];
-      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, sources: [], excludedSources: [], rateLimit: null, outputs };
+      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, vlan: null, sources: [], excludedSources: [], rateLimit: null, outputs };
       createForwarder().apply({ replaceAll: true, upserts: [relay], removedUids: [] });
       parentPort.postMessage('under way');
       setInterval(() => {}, 1000);

@@ -41,12 +41,27 @@ std::vector<Bytes> cut_all(const Bytes& packet, size_t step) {
 
 // What add() makes of it, without the link-layer header.
 std::optional<Bytes> feed(Reassembler& reassembler, const Bytes& frame, uint32_t given_up = 0,
-                          uint64_t now = kSecond) {
-  const Reassembler::Result result = reassembler.add(frame.data(), now);
+                          uint64_t now = kSecond, uint16_t vlan = 0) {
+  const Reassembler::Result result = reassembler.add(frame.data(), vlan, now);
   CHECK_EQ(result.given_up, given_up);
   if (result.frame == nullptr) return std::nullopt;
   CHECK(std::equal(frame.begin(), frame.begin() + 14, result.frame));
   return Bytes(result.frame + kLink, result.frame + result.length);
+}
+
+void keeps_vlans_apart() {
+  Reassembler reassembler(kLink);
+  packets::Spec spec;
+  spec.payload = Bytes(100, 1);
+  const Bytes one = packets::ip_packet(spec);
+  spec.payload = Bytes(100, 2);
+  const Bytes other = packets::ip_packet(spec);
+  const std::vector<Bytes> parts = cut_all(one, 56);
+  const std::vector<Bytes> others = cut_all(other, 56);
+  CHECK(!feed(reassembler, parts[0], 0, kSecond, 7).has_value());
+  CHECK(!feed(reassembler, others[0], 0, kSecond, 8).has_value());
+  CHECK(feed(reassembler, others[1], 0, kSecond, 8) == other);
+  CHECK(feed(reassembler, parts[1], 0, kSecond, 7) == one);
 }
 
 void gives_what_was_cut() {
@@ -171,6 +186,7 @@ void keeps_congestion_marks() {
 }  // namespace
 
 int main() {
+  keeps_vlans_apart();
   gives_what_was_cut();
   tells_datagrams_apart();
   contradictions_spoil();

@@ -14,10 +14,12 @@ struct Packet {
   uint32_t group;
   uint16_t port;
   uint32_t source;
+  uint16_t vlan;
 };
 
 bool wants(const Rule& rule, const Packet& packet) {
-  return rule.group == packet.group && (rule.port == 0 || rule.port == packet.port) &&
+  return rule.vlan == packet.vlan && rule.group == packet.group &&
+         (rule.port == 0 || rule.port == packet.port) &&
          (rule.sources.empty() || std::find(rule.sources.begin(), rule.sources.end(),
                                             packet.source) != rule.sources.end()) &&
          std::find(rule.excluded_sources.begin(), rule.excluded_sources.end(), packet.source) ==
@@ -32,6 +34,9 @@ uint32_t some_group(std::mt19937& random) {
 uint16_t some_port(std::mt19937& random) {
   return static_cast<uint16_t>(random() % 5);
 }
+uint16_t some_vlan(std::mt19937& random) {
+  return static_cast<uint16_t>(random() % 3 == 0 ? 7 : 0);
+}
 
 void finds_what_a_walk_finds() {
   std::mt19937 random(8);
@@ -44,6 +49,7 @@ void finds_what_a_walk_finds() {
       Rule rule;
       rule.group = some_group(random);
       rule.port = some_port(random);
+      rule.vlan = some_vlan(random);
       rule.counters = &counters[i];
       const bool exclude = random() % 2 == 0;
       for (size_t s = random() % 4; s > 0; s--) {
@@ -59,14 +65,17 @@ void finds_what_a_walk_finds() {
     const RuleTable table(rules);
     for (int p = 0; p < 100; p++) {
       const Packet packet{some_group(random), some_port(random),
-                          static_cast<uint32_t>(random() % 5)};
+                          static_cast<uint32_t>(random() % 5), some_vlan(random)};
+      const auto of_vlan = [&](const Rule& rule) { return rule.vlan == packet.vlan; };
+      CHECK(table.wants_vlan(packet.vlan) == std::any_of(rules.begin(), rules.end(), of_vlan));
       std::vector<const RelayCounters*> found;
       std::vector<uint32_t> copies;
-      const size_t relays =
-          table.match(packet.group, packet.port, packet.source, [&](const RuleMatch& match) {
-            found.push_back(match.counters);
-            for (const OutputAction& o : match.outputs) copies.push_back(o.rewrite.destination);
-          });
+      const size_t relays = table.match(packet.group, packet.port, packet.source, packet.vlan,
+                                        [&](const RuleMatch& match) {
+                                          found.push_back(match.counters);
+                                          for (const OutputAction& o : match.outputs)
+                                            copies.push_back(o.rewrite.destination);
+                                        });
       std::vector<const RelayCounters*> want;
       std::vector<uint32_t> want_copies;
       for (const Rule& rule : rules) {
@@ -99,11 +108,11 @@ void holds_many() {
   }
   const RuleTable table(rules);
   for (uint32_t i = 0; i < 10000; i++) {
-    CHECK_EQ(table.match(0xef000000 + i, 5001, 1, [](const RuleMatch&) {}), 1U);
-    CHECK_EQ(table.match(0xef000000 + i, 5002, 1, [](const RuleMatch&) {}), 0U);
+    CHECK_EQ(table.match(0xef000000 + i, 5001, 1, 0, [](const RuleMatch&) {}), 1U);
+    CHECK_EQ(table.match(0xef000000 + i, 5002, 1, 0, [](const RuleMatch&) {}), 0U);
   }
   const RuleTable empty({});
-  CHECK_EQ(empty.match(0xef000000, 5001, 1, [](const RuleMatch&) {}), 0U);
+  CHECK_EQ(empty.match(0xef000000, 5001, 1, 0, [](const RuleMatch&) {}), 0U);
 }
 
 }  // namespace

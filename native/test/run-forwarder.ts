@@ -26,6 +26,7 @@ function program({ input, outputs, ...rest }: RelayDraft, indexes: Indexes): Rel
     sources: [],
     excludedSources: [],
     rateLimit: null,
+    vlan: null,
     ...rest,
     inputIfindex: indexes.get(input) ?? unknown,
     outputs: outputs.map(({ interface: name, ...output }) => ({

@@ -64,6 +64,12 @@ describeWithLab('a document', () => {
     expect(await fleet.command(['describe', 'relay', 'option-2'])).toContain('any but 10.9.0.1, 10.9.0.2');
   });
 
+  it('takes packets of a VLAN', async () => {
+    await apply({ input: { ...input, vlan: 7 }, outputs: [{ interface: 'veth3', address: '239.9.0.1' }] });
+    const arrived = await relayed(makeFrame(), makeFrame({ tag: 7, sourcePort: 7 }), makeFrame({ tag: 8 }));
+    expect(arrived).toMatchObject([{ destination: '239.9.0.1', sourcePort: 7 }]);
+  });
+
   it('limits what passes, and says how much was lost to it', async () => {
     const output = { interface: 'veth3', address: '239.9.0.1' };
     await apply({ input, outputs: [output], rateLimit: { packetsPerSecond: 1, burstPackets: 7 } });

@@ -70,6 +70,7 @@ RelayProgram read_relay(const Napi::Value& value) {
   relay.input_ifindex = object.Get("inputIfindex").As<Napi::Number>().Int32Value();
   relay.group = read_text(object.Get("group"));
   relay.port = read_optional<uint16_t>(object.Get("port"));
+  relay.vlan = read_optional<uint16_t>(object.Get("vlan"));
   relay.sources = read_array<std::string>(object.Get("sources"), read_text);
   relay.excluded_sources = read_array<std::string>(object.Get("excludedSources"), read_text);
   relay.outputs = read_array<OutputProgram>(object.Get("outputs"), read_output);

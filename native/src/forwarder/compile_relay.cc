@@ -80,6 +80,7 @@ std::optional<Refused> compile_output(const OutputProgram& program, CompiledOutp
 std::optional<Refused> compile(const RelayProgram& program, CompiledRelay& relay) {
   relay.input_ifindex = program.input_ifindex;
   relay.port = program.port.value_or(0);
+  relay.vlan = program.vlan.value_or(0);
   const auto group = read_address(program.group, "input address");
   if (const auto* refused = std::get_if<Refused>(&group)) return *refused;
   relay.group = std::get<uint32_t>(group);

@@ -29,6 +29,8 @@ struct CompiledRelay {
   uint32_t group = 0;
   // 0: any.
   uint16_t port = 0;
+  // 0: untagged.
+  uint16_t vlan = 0;
   // Sorted.
   std::vector<uint32_t> sources;
   std::vector<uint32_t> excluded_sources;

@@ -161,7 +161,7 @@ void Forwarder::carry_out(const Changes& changes) {
     InputEntry& input = inputs_.at(ifindex);
     std::vector<Rule> rules = rules_of(input);
     std::vector<FilterTarget> targets;
-    for (const Rule& rule : rules) targets.push_back({rule.group, rule.port});
+    for (const Rule& rule : rules) targets.push_back({rule.group, rule.port, rule.vlan});
     input.receiver->widen_filter(targets);
     input.receiver->use_rules(std::move(rules), retired);
   }
@@ -194,6 +194,7 @@ std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
     Rule rule;
     rule.group = entry->compiled.group;
     rule.port = entry->compiled.port;
+    rule.vlan = entry->compiled.vlan;
     rule.sources = entry->compiled.sources;
     rule.excluded_sources = entry->compiled.excluded_sources;
     rule.counters = entry->counters.get();

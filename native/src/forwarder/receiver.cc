@@ -87,7 +87,7 @@ Filter Receiver::attach_best(const std::vector<FilterTarget>& targets, Filter wa
 void Receiver::use_rules(std::vector<Rule> rules, Retired& retired) {
   auto table = std::make_unique<const RuleTable>(rules);
   targets_.clear();
-  for (const Rule& rule : rules) targets_.push_back({rule.group, rule.port});
+  for (const Rule& rule : rules) targets_.push_back({rule.group, rule.port, rule.vlan});
   std::sort(targets_.begin(), targets_.end());
   if (input_ != nullptr) input_->table.store(table.get(), std::memory_order_release);
   retired.tables.push_back(std::exchange(table_, std::move(table)));

@@ -34,6 +34,7 @@ struct RelayProgram {
   std::vector<OutputProgram> outputs;
   std::vector<std::string> excluded_sources;
   RateLimit rate_limit;
+  std::optional<uint16_t> vlan;
 
   bool operator==(const RelayProgram&) const = default;
 };

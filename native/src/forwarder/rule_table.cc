@@ -28,20 +28,20 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   for (size_t i = 0; i < rules.size(); i++) {
     const Rule& rule = rules[i];
     outputs += rule.outputs.size();
-    groups_.push_back(rule.group);
+    groups_.emplace_back(rule.vlan, rule.group);
     excluded += rule.excluded_sources.size();
     const unsigned any_port = rule.port == 0 ? kAnyPort : 0;
     if (rule.sources.empty()) {
       shapes_ |= 1U << (any_port | kAnySource);
-      entries.push_back({{rule.group, 0, rule.port}, i});
+      entries.push_back({{rule.group, 0, rule.port, rule.vlan}, i});
       continue;
     }
     shapes_ |= 1U << any_port;
     for (const uint32_t source : rule.sources)
-      entries.push_back({{rule.group, source, rule.port}, i});
+      entries.push_back({{rule.group, source, rule.port, rule.vlan}, i});
   }
   const auto order = [](const Entry& e) {
-    return std::tuple(e.key.group, e.key.source, e.key.port, e.rule);
+    return std::tuple(e.key.vlan, e.key.group, e.key.source, e.key.port, e.rule);
   };
   std::sort(entries.begin(), entries.end(),
             [&](const Entry& a, const Entry& b) { return order(a) < order(b); });

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -28,6 +29,8 @@ struct Rule {
   uint32_t group = 0;
   // 0: any.
   uint16_t port = 0;
+  // 0: untagged.
+  uint16_t vlan = 0;
   // Empty: any but those excluded.
   std::vector<uint32_t> sources;
   // Sorted; only if `sources` is empty.
@@ -53,9 +56,9 @@ struct RuleMatch {
   }
 };
 
-// All relays of one input, immutable. Flat hash table over (group, port or any, source or any) with
-// linear probing; at most four probes answer a packet, and all relays that match are found, so that
-// overlapping ones all forward.
+// All relays of one input, immutable. Flat hash table over (VLAN, group, port or any, source or
+// any) with linear probing; at most four probes answer a packet, and all relays that match are
+// found, so that overlapping ones all forward.
 class RuleTable final {
  public:
   explicit RuleTable(std::span<const Rule> rules);
@@ -65,7 +68,7 @@ class RuleTable final {
   // Calls `visit(const RuleMatch&)` for every relay that wants the datagram; returns how many there
   // were.
   template <typename Visit>
-  size_t match(uint32_t group, uint16_t port, uint32_t source, Visit&& visit) const {
+  size_t match(uint32_t group, uint16_t port, uint32_t source, uint16_t vlan, Visit&& visit) const {
     size_t found = 0;
     // A relay has either one port or any, and either sources or any, so that no two probes find the
     // same one.
@@ -75,7 +78,7 @@ class RuleTable final {
       if ((shapes_ & 1U << shape) == 0) continue;
       // Zero stands for any in keys; as a packet's own value it is wanted by no exact rule.
       if ((!any_port && port == 0) || (!any_source && source == 0)) continue;
-      const Key key{group, any_source ? 0 : source, any_port ? uint16_t{0} : port};
+      const Key key{group, any_source ? 0 : source, any_port ? uint16_t{0} : port, vlan};
       for (const RuleMatch& rule : find(key)) {
         if (!rule.takes(source)) continue;
         visit(rule);
@@ -86,9 +89,14 @@ class RuleTable final {
   }
 
   [[nodiscard]] bool empty() const { return matches_.empty(); }
-  // Whether a relay wants some of what is sent to this destination.
-  [[nodiscard]] bool wants(uint32_t group) const {
-    return std::binary_search(groups_.begin(), groups_.end(), group);
+  // Whether a relay wants some of what is sent to this destination in this VLAN.
+  [[nodiscard]] bool wants(uint32_t group, uint16_t vlan) const {
+    return std::binary_search(groups_.begin(), groups_.end(), std::pair(vlan, group));
+  }
+  // Whether a relay wants anything of this VLAN.
+  [[nodiscard]] bool wants_vlan(uint16_t vlan) const {
+    const auto first = std::lower_bound(groups_.begin(), groups_.end(), std::pair(vlan, 0U));
+    return first != groups_.end() && first->first == vlan;
   }
 
  private:
@@ -100,6 +108,7 @@ class RuleTable final {
     uint32_t group;
     uint32_t source;
     uint16_t port;
+    uint16_t vlan;
     bool operator==(const Key&) const = default;
   };
   // count 0: empty.
@@ -111,7 +120,7 @@ class RuleTable final {
 
   [[nodiscard]] static size_t hash(const Key& key) {
     uint64_t value = uint64_t{key.group} << 32 | key.source;
-    value ^= uint64_t{key.port} * 0x9e3779b97f4a7c15U;
+    value ^= (uint64_t{key.vlan} << 16 | key.port) * 0x9e3779b97f4a7c15U;
     value *= 0xff51afd7ed558ccdU;
     value ^= value >> 32;
     value *= 0xc4ceb9fe1a85ec53U;
@@ -133,7 +142,7 @@ class RuleTable final {
   std::vector<OutputAction> outputs_;
   std::vector<uint32_t> excluded_sources_;
   // Sorted.
-  std::vector<uint32_t> groups_;
+  std::vector<std::pair<uint16_t, uint32_t>> groups_;
 };
 
 }  // namespace mcfleet

@@ -102,8 +102,9 @@ Trains::Trains() : trains_(std::make_unique<Train[]>(kFlows)) {
 
 Train* Trains::find(const Datagram& datagram) {
   const Key key{uint64_t{datagram.source} << 32 | datagram.destination,
-                uint32_t{datagram.source_port} << 16 | datagram.destination_port};
-  const uint64_t mixed = (key.addresses ^ key.ports) * 0x9e3779b97f4a7c15U;
+                uint32_t{datagram.source_port} << 16 | datagram.destination_port, datagram.vlan};
+  const uint64_t mixed =
+      (key.addresses ^ key.ports ^ uint64_t{key.vlan} << 48) * 0x9e3779b97f4a7c15U;
   size_t bucket = mixed >> 32 & (kBuckets - 1);
   for (; buckets_[bucket] != kFree; bucket = (bucket + 1) & (kBuckets - 1)) {
     if (keys_[buckets_[bucket]] == key) return &trains_[buckets_[bucket]];

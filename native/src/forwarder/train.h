@@ -107,6 +107,7 @@ class Trains final {
   struct Key {
     uint64_t addresses = 0;
     uint32_t ports = 0;
+    uint16_t vlan = 0;
     bool operator==(const Key&) const = default;
   };
 

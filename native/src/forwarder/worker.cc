@@ -31,6 +31,12 @@ void count(RelayCounters& counters, const Datagram& datagram, uint64_t time_ns) 
   counters.last_packet_ns.set(time_ns);
 }
 
+template <typename Visit>
+size_t match(const RuleTable& table, const Datagram& datagram, Visit&& visit) {
+  return table.match(datagram.destination, datagram.destination_port, datagram.source,
+                     datagram.vlan, visit);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::start(std::chrono::microseconds busy_poll) {
@@ -168,16 +174,16 @@ void Worker::take(Input& input, const RuleTable& table, RxFrame& frame) {
   Datagram datagram;
   const ParseResult parsed = parse_frame(frame.data, frame.captured, frame.length,
                                          input.link_header, frame.offload, datagram);
-  if (frame.vlan == 0 && parsed.status == ParseStatus::kDrop &&
-      parsed.reason == DropReason::kFragment) {
+  if (frame.vlan != 0 && !table.wants_vlan(frame.vlan)) {
+    input.counters.packets.add(datagram.segments);
+    input.counters.drops.add(DropReason::kVlan, datagram.segments);
+    return;
+  }
+  if (parsed.status == ParseStatus::kDrop && parsed.reason == DropReason::kFragment) {
     take_fragment(input, table, frame);
     return;
   }
   input.counters.packets.add(datagram.segments);
-  if (frame.vlan != 0) {
-    input.counters.drops.add(DropReason::kVlan, datagram.segments);
-    return;
-  }
   if (parsed.status == ParseStatus::kDrop) {
     input.counters.drops.add(parsed.reason, datagram.segments);
     return;
@@ -186,6 +192,7 @@ void Worker::take(Input& input, const RuleTable& table, RxFrame& frame) {
     input.counters.unmatched.add(1);
     return;
   }
+  datagram.vlan = frame.vlan;
   if (frame.captured != frame.length) {
     drop_truncated(input, table, datagram, frame.time_ns);
     return;
@@ -198,15 +205,14 @@ void Worker::take(Input& input, const RuleTable& table, RxFrame& frame) {
 void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
-  const size_t relays = table.match(datagram.destination, datagram.destination_port,
-                                    datagram.source, [&](const RuleMatch& rule) {
-                                      count(*rule.counters, datagram, train.last_time_ns());
-                                      if (rule.limiter == nullptr) {
-                                        emitter_.emit(rule.outputs, train, mtu);
-                                      } else {
-                                        forward_within(*rule.limiter, rule, train, mtu);
-                                      }
-                                    });
+  const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
+    count(*rule.counters, datagram, train.last_time_ns());
+    if (rule.limiter == nullptr) {
+      emitter_.emit(rule.outputs, train, mtu);
+    } else {
+      forward_within(*rule.limiter, rule, train, mtu);
+    }
+  });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
 }
 
@@ -228,11 +234,10 @@ void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const T
 // A frame of which the ring holds only a part, for the queue of long frames was full.
 void Worker::drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
                             uint64_t time_ns) {
-  const size_t relays = table.match(
-      datagram.destination, datagram.destination_port, datagram.source, [&](const RuleMatch& rule) {
-        count(*rule.counters, datagram, time_ns);
-        rule.counters->drops.add(DropReason::kReceiveBufferFull, datagram.segments);
-      });
+  const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
+    count(*rule.counters, datagram, time_ns);
+    rule.counters->drops.add(DropReason::kReceiveBufferFull, datagram.segments);
+  });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
 }
 
@@ -240,7 +245,7 @@ void Worker::drop_truncated(Input& input, const RuleTable& table, const Datagram
 // ports, so that the kernel's filter passes those of every group.
 void Worker::take_fragment(Input& input, const RuleTable& table, const RxFrame& frame) {
   InputCounters& counters = input.counters;
-  if (!table.wants(load32(frame.data + input.link_header + 16))) {
+  if (!table.wants(load32(frame.data + input.link_header + 16), frame.vlan)) {
     counters.packets.add(1);
     counters.unmatched.add(1);
     return;
@@ -253,7 +258,7 @@ void Worker::take_fragment(Input& input, const RuleTable& table, const RxFrame& 
     counters.drops.add(plain ? DropReason::kReceiveBufferFull : DropReason::kMalformedOffload, 1);
     return;
   }
-  const Reassembler::Result result = input.reassembler.add(frame.data, frame.time_ns);
+  const Reassembler::Result result = input.reassembler.add(frame.data, frame.vlan, frame.time_ns);
   counters.packets.add(result.given_up);
   counters.drops.add(DropReason::kFragment, result.given_up);
   if (result.frame == nullptr) return;

@@ -50,6 +50,8 @@ struct Datagram {
   uint16_t segments = 1;
   uint8_t ttl = 0;
   bool dont_fragment = false;
+  // Of the tag that the kernel took off, 0 if there was none: not from the bytes that are parsed.
+  uint16_t vlan = 0;
   UdpChecksum checksum = UdpChecksum::kNone;
 
   // Bytes of the IP packets on the wire: a super-frame counts each segment's headers.

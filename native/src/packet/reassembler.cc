@@ -21,14 +21,14 @@ Reassembler::Reassembler(size_t link_header)
     : link_header_(link_header),
       buffers_(std::make_unique_for_overwrite<uint8_t[]>(kDatagrams * kBufferBytes)) {}
 
-Reassembler::Result Reassembler::add(const uint8_t* frame, uint64_t now_ns) {
+Reassembler::Result Reassembler::add(const uint8_t* frame, uint16_t vlan, uint64_t now_ns) {
   const uint8_t* ip = frame + link_header_;
   const uint16_t flags = load16(ip + 6);
   Part part{ip, size_t{ip[0] & 0x0fU} * 4, static_cast<size_t>(flags & kOffsetMask) * kBlock, 0,
             (flags & kMoreFragments) == 0};
   part.size = load16(ip + 2) - part.header;
   Result result;
-  Entry& entry = entry_for(ip, now_ns, result);
+  Entry& entry = entry_for(ip, vlan, now_ns, result);
   if (entry.state == State::kSpoiled) return result;
   if (!place(entry, part)) {
     entry.state = State::kSpoiled;
@@ -48,7 +48,8 @@ Reassembler::Result Reassembler::add(const uint8_t* frame, uint64_t now_ns) {
 }
 
 // The datagram of this fragment, or a place for it.
-Reassembler::Entry& Reassembler::entry_for(const uint8_t* ip, uint64_t now_ns, Result& result) {
+Reassembler::Entry& Reassembler::entry_for(const uint8_t* ip, uint16_t vlan, uint64_t now_ns,
+                                           Result& result) {
   const uint16_t id = load16(ip + 4);
   const uint32_t source = load32(ip + 12);
   const uint32_t destination = load32(ip + 16);
@@ -59,7 +60,7 @@ Reassembler::Entry& Reassembler::entry_for(const uint8_t* ip, uint64_t now_ns, R
       entry.state = State::kFree;
     }
     if (entry.state != State::kFree && entry.id == id && entry.source == source &&
-        entry.destination == destination) {
+        entry.destination == destination && entry.vlan == vlan) {
       return entry;
     }
     // The first free place, so that little memory is touched; else the oldest.
@@ -72,6 +73,7 @@ Reassembler::Entry& Reassembler::entry_for(const uint8_t* ip, uint64_t now_ns, R
   *place = Entry{};
   place->state = State::kOpen;
   place->id = id;
+  place->vlan = vlan;
   place->source = source;
   place->destination = destination;
   place->since_ns = now_ns;

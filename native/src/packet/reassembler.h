@@ -39,7 +39,7 @@ class Reassembler final {
   explicit Reassembler(size_t link_header);
 
   // Takes a fragment, of which parse_frame() said kFragment and of which all was captured.
-  Result add(const uint8_t* frame, uint64_t now_ns);
+  Result add(const uint8_t* frame, uint16_t vlan, uint64_t now_ns);
 
  private:
   static constexpr size_t kMaxHeader = 60;
@@ -59,6 +59,7 @@ class Reassembler final {
   struct Entry {
     State state = State::kFree;
     uint16_t id = 0;
+    uint16_t vlan = 0;
     uint32_t source = 0;
     uint32_t destination = 0;
     // When its first fragment came.
@@ -85,7 +86,7 @@ class Reassembler final {
     bool last;
   };
 
-  Entry& entry_for(const uint8_t* ip, uint64_t now_ns, Result& result);
+  Entry& entry_for(const uint8_t* ip, uint16_t vlan, uint64_t now_ns, Result& result);
   [[nodiscard]] bool place(Entry& entry, const Part& part) const;
   void finish(Entry& entry, Result& result) const;
   [[nodiscard]] uint8_t* buffer(const Entry& entry) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "packet/parse.h"
 
@@ -19,6 +20,8 @@ constexpr size_t kMaxJump = 255;
 constexpr size_t kMaxPortsPerGroup = 64;
 // More unicast addresses than this make the coarse filter pass all UDP.
 constexpr size_t kMaxCoarseUnicast = 64;
+// What one VLAN of the coarse filter takes at most.
+constexpr size_t kMaxCoarseVlanCode = kMaxCoarseUnicast + 8;
 
 sock_filter statement(uint32_t code, uint32_t k) {
   return BPF_STMT(static_cast<uint16_t>(code), k);
@@ -52,9 +55,7 @@ class Compiler final {
 
   void ret(uint32_t verdict) { code_.push_back(statement(BPF_RET | BPF_K, verdict)); }
 
-  // Leaves with the IP header length in X. Everything that is no untagged UDP over IPv4 for us is
-  // dropped here. What could not be searched (bad header length, fragment, too short for ports) is
-  // passed by pass_irregular(): fragments are put together, the rest is counted.
+  // Everything that is no UDP over IPv4 for us is dropped here.
   void prologue() {
     code_.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_PROTOCOL)));
     require(BPF_JEQ, ETH_P_IP);
@@ -62,18 +63,32 @@ class Compiler final {
     // Nor anything that goes to another station, or out.
     refuse(BPF_JGE, PACKET_OTHERHOST);
     static_assert(PACKET_MULTICAST < PACKET_OTHERHOST && PACKET_OTHERHOST < PACKET_OUTGOING);
-    // Priority tags (VLAN 0) are no VLAN.
-    code_.push_back(statement(BPF_LD | BPF_B | BPF_ABS, ancillary(SKF_AD_VLAN_TAG_PRESENT)));
-    code_.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0));
-    code_.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_VLAN_TAG)));
-    code_.push_back(jump(BPF_JMP | BPF_JSET | BPF_K, 0x0fff, 0, 1));
-    ret(kDrop);
     code_.push_back(statement(BPF_LD | BPF_B | BPF_ABS, link_ + 9));
     require(BPF_JEQ, 17);
   }
 
-  // Passes what is irregular, and loads X. Needs the destination to be at least one that could be
-  // ours, tested by the caller.
+  // Leaves with the VLAN in A; 0 is none. Priority tags (VLAN 0) are no VLAN.
+  void load_vlan() {
+    code_.push_back(statement(BPF_LD | BPF_B | BPF_ABS, ancillary(SKF_AD_VLAN_TAG_PRESENT)));
+    code_.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0));
+    code_.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_VLAN_TAG)));
+    code_.push_back(statement(BPF_ALU | BPF_AND | BPF_K, 0x0fff));
+  }
+
+  // `block` writes what is done with packets of this VLAN, and ends with verdicts; those of others
+  // come out behind it, the VLAN still in A.
+  template <typename Block>
+  void in_vlan(uint16_t vlan, Block&& block) {
+    code_.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, vlan, 1, 0));
+    const size_t hop = code_.size();
+    code_.push_back(statement(BPF_JMP | BPF_JA, 0));
+    block();
+    code_[hop].k = static_cast<uint32_t>(code_.size() - hop - 1);
+  }
+
+  // Passes what could not be searched (bad header length, fragment, too short for ports), and loads
+  // the IP header length into X: fragments are put together, the rest is counted. Needs the
+  // destination to be at least one that could be ours, tested by the caller.
   void pass_irregular() {
     code_.push_back(statement(BPF_LD | BPF_B | BPF_ABS, link_));
     code_.push_back(jump(BPF_JMP | BPF_JGE | BPF_K, 0x45, 0, 1));
@@ -202,6 +217,13 @@ bool make_leaves(std::vector<FilterTarget> targets, std::vector<Leaf>& leaves) {
   return exact;
 }
 
+// The targets of each VLAN.
+std::map<uint16_t, std::vector<FilterTarget>> by_vlan(const std::vector<FilterTarget>& targets) {
+  std::map<uint16_t, std::vector<FilterTarget>> vlans;
+  for (const FilterTarget& target : targets) vlans[target.vlan].push_back(target);
+  return vlans;
+}
+
 }  // namespace
 
 bool Filter::operator==(const Filter& other) const {
@@ -212,32 +234,51 @@ bool Filter::operator==(const Filter& other) const {
 
 Filter compile_coarse_filter(const std::vector<FilterTarget>& targets, size_t link_header) {
   Compiler compiler(link_header);
-  const std::vector<uint32_t> unicast = unicast_addresses(targets);
   compiler.prologue();
-  if (unicast.size() <= kMaxCoarseUnicast) {
-    compiler.load_destination();
-    compiler.require_destination(unicast);
+  compiler.load_vlan();
+  for (const auto& [vlan, own] : by_vlan(targets)) {
+    const std::vector<uint32_t> unicast = unicast_addresses(own);
+    compiler.in_vlan(vlan, [&] {
+      if (unicast.size() <= kMaxCoarseUnicast) {
+        compiler.load_destination();
+        compiler.require_destination(unicast);
+      }
+      compiler.ret(kAccept);
+    });
+    // Every other one then, rather than a filter that the kernel refuses.
+    if (compiler.size() + 2 > kMaxFilterCode - kMaxCoarseVlanCode) {
+      compiler.ret(kAccept);
+      return {compiler.take(), false};
+    }
   }
-  compiler.ret(kAccept);
+  compiler.ret(kDrop);
   return {compiler.take(), false};
 }
 
-Filter compile_filter(std::vector<FilterTarget> targets, size_t link_header, size_t max_code) {
+Filter compile_filter(const std::vector<FilterTarget>& targets, size_t link_header,
+                      size_t max_code) {
   if (targets.empty()) return drop_all_filter();
-  const std::vector<uint32_t> unicast = unicast_addresses(targets);
-  std::vector<Leaf> leaves;
-  const bool exact = make_leaves(targets, leaves);
-  // Each leaf takes two instructions or more: do not build what cannot fit.
-  if (leaves.size() * 2 > max_code || unicast.size() > kMaxCoarseUnicast) {
-    return compile_coarse_filter(targets, link_header);
-  }
   Compiler compiler(link_header);
   compiler.prologue();
-  compiler.load_destination();
-  compiler.require_destination(unicast);
-  compiler.pass_irregular();
-  compiler.load_destination();
-  compiler.search(leaves, 0, leaves.size());
+  compiler.load_vlan();
+  bool exact = true;
+  for (const auto& [vlan, own] : by_vlan(targets)) {
+    const std::vector<uint32_t> unicast = unicast_addresses(own);
+    std::vector<Leaf> leaves;
+    exact = make_leaves(own, leaves) && exact;
+    // Each leaf takes two instructions or more: do not build what cannot fit.
+    if (compiler.size() + leaves.size() * 2 > max_code || unicast.size() > kMaxCoarseUnicast) {
+      return compile_coarse_filter(targets, link_header);
+    }
+    compiler.in_vlan(vlan, [&] {
+      compiler.load_destination();
+      compiler.require_destination(unicast);
+      compiler.pass_irregular();
+      compiler.load_destination();
+      compiler.search(leaves, 0, leaves.size());
+    });
+  }
+  compiler.ret(kDrop);
   if (compiler.size() > max_code) return compile_coarse_filter(targets, link_header);
   return {compiler.take(), exact};
 }

@@ -13,6 +13,8 @@ struct FilterTarget {
   uint32_t address = 0;
   // 0: any.
   uint16_t port = 0;
+  // 0: untagged, or tagged with a priority alone.
+  uint16_t vlan = 0;
 
   bool operator==(const FilterTarget&) const = default;
   auto operator<=>(const FilterTarget&) const = default;
@@ -30,10 +32,10 @@ struct Filter {
 // What classic BPF allows (BPF_MAXINSNS).
 inline constexpr size_t kMaxFilterCode = 4096;
 
-// Writes the kernel filter of one input ring: UDP over IPv4 to one of the targets, untagged, not
+// Writes the kernel filter of one input ring: UDP over IPv4 to one of the targets, not
 // addressed to another station. What is malformed and could be ours passes, so that it is counted
 // and not lost in silence. Exact while that fits `max_code`.
-Filter compile_filter(std::vector<FilterTarget> targets, size_t link_header,
+Filter compile_filter(const std::vector<FilterTarget>& targets, size_t link_header,
                       size_t max_code = kMaxFilterCode);
 
 // The coarse filter, whatever would fit.

@@ -49,6 +49,16 @@ Status configure(int fd, size_t bytes) {
   return set_receive_buffer(fd, bytes);
 }
 
+// The VLAN of a frame whose tag the kernel has taken off.
+uint16_t vlan_of(const tpacket2_hdr& header, uint32_t status) {
+  if ((status & TP_STATUS_VLAN_VALID) == 0) return 0;
+  const auto vlan = static_cast<uint16_t>(header.tp_vlan_tci & 0x0fff);
+  // A service tag (IEEE 802.1ad) numbers VLANs of its own.
+  const bool service =
+      (status & TP_STATUS_VLAN_TPID_VALID) != 0 && header.tp_vlan_tpid != ETH_P_8021Q;
+  return service && vlan != 0 ? RxFrame::kServiceVlan : vlan;
+}
+
 }  // namespace
 
 Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
@@ -113,9 +123,7 @@ bool RxRing::take(RxFrame& frame) {
   // The vnet header ends where the frame begins (tpacket_rcv).
   std::memcpy(&frame.offload, frame.data - sizeof(VnetHeader), sizeof(VnetHeader));
   frame.time_ns = uint64_t{header->tp_sec} * 1'000'000'000 + header->tp_nsec;
-  frame.vlan = (status & TP_STATUS_VLAN_VALID) != 0
-                   ? static_cast<uint16_t>(header->tp_vlan_tci & 0x0fff)
-                   : uint16_t{0};
+  frame.vlan = vlan_of(*header, status);
   frame.copy = (status & TP_STATUS_COPY) != 0;
   taken_++;
   return true;

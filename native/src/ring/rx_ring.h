@@ -19,6 +19,8 @@ struct RxFrame {
   VnetHeader offload{};
   // When the kernel queued it, Unix time.
   uint64_t time_ns = 0;
+  // In place of the id of a VLAN that a service tag names.
+  static constexpr uint16_t kServiceVlan = 0xffff;
   // VLAN id, 0 if untagged or only priority-tagged.
   uint16_t vlan = 0;
   // The whole frame waits in the socket's queue: read_copy() must take it, for copies carry no mark

@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         parse_frame(frame.data(), frame.size(), frame.size(), 0, {}, datagram);
     if (parsed.status != ParseStatus::kDrop || parsed.reason != DropReason::kFragment) continue;
     fragments++;
-    const Reassembler::Result result = reassembler.add(frame.data(), now);
+    const Reassembler::Result result = reassembler.add(frame.data(), 0, now);
     ended += result.given_up;
     if (result.frame == nullptr) continue;
     ended++;

@@ -36,6 +36,7 @@ test('what is omitted is null for the native part', () => {
     inputIfindex: 2,
     group: '239.1.1.1',
     port: null,
+    vlan: null,
     sources: [],
     excludedSources: [],
     rateLimit: null,
@@ -82,6 +83,8 @@ test.each([
   ['sources[0]', { sources: ['239.1.1.1'] }],
   ['sources[1]', { sources: ['10.0.0.1', '10.0.0.1'] }],
   ['sources[0]', { sources: ['fe80::1'] }],
+  ['vlan', { vlan: 0 }],
+  ['vlan', { vlan: 4095 }],
   ['rate_limit', { rateLimit: { burstPackets: 3 } }],
   ['rate_limit.packets_per_second', { rateLimit: { packetsPerSecond: 0 } }],
   ['rate_limit.bits_per_second', { rateLimit: { bitsPerSecond: 999n } }],
@@ -115,6 +118,7 @@ test.each([
 test('the same group and port on another interface is no loop, nor is another port', () => {
   validate({ outputs: [{ ...OUTPUT, address: '239.1.1.1', port: 5001 }] });
   validate({ outputs: [{ ...OUTPUT, ifindex: 2, address: '239.1.1.1', port: 5002 }] });
+  validate({ vlan: 7, outputs: [{ ...OUTPUT, ifindex: 2, address: '239.1.1.1', port: 5001 }] });
 });
 
 test('everything that is wrong is told at once', () => {

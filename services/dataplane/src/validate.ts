@@ -42,6 +42,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
   check.integer('input_ifindex', relay.inputIfindex, 1, MAX_IFINDEX);
   const group = check.address('group', relay.group);
   if (relay.port !== undefined) check.integer('port', relay.port, 1, 65_535);
+  if (relay.vlan !== undefined) check.integer('vlan', relay.vlan, 1, 4094);
   checkSources(check, 'sources', relay.sources, group);
   checkSources(check, 'exclude_sources', relay.excludeSources, group);
   if (relay.sources.length > 0 && relay.excludeSources.length > 0) {
@@ -68,6 +69,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
     inputIfindex: relay.inputIfindex,
     group: relay.group,
     port: relay.port ?? null,
+    vlan: relay.vlan ?? null,
     sources: relay.sources,
     excludedSources: relay.excludeSources,
     outputs: relay.outputs.map((output) => ({
@@ -147,6 +149,8 @@ function checkOutputs(check: Checker, relay: ProgrammedRelay, group: ClassifiedA
 
 function returnsToInput(relay: ProgrammedRelay, output: ProgrammedOutput): boolean {
   const samePort = output.port === undefined || relay.port === undefined || output.port === relay.port;
+  // Copies leave untagged.
+  if (relay.vlan !== undefined) return false;
   return output.ifindex === relay.inputIfindex && output.address === relay.group && samePort;
 }
 

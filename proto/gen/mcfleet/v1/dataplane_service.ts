@@ -56,7 +56,11 @@ export interface ProgrammedRelay {
   /** Sources not taken; `sources` is empty then. Empty: none. */
   excludeSources: string[];
   /** How much may pass. Omitted: everything. */
-  rateLimit: RateLimit | undefined;
+  rateLimit:
+    | RateLimit
+    | undefined;
+  /** VLAN that packets are tagged with. Omitted: untagged ones. */
+  vlan?: number | undefined;
 }
 
 /** One output with everything that depends on the host resolved. */
@@ -222,6 +226,7 @@ function createBaseProgrammedRelay(): ProgrammedRelay {
     outputs: [],
     excludeSources: [],
     rateLimit: undefined,
+    vlan: undefined,
   };
 }
 
@@ -264,6 +269,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     }
     if (message.rateLimit !== undefined) {
       RateLimit.encode(message.rateLimit, writer.uint32(90).fork()).join();
+    }
+    if (message.vlan !== undefined) {
+      writer.uint32(96).uint32(message.vlan);
     }
     return writer;
   },
@@ -369,6 +377,14 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
             message.rateLimit = RateLimit.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.vlan = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -408,6 +424,7 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
         : isSet(object.rate_limit)
         ? RateLimit.fromJSON(object.rate_limit)
         : undefined,
+      vlan: isSet(object.vlan) ? globalThis.Number(object.vlan) : undefined,
     };
   },
 
@@ -446,6 +463,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     if (message.rateLimit !== undefined) {
       obj.rateLimit = RateLimit.toJSON(message.rateLimit);
     }
+    if (message.vlan !== undefined) {
+      obj.vlan = Math.round(message.vlan);
+    }
     return obj;
   },
 
@@ -469,6 +489,7 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     message.rateLimit = (object.rateLimit !== undefined && object.rateLimit !== null)
       ? RateLimit.fromPartial(object.rateLimit)
       : undefined;
+    message.vlan = object.vlan ?? undefined;
     return message;
   },
 };

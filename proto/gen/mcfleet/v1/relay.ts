@@ -338,6 +338,12 @@ export interface RelayInput {
    * group is joined from any source then, and packets of these are passed over. Omitted: none.
    */
   excludeSources: string[];
+  /**
+   * VLAN that packets are tagged with (IEEE 802.1Q) as they arrive on `interface`, 1 to 4094. Omitted: untagged ones only, and those
+   * tagged with a priority alone. The group is joined untagged: where switches snoop in the VLAN, or the network card filters VLANs,
+   * make an interface of the VLAN the input, without this.
+   */
+  vlan?: number | undefined;
 }
 
 /** Where one copy of each packet goes, and what is rewritten in it. */
@@ -1527,7 +1533,7 @@ export const HostSelector_MatchLabelsEntry: MessageFns<
 messageTypeRegistry.set(HostSelector_MatchLabelsEntry.$type, HostSelector_MatchLabelsEntry);
 
 function createBaseRelayInput(): RelayInput {
-  return { interface: "", group: "", port: undefined, sources: [], excludeSources: [] };
+  return { interface: "", group: "", port: undefined, sources: [], excludeSources: [], vlan: undefined };
 }
 
 export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
@@ -1548,6 +1554,9 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
     }
     for (const v of message.excludeSources) {
       writer.uint32(42).string(v!);
+    }
+    if (message.vlan !== undefined) {
+      writer.uint32(48).uint32(message.vlan);
     }
     return writer;
   },
@@ -1605,6 +1614,14 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
             message.excludeSources.push(reader.string());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.vlan = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1628,6 +1645,7 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
         : globalThis.Array.isArray(object?.exclude_sources)
         ? object.exclude_sources.map((e: any) => globalThis.String(e))
         : [],
+      vlan: isSet(object.vlan) ? globalThis.Number(object.vlan) : undefined,
     };
   },
 
@@ -1648,6 +1666,9 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
     if (message.excludeSources?.length) {
       obj.excludeSources = message.excludeSources;
     }
+    if (message.vlan !== undefined) {
+      obj.vlan = Math.round(message.vlan);
+    }
     return obj;
   },
 
@@ -1661,6 +1682,7 @@ export const RelayInput: MessageFns<RelayInput, "mcfleet.v1.RelayInput"> = {
     message.port = object.port ?? undefined;
     message.sources = object.sources?.map((e) => e) || [];
     message.excludeSources = object.excludeSources?.map((e) => e) || [];
+    message.vlan = object.vlan ?? undefined;
     return message;
   },
 };

@@ -8,6 +8,7 @@ interface Shape {
   readonly engine?: RelayEngine;
   readonly group?: string;
   readonly port?: number;
+  readonly vlan?: number;
   readonly excludeSources?: string[];
   readonly rateLimit?: RateLimit;
   readonly output?: Partial<RelayOutput>;
@@ -32,6 +33,7 @@ describe('chooseEngine', () => {
   it.each<[string, Shape]>([
     ['REQUESTED', { engine: RelayEngine.USERSPACE }],
     ['UNICAST_INPUT', { group: '192.0.2.1' }],
+    ['VLAN_REQUESTED', { vlan: 7, output: { source: 'KEEP' } }],
     ['SOURCES_EXCLUDED', { excludeSources: ['10.0.0.1'], output: { source: 'KEEP' } }],
     ['RATE_LIMITED', { rateLimit: RateLimit.fromPartial({ packetsPerSecond: 9 }), output: { source: 'KEEP' } }],
     ['UNICAST_OUTPUT', { output: { address: '192.0.2.1' } }],

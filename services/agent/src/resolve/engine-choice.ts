@@ -43,6 +43,7 @@ export function chooseEngine(relay: ResolvedRelay, capabilities: ReadonlySet<str
 function whyNotKernel(relay: ResolvedRelay): string {
   const group = relay.input?.group ?? '';
   if (!isMulticast(group)) return 'UNICAST_INPUT';
+  if (relay.input?.vlan !== undefined) return 'VLAN_REQUESTED';
   if ((relay.input?.excludeSources ?? []).length > 0) return 'SOURCES_EXCLUDED';
   if (relay.rateLimit !== undefined) return 'RATE_LIMITED';
   for (const output of relay.outputs) {

@@ -140,6 +140,7 @@ function programOf(
     excludeSources: input?.excludeSources ?? [],
     outputs,
     rateLimit,
+    vlan: input?.vlan,
   });
 }
 

@@ -207,7 +207,9 @@ describe('parseRelays', () => {
     [
       'a merge key',
       withLine('    port: 5001', '    <<: {port: 1}'),
-      ['relays.yaml:12:5: spec.input.<<: unknown key; known here: interface, group, port, sources, excludeSources'],
+      [
+        'relays.yaml:12:5: spec.input.<<: unknown key; known here: interface, group, port, sources, excludeSources, vlan',
+      ],
     ],
     [
       'an output without a value',

@@ -51,6 +51,7 @@ const spec = {
         port: optional(port),
         sources: optional(list(text)),
         excludeSources: optional(list(text)),
+        vlan: optional(wholeNumber(1, 4094)),
       },
       '{interface: eth0, group: 239.1.1.1, port: 5001}',
     ),

@@ -55,6 +55,7 @@ const relay = fc.record({
       port,
       sources: fc.array(text, { maxLength: 3 }),
       excludeSources: fc.array(text, { maxLength: 3 }),
+      vlan: upTo(4094),
     }),
     outputs: fc.array(
       fc.record({

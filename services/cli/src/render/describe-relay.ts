@@ -42,6 +42,7 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
       ['Hosts', placementText(relay)],
       ['Engine', engineName(spec?.engine ?? 0)],
       ['Input', spec?.input === undefined ? '' : endpoint(spec.input.group, spec.input.port, spec.input.interface)],
+      ['VLAN', spec?.input?.vlan === undefined ? '' : `${spec.input.vlan}`],
       ['Sources', sourcesText(spec?.input)],
       ['Limit', rateLimitText(spec?.rateLimit)],
     ]);

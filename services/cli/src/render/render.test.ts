@@ -33,7 +33,7 @@ const relay = Relay.fromPartial({
   spec: {
     hosts: { names: ['edge-1'], matchLabels: { role: 'edge' } },
     engine: RelayEngine.AUTO,
-    input: { interface: 'eth0', group: '239.1.1.1', port: 5001, sources: ['10.99.99.99'] },
+    input: { interface: 'eth0', group: '239.1.1.1', port: 5001, sources: ['10.99.99.99'], vlan: 7 },
     rateLimit: { packetsPerSecond: 5000, bitsPerSecond: 8_000_000n, burstPackets: 10 },
     outputs: [
       { interface: 'eth1', address: '239.10.10.10', port: 6001, ttl: 16, source: 'INTERFACE' },
@@ -191,6 +191,7 @@ Wanted:
   Hosts:    edge-1,role=edge
   Engine:   AUTO
   Input:    239.1.1.1:5001@eth0
+  VLAN:     7
   Sources:  10.99.99.99
   Limit:    5000 packets per second, 8000000 bits per second, bursts of 10 packets
   Output 1: 239.10.10.10:6001@eth1, TTL 16, source INTERFACE

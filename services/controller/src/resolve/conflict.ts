@@ -3,7 +3,7 @@ import type { RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 
 /** Relays with different keys never conflict. Those with the same key may. */
 export function inputKey(relay: ResolvedRelay): string {
-  return `${relay.input?.interface} ${relay.input?.group}`;
+  return `${relay.input?.interface} ${relay.input?.vlan ?? 'untagged'} ${relay.input?.group}`;
 }
 
 /**

@@ -15,6 +15,7 @@ const relayArbitrary = fc
     port: fc.constantFrom(...PORTS),
     sources: fc.uniqueArray(fc.constantFrom(...SOURCES)),
     excludes: fc.boolean(),
+    vlan: fc.constantFrom(undefined, 7),
     outputs: fc.uniqueArray(
       fc.record({
         interface: fc.constantFrom('eth1', 'eth2'),
@@ -25,7 +26,7 @@ const relayArbitrary = fc
     ),
     uid: fc.uuid(),
   })
-  .map(({ age, uid, outputs, sources, excludes, ...input }) =>
+  .map(({ age, uid, outputs, sources, excludes, vlan, ...input }) =>
     Relay.fromPartial({
       uid,
       name: `relays/r-${uid}`,
@@ -33,7 +34,11 @@ const relayArbitrary = fc
       createTime: new Date(age),
       spec: {
         hosts: { names: ['h'] },
-        input: { ...input, ...(excludes ? { excludeSources: sources } : { sources }) },
+        input: {
+          ...input,
+          ...(vlan === undefined ? {} : { vlan }),
+          ...(excludes ? { excludeSources: sources } : { sources }),
+        },
         outputs,
       },
     }),
@@ -43,6 +48,7 @@ const relaysArbitrary = fc.uniqueArray(relayArbitrary, { maxLength: 12, selector
 interface Packet {
   readonly port: number;
   readonly source: string;
+  readonly vlan: number | undefined;
   readonly interface: string;
   readonly group: string;
 }
@@ -52,6 +58,7 @@ function copies(relay: Relay, packet: Packet): string[] {
   const input = relay.spec?.input;
   const taken =
     input?.interface === packet.interface &&
+    input.vlan === packet.vlan &&
     input.group === packet.group &&
     (input.port === undefined || input.port === packet.port) &&
     (input.sources.length === 0 || input.sources.includes(packet.source)) &&
@@ -63,7 +70,9 @@ function copies(relay: Relay, packet: Packet): string[] {
 const packets = ['eth0', 'eth9'].flatMap((name) =>
   ['239.1.1.1', '239.1.1.2'].flatMap((group) =>
     [5000, 5001, 5002].flatMap((port) =>
-      [...SOURCES, '10.0.0.3'].map((source) => ({ interface: name, group, port, source })),
+      [...SOURCES, '10.0.0.3'].flatMap((source) =>
+        [undefined, 7].map((vlan) => ({ interface: name, group, port, source, vlan })),
+      ),
     ),
   ),
 );

@@ -20,6 +20,12 @@ export function validateKernelEngine(
       `engine KERNEL takes every port of a group, because the kernel's routes know no ports: omit the port, or ${ADVICE}`,
     );
   }
+  if (spec.input?.vlan !== undefined) {
+    violations.add(
+      `${path}.input.vlan`,
+      `engine KERNEL sees no VLAN tags: omit it and make an interface of the VLAN the input, or ${ADVICE}`,
+    );
+  }
   if ((spec.input?.excludeSources ?? []).length > 0) {
     violations.add(
       `${path}.input.exclude_sources`,

@@ -37,7 +37,8 @@ export function validateOutputs(
     const first = seen.get(target);
     if (first === undefined) seen.set(target, i);
     else violations.add(at, `is the same as outputs[${first}]: ${target} would get every packet twice`);
-    const takenIn = input?.port === undefined || port === input.port;
+    // Copies leave untagged.
+    const takenIn = input?.vlan === undefined && (input?.port === undefined || port === input.port);
     if (output.interface === input?.interface && address.text === group?.text && takenIn) {
       violations.add(
         at,

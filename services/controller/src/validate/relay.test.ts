@@ -81,6 +81,8 @@ const bad: [string, Change, RegExp][] = [
   ['dscp 64', (r) => (r.output.dscp = 64), /^relay.spec.outputs\[0\].dscp: 64 is not a DSCP/],
   ['source port 0', (r) => (r.output.sourcePort = 0), /^relay.spec.outputs\[0\].source_port: 0 is not a UDP port/],
   ['oversize 9', (r) => (r.output.oversize = 9 as never), /^relay.spec.outputs\[0\].oversize: 9 is not a policy/],
+  ['VLAN 0', (r) => (r.spec.input.vlan = 0), /^relay.spec.input.vlan: 0 is not a VLAN/],
+  ['VLAN 4095', (r) => (r.spec.input.vlan = 4095), /^relay.spec.input.vlan: 4095 is not a VLAN/],
   [
     'a burst without a rate',
     (r) => (r.spec.rateLimit = RateLimit.fromPartial({ burstPackets: 3 })),
@@ -230,6 +232,11 @@ test('an output that is the input is refused, with defaults filled in', () => {
     expect.stringMatching(/^relay.spec.outputs\[0\]: is the input itself: copies to 239.1.1.1:5001@eth0/),
   ]);
   expect(violations(relay((r) => (r.spec.outputs = [{ ...same, port: 5002 }])))).toEqual([]);
+  const tagged = relay((r) => {
+    r.spec.input.vlan = 7;
+    r.spec.outputs = [same];
+  });
+  expect(violations(tagged)).toEqual([]);
   const anyPort = relay((r) => {
     r.spec.input.port = undefined;
     r.spec.outputs = [{ ...same, port: 5002 }];
@@ -252,10 +259,11 @@ test('engine KERNEL is refused whatever needs rewriting or ports', () => {
     r.spec.engine = RelayEngine.KERNEL;
     r.spec.rateLimit = RateLimit.fromPartial({ packetsPerSecond: 9 });
     r.spec.outputs = [{ ...r.output, dscp: 46, sourcePort: 9, oversize: 2 }];
-    r.spec.input = { ...r.spec.input, group: '224.0.0.251', sources: [], excludeSources: ['10.0.0.1'] };
+    r.spec.input = { ...r.spec.input, group: '224.0.0.251', vlan: 7, sources: [], excludeSources: ['10.0.0.1'] };
   });
   expect(violations(subject)).toEqual([
     expect.stringMatching(/^relay.spec.input.port: engine KERNEL takes every port/),
+    expect.stringMatching(/^relay.spec.input.vlan: engine KERNEL sees no VLAN/),
     expect.stringMatching(/^relay.spec.input.exclude_sources: engine KERNEL takes one source or all/),
     expect.stringMatching(/^relay.spec.input.group: the kernel never routes 224.0.0.0\/24/),
     expect.stringMatching(/^relay.spec.rate_limit: engine KERNEL passes on all/),

@@ -115,6 +115,9 @@ function validateInput(input: RelayInput | undefined, path: string, violations: 
   }
   validateInterface(input.interface, `${path}.interface`, violations);
   validatePort(input.port, `${path}.port`, violations);
+  if (input.vlan !== undefined && (input.vlan < 1 || input.vlan > 4094)) {
+    violations.add(`${path}.vlan`, `${input.vlan} is not a VLAN: it must be 1 to 4094; omit it for untagged packets`);
+  }
   let group: IpAddress | undefined;
   if (input.group === '')
     violations.add(`${path}.group`, 'is missing: give a multicast group, for example "239.1.1.1"');
