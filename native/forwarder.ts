@@ -22,6 +22,10 @@ export interface RelayProgram {
   readonly outputs: readonly OutputProgram[];
   /** How much may pass; `null`: everything. */
   readonly rateLimit: RateLimitProgram | null;
+  /** False: packets that come back again and again, as in a loop of relays, go to no output (duplicate_window.h). */
+  readonly keepDuplicates: boolean;
+  /** Packets that arrive with a lower TTL go to no output: 2 to 255; `null`: every TTL is taken. */
+  readonly minTtl: number | null;
 }
 
 /** What exceeds one of these goes to no output. Counted by the times of arrival; a super-frame passes or is lost as one. */

@@ -61,6 +61,10 @@ export function checkRelayProgram(relay: RelayProgram): void {
   for (const [i, source] of relay.sources.entries()) checkText(source, `${where}: sources[${i}]`);
   checkArray(relay.excludedSources, `${where}: excludedSources`, 0, relay.sources.length > 0 ? 0 : maxSources);
   for (const [i, source] of relay.excludedSources.entries()) checkText(source, `${where}: excludedSources[${i}]`);
+  if (typeof relay.keepDuplicates !== 'boolean') {
+    fail(`${where}: keepDuplicates`, 'true or false', relay.keepDuplicates);
+  }
+  checkOptionalInteger(relay.minTtl, `${where}: minTtl`, 2, 255);
   if (relay.rateLimit !== null) {
     const at = `${where}: rateLimit`;
     if (typeof relay.rateLimit !== 'object') fail(at, 'an object or null', relay.rateLimit);

@@ -17,6 +17,8 @@ export interface RelayDraft {
   readonly sources?: readonly string[];
   readonly excludedSources?: readonly string[];
   readonly rateLimit?: RateLimitProgram | null;
+  readonly keepDuplicates?: boolean;
+  readonly minTtl?: number | null;
   readonly outputs: readonly {
     readonly interface: string;
     readonly address: string;

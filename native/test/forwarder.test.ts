@@ -93,6 +93,51 @@ describeWithLab('forwarder', () => {
     expect((await capture.rest()).length).toBe(3);
   });
 
+  it('ends what goes round, and nothing else', async () => {
+    const forwarder = await lab.forwarder();
+    const relays: RelayDraft[] = [
+      { ...simpleRelay, uid: 'ends', outputs: [to('239.9.0.1')] },
+      { ...simpleRelay, uid: 'keeps', keepDuplicates: true, outputs: [to('239.9.0.2')] },
+      { ...simpleRelay, uid: 'high', keepDuplicates: true, minTtl: 4, outputs: [to('239.9.0.3')] },
+    ];
+    expect(await forwarder.apply(relays)).toEqual([]);
+    const capture = await lab.capture(1);
+    const sender = lab.sender();
+    // A sender that says the same again and again.
+    await sender.frames(...Array.from({ length: 20 }, () => makeFrame({ payload: Buffer.from('still here') })));
+    // A packet that comes back, first with less and less TTL, then from another station.
+    const round = { payload: Buffer.from('round and round') };
+    await sender.frames(...Array.from({ length: 15 }, (_, i) => makeFrame({ ...round, ttl: Math.max(8 - i, 1) })));
+    const fromAnother = makeFrame({ payload: Buffer.from('round as well') });
+    const copy = Buffer.from(fromAnother);
+    copy.writeUInt8(0x77, 11);
+    await sender.frames(fromAnother, ...Array.from({ length: 10 }, () => copy));
+    const arrived = Map.groupBy((await capture.rest()).map(readFrame), ({ destination }) => destination);
+    const texts = (address: string) =>
+      Object.entries(Object.groupBy(arrived.get(address) ?? [], ({ payload }) => payload.toString())).map(
+        ([text, frames]) => [text, frames?.length],
+      );
+    // Eight of the first to go round; of what does so afterwards two.
+    expect(texts('239.9.0.1')).toEqual([
+      ['still here', 20],
+      ['round and round', 8],
+      ['round as well', 2],
+    ]);
+    expect(texts('239.9.0.2')).toEqual([
+      ['still here', 20],
+      ['round and round', 15],
+      ['round as well', 11],
+    ]);
+    expect(texts('239.9.0.3')).toEqual([
+      ['still here', 20],
+      ['round and round', 5],
+      ['round as well', 11],
+    ]);
+    expect((await forwarder.relay('ends')).drops).toEqual([{ reason: 'duplicate', packets: 16 }]);
+    expect((await forwarder.relay('keeps')).drops).toEqual([]);
+    expect((await forwarder.relay('high')).drops).toEqual([{ reason: 'loop', packets: 10 }]);
+  });
+
   it('does not take up what it sent itself', async () => {
     const forwarder = await lab.forwarder();
     const back = { ...simpleRelay, uid: 'back', outputs: [{ interface: 'in', address: '239.5.5.5' }] };
@@ -270,7 +315,8 @@ describeWithLab('forwarder', () => {
       import { parentPort } from 'node:worker_threads';
       const kept = { port: null, ttl: null, source: null, dscp: null, sourcePort: null, dropOversize: false };
       const outputs = [{ key: 'a', ifindex: 1, address: '239.9.9.2', ...kept }];
-      const relay = { uid: 'a', inputIfindex: 1, group: '239.9.9.1', port: 1, vlan: null, sources: [], excludedSources: [], rateLimit: null, outputs };
+      const input = { inputIfindex: 1, group: '239.9.9.1', port: 1, vlan: null, sources: [], excludedSources: [] };
+      const relay = { uid: 'a', ...input, outputs, rateLimit: null, keepDuplicates: false, minTtl: null };
       createForwarder().apply({ replaceAll: true, upserts: [relay], removedUids: [] });
       parentPort.postMessage('under way');
       setInterval(() => {}, 1000);

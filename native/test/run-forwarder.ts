@@ -27,6 +27,8 @@ function program({ input, outputs, ...rest }: RelayDraft, indexes: Indexes): Rel
     excludedSources: [],
     rateLimit: null,
     vlan: null,
+    keepDuplicates: false,
+    minTtl: null,
     ...rest,
     inputIfindex: indexes.get(input) ?? unknown,
     outputs: outputs.map(({ interface: name, ...output }) => ({

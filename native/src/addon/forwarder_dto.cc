@@ -74,6 +74,8 @@ RelayProgram read_relay(const Napi::Value& value) {
   relay.sources = read_array<std::string>(object.Get("sources"), read_text);
   relay.excluded_sources = read_array<std::string>(object.Get("excludedSources"), read_text);
   relay.outputs = read_array<OutputProgram>(object.Get("outputs"), read_output);
+  relay.keep_duplicates = object.Get("keepDuplicates").As<Napi::Boolean>().Value();
+  relay.min_ttl = read_optional<uint8_t>(object.Get("minTtl"));
   relay.rate_limit = read_rate_limit(object.Get("rateLimit"));
   return relay;
 }

@@ -22,6 +22,8 @@ enum class DropReason : uint8_t {
   // Relay: the packet is one of its own, and yet went to no output.
   kReceiveBufferFull,
   kRateLimited,
+  kLoop,
+  kDuplicate,
   // Output.
   kTxFull,
   kInterfaceDown,
@@ -66,6 +68,10 @@ constexpr const char* drop_reason_name(DropReason reason) {
       return "receive_buffer_full";
     case DropReason::kRateLimited:
       return "rate_limited";
+    case DropReason::kLoop:
+      return "loop";
+    case DropReason::kDuplicate:
+      return "duplicate";
     case DropReason::kTxFull:
       return "tx_full";
     case DropReason::kInterfaceDown:

@@ -199,6 +199,8 @@ std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
     rule.excluded_sources = entry->compiled.excluded_sources;
     rule.counters = entry->counters.get();
     rule.limiter = entry->limiter.get();
+    rule.keep_duplicates = entry->program.keep_duplicates;
+    rule.min_ttl = entry->program.min_ttl.value_or(0);
     for (const OutputEntry& output : entry->outputs) {
       rule.outputs.push_back(
           {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/counters.h"
+#include "forwarder/duplicate_window.h"
 #include "forwarder/rule_table.h"
 #include "packet/reassembler.h"
 #include "ring/rx_ring.h"
@@ -22,8 +23,9 @@ struct Input {
   RxRing ring;
   const size_t link_header;
   InputCounters& counters;
-  // Of the worker.
+  // Both of the worker.
   Reassembler reassembler;
+  DuplicateWindow duplicates;
   std::atomic<const RuleTable*> table{nullptr};
   std::atomic<uint32_t> mtu{0};
 };

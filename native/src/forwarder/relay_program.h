@@ -35,6 +35,8 @@ struct RelayProgram {
   std::vector<std::string> excluded_sources;
   RateLimit rate_limit;
   std::optional<uint16_t> vlan;
+  bool keep_duplicates = false;
+  std::optional<uint8_t> min_ttl;
 
   bool operator==(const RelayProgram&) const = default;
 };

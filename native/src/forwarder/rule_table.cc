@@ -28,6 +28,7 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   for (size_t i = 0; i < rules.size(); i++) {
     const Rule& rule = rules[i];
     outputs += rule.outputs.size();
+    drops_duplicates_ = drops_duplicates_ || !rule.keep_duplicates;
     groups_.emplace_back(rule.vlan, rule.group);
     excluded += rule.excluded_sources.size();
     const unsigned any_port = rule.port == 0 ? kAnyPort : 0;
@@ -60,7 +61,8 @@ RuleTable::RuleTable(std::span<const Rule> rules) {
   by_rule.reserve(rules.size());
   for (const Rule& rule : rules) {
     by_rule.push_back({rule.counters, append(outputs_, rule.outputs),
-                       append(excluded_sources_, rule.excluded_sources), rule.limiter});
+                       append(excluded_sources_, rule.excluded_sources), rule.limiter,
+                       rule.keep_duplicates, rule.min_ttl});
   }
 
   // At most half full: probes stay short, and there is always an empty slot to end them.

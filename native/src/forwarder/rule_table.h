@@ -39,6 +39,10 @@ struct Rule {
   std::vector<OutputAction> outputs;
   // Null: no limit.
   RateLimiter* limiter = nullptr;
+  // Whether packets are passed on that come back as in a loop.
+  bool keep_duplicates = false;
+  // 0: every TTL is taken.
+  uint8_t min_ttl = 0;
 };
 
 // A relay that matched: its counters, and where its outputs are.
@@ -49,6 +53,8 @@ struct RuleMatch {
   std::span<const uint32_t> excluded_sources;
   // Null: no limit.
   RateLimiter* limiter = nullptr;
+  bool keep_duplicates = false;
+  uint8_t min_ttl = 0;
 
   [[nodiscard]] bool takes(uint32_t source) const {
     return excluded_sources.empty() ||
@@ -93,6 +99,8 @@ class RuleTable final {
   [[nodiscard]] bool wants(uint32_t group, uint16_t vlan) const {
     return std::binary_search(groups_.begin(), groups_.end(), std::pair(vlan, group));
   }
+  // Whether a relay drops packets that come back.
+  [[nodiscard]] bool drops_duplicates() const { return drops_duplicates_; }
   // Whether a relay wants anything of this VLAN.
   [[nodiscard]] bool wants_vlan(uint16_t vlan) const {
     const auto first = std::lower_bound(groups_.begin(), groups_.end(), std::pair(vlan, 0U));
@@ -135,6 +143,7 @@ class RuleTable final {
   void insert(const Key& key, uint32_t first, uint32_t count);
 
   unsigned shapes_ = 0;
+  bool drops_duplicates_ = false;
   size_t mask_ = 0;
   std::vector<Slot> slots_;
   // Grouped by key.

@@ -120,6 +120,7 @@ bool Trains::join(Train& train, const Datagram& datagram, const uint8_t* ip, uin
   if (!may_start(datagram, ip) || !same_headers(train.packet(0), ip)) return false;
   // Where an output takes the train apart, each datagram is rewritten as the first one is.
   if (datagram.checksum != train.first().checksum) return false;
+  if (train.first().repeated != datagram.repeated) return false;
   // Summing up is left until somebody follows: who is alone needs none of it.
   if (!train.checksum_right_) {
     train.checksum_right_ = checksum_is_right(train.first(), train.packet(0));

@@ -197,8 +197,11 @@ void Worker::take(Input& input, const RuleTable& table, RxFrame& frame) {
     drop_truncated(input, table, datagram, frame.time_ns);
     return;
   }
+  const uint8_t* ip = frame.data + input.link_header;
+  datagram.repeated = table.drops_duplicates() &&
+                      input.duplicates.repeated(ip, input.link_header, datagram, frame.time_ns);
   const bool checksum_right = (frame.offload.flags & kVnetDataValid) != 0;
-  trains_.add(datagram, frame.data + input.link_header, frame.time_ns, checksum_right,
+  trains_.add(datagram, ip, frame.time_ns, checksum_right,
               [&](const Train& train) { forward(input, table, train); });
 }
 
@@ -207,7 +210,11 @@ void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
   const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
     count(*rule.counters, datagram, train.last_time_ns());
-    if (rule.limiter == nullptr) {
+    if (datagram.ttl < rule.min_ttl) {
+      rule.counters->drops.add(DropReason::kLoop, datagram.segments);
+    } else if (datagram.repeated && !rule.keep_duplicates) {
+      rule.counters->drops.add(DropReason::kDuplicate, datagram.segments);
+    } else if (rule.limiter == nullptr) {
       emitter_.emit(rule.outputs, train, mtu);
     } else {
       forward_within(*rule.limiter, rule, train, mtu);

@@ -52,6 +52,8 @@ struct Datagram {
   bool dont_fragment = false;
   // Of the tag that the kernel took off, 0 if there was none: not from the bytes that are parsed.
   uint16_t vlan = 0;
+  // It came back as in a loop of relays: told by those who remember others, not by the parser.
+  bool repeated = false;
   UdpChecksum checksum = UdpChecksum::kNone;
 
   // Bytes of the IP packets on the wire: a super-frame counts each segment's headers.

@@ -40,6 +40,8 @@ test('what is omitted is null for the native part', () => {
     sources: [],
     excludedSources: [],
     rateLimit: null,
+    keepDuplicates: false,
+    minTtl: null,
     outputs: [
       {
         key: 'k',
@@ -56,7 +58,11 @@ test('what is omitted is null for the native part', () => {
   });
 });
 
-test('a limit is handed on', () => {
+test('a limit and a choice about loops are handed on', () => {
+  expect(validate({ loopProtection: { keepDuplicates: true, minTtl: 9 } })).toMatchObject({
+    keepDuplicates: true,
+    minTtl: 9,
+  });
   expect(validate({ rateLimit: { bitsPerSecond: 1_000_000_000_000n, burstPackets: 7 } })).toMatchObject({
     rateLimit: { packetsPerSecond: null, bitsPerSecond: 1e12, burstPackets: 7 },
   });
@@ -83,6 +89,7 @@ test.each([
   ['sources[0]', { sources: ['239.1.1.1'] }],
   ['sources[1]', { sources: ['10.0.0.1', '10.0.0.1'] }],
   ['sources[0]', { sources: ['fe80::1'] }],
+  ['loop_protection.min_ttl', { loopProtection: { minTtl: 1 } }],
   ['vlan', { vlan: 0 }],
   ['vlan', { vlan: 4095 }],
   ['rate_limit', { rateLimit: { burstPackets: 3 } }],

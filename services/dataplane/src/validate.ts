@@ -49,6 +49,8 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
     check.fail('exclude_sources', 'is given together with sources; give one of them');
   }
   checkOutputs(check, relay, group);
+  const minTtl = relay.loopProtection?.minTtl;
+  if (minTtl !== undefined) check.integer('loop_protection.min_ttl', minTtl, 2, 255);
   if (relay.rateLimit !== undefined) checkRateLimit(check, relay.rateLimit);
   const { violations } = check;
   if (violations.length > 0) {
@@ -83,6 +85,8 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
       sourcePort: output.sourcePort ?? null,
       dropOversize: output.oversize === OversizePolicy.DROP,
     })),
+    keepDuplicates: relay.loopProtection?.keepDuplicates ?? false,
+    minTtl: relay.loopProtection?.minTtl ?? null,
     rateLimit: relay.rateLimit === undefined ? null : toRateLimit(relay.rateLimit),
   };
 }

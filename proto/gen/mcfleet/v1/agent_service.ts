@@ -26,6 +26,7 @@ import {
   InstanceState,
   instanceStateFromJSON,
   instanceStateToJSON,
+  LoopProtection,
   OutputCounters,
   RateLimit,
   RelayCounters,
@@ -288,6 +289,8 @@ export interface RelayResult {
     | undefined;
   /** Outputs that do not forward; empty if all do. Counters in it are zero. */
   outputsDown: OutputCounters[];
+  /** Whether packets were dropped as "duplicate" or "loop" within the last minute. */
+  loopSuspected: boolean;
 }
 
 /** Results that no ConfigUpdate asked for. */
@@ -436,7 +439,11 @@ export interface ResolvedRelay {
   /** As in the spec, with `address` always set. */
   outputs: RelayOutput[];
   /** As in the spec. */
-  rateLimit: RateLimit | undefined;
+  rateLimit:
+    | RateLimit
+    | undefined;
+  /** As in the spec. */
+  loopProtection: LoopProtection | undefined;
 }
 
 /** The session is about to end. */
@@ -1552,6 +1559,7 @@ function createBaseRelayResult(): RelayResult {
     engineReason: "",
     applyDuration: undefined,
     outputsDown: [],
+    loopSuspected: false,
   };
 }
 
@@ -1588,6 +1596,9 @@ export const RelayResult: MessageFns<RelayResult, "mcfleet.v1.RelayResult"> = {
     }
     for (const v of message.outputsDown) {
       OutputCounters.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.loopSuspected !== false) {
+      writer.uint32(80).bool(message.loopSuspected);
     }
     return writer;
   },
@@ -1677,6 +1688,14 @@ export const RelayResult: MessageFns<RelayResult, "mcfleet.v1.RelayResult"> = {
             message.outputsDown.push(OutputCounters.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.loopSuspected = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1716,6 +1735,11 @@ export const RelayResult: MessageFns<RelayResult, "mcfleet.v1.RelayResult"> = {
         : globalThis.Array.isArray(object?.outputs_down)
         ? object.outputs_down.map((e: any) => OutputCounters.fromJSON(e))
         : [],
+      loopSuspected: isSet(object.loopSuspected)
+        ? globalThis.Boolean(object.loopSuspected)
+        : isSet(object.loop_suspected)
+        ? globalThis.Boolean(object.loop_suspected)
+        : false,
     };
   },
 
@@ -1748,6 +1772,9 @@ export const RelayResult: MessageFns<RelayResult, "mcfleet.v1.RelayResult"> = {
     if (message.outputsDown?.length) {
       obj.outputsDown = message.outputsDown.map((e) => OutputCounters.toJSON(e));
     }
+    if (message.loopSuspected !== false) {
+      obj.loopSuspected = message.loopSuspected;
+    }
     return obj;
   },
 
@@ -1771,6 +1798,7 @@ export const RelayResult: MessageFns<RelayResult, "mcfleet.v1.RelayResult"> = {
       ? Duration.fromPartial(object.applyDuration)
       : undefined;
     message.outputsDown = object.outputsDown?.map((e) => OutputCounters.fromPartial(e)) || [];
+    message.loopSuspected = object.loopSuspected ?? false;
     return message;
   },
 };
@@ -3106,7 +3134,7 @@ export const RelayAssignment: MessageFns<RelayAssignment, "mcfleet.v1.RelayAssig
 messageTypeRegistry.set(RelayAssignment.$type, RelayAssignment);
 
 function createBaseResolvedRelay(): ResolvedRelay {
-  return { engine: 0, input: undefined, outputs: [], rateLimit: undefined };
+  return { engine: 0, input: undefined, outputs: [], rateLimit: undefined, loopProtection: undefined };
 }
 
 export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"> = {
@@ -3124,6 +3152,9 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
     }
     if (message.rateLimit !== undefined) {
       RateLimit.encode(message.rateLimit, writer.uint32(34).fork()).join();
+    }
+    if (message.loopProtection !== undefined) {
+      LoopProtection.encode(message.loopProtection, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -3173,6 +3204,14 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
             message.rateLimit = RateLimit.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.loopProtection = LoopProtection.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3195,6 +3234,11 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
         : isSet(object.rate_limit)
         ? RateLimit.fromJSON(object.rate_limit)
         : undefined,
+      loopProtection: isSet(object.loopProtection)
+        ? LoopProtection.fromJSON(object.loopProtection)
+        : isSet(object.loop_protection)
+        ? LoopProtection.fromJSON(object.loop_protection)
+        : undefined,
     };
   },
 
@@ -3212,6 +3256,9 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
     if (message.rateLimit !== undefined) {
       obj.rateLimit = RateLimit.toJSON(message.rateLimit);
     }
+    if (message.loopProtection !== undefined) {
+      obj.loopProtection = LoopProtection.toJSON(message.loopProtection);
+    }
     return obj;
   },
 
@@ -3227,6 +3274,9 @@ export const ResolvedRelay: MessageFns<ResolvedRelay, "mcfleet.v1.ResolvedRelay"
     message.outputs = object.outputs?.map((e) => RelayOutput.fromPartial(e)) || [];
     message.rateLimit = (object.rateLimit !== undefined && object.rateLimit !== null)
       ? RateLimit.fromPartial(object.rateLimit)
+      : undefined;
+    message.loopProtection = (object.loopProtection !== undefined && object.loopProtection !== null)
+      ? LoopProtection.fromPartial(object.loopProtection)
       : undefined;
     return message;
   },

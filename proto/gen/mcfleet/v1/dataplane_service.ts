@@ -24,6 +24,7 @@ import { Status } from "../../google/rpc/status.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
 import {
   DropCounter,
+  LoopProtection,
   OversizePolicy,
   oversizePolicyFromJSON,
   oversizePolicyToJSON,
@@ -60,7 +61,11 @@ export interface ProgrammedRelay {
     | RateLimit
     | undefined;
   /** VLAN that packets are tagged with. Omitted: untagged ones. */
-  vlan?: number | undefined;
+  vlan?:
+    | number
+    | undefined;
+  /** What is taken for a loop. */
+  loopProtection: LoopProtection | undefined;
 }
 
 /** One output with everything that depends on the host resolved. */
@@ -227,6 +232,7 @@ function createBaseProgrammedRelay(): ProgrammedRelay {
     excludeSources: [],
     rateLimit: undefined,
     vlan: undefined,
+    loopProtection: undefined,
   };
 }
 
@@ -272,6 +278,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     }
     if (message.vlan !== undefined) {
       writer.uint32(96).uint32(message.vlan);
+    }
+    if (message.loopProtection !== undefined) {
+      LoopProtection.encode(message.loopProtection, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -385,6 +394,14 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
             message.vlan = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.loopProtection = LoopProtection.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -425,6 +442,11 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
         ? RateLimit.fromJSON(object.rate_limit)
         : undefined,
       vlan: isSet(object.vlan) ? globalThis.Number(object.vlan) : undefined,
+      loopProtection: isSet(object.loopProtection)
+        ? LoopProtection.fromJSON(object.loopProtection)
+        : isSet(object.loop_protection)
+        ? LoopProtection.fromJSON(object.loop_protection)
+        : undefined,
     };
   },
 
@@ -466,6 +488,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     if (message.vlan !== undefined) {
       obj.vlan = Math.round(message.vlan);
     }
+    if (message.loopProtection !== undefined) {
+      obj.loopProtection = LoopProtection.toJSON(message.loopProtection);
+    }
     return obj;
   },
 
@@ -490,6 +515,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
       ? RateLimit.fromPartial(object.rateLimit)
       : undefined;
     message.vlan = object.vlan ?? undefined;
+    message.loopProtection = (object.loopProtection !== undefined && object.loopProtection !== null)
+      ? LoopProtection.fromPartial(object.loopProtection)
+      : undefined;
     return message;
   },
 };

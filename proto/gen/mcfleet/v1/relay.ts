@@ -272,7 +272,34 @@ export interface RelaySpec {
   /** Where a copy of each goes: 1 to 256 outputs, no two the same. */
   outputs: RelayOutput[];
   /** How much may pass, on each host. Omitted: everything. */
-  rateLimit: RateLimit | undefined;
+  rateLimit:
+    | RateLimit
+    | undefined;
+  /** What is taken for a loop of relays. Omitted: as LoopProtection says. */
+  loopProtection:
+    | LoopProtection
+    | undefined;
+  /**
+   * Relays PTP groups (224.0.1.129-132, ff0x::181) as well. Their timing breaks: a boundary clock is what serves clocks behind a
+   * relay. Default false: such groups are refused.
+   */
+  allowPtp: boolean;
+}
+
+/**
+ * Relays that send to each other go round for ever where they set the TTL, and no address shows it. Each host remembers payloads
+ * for two seconds. What comes back more than seven times with another source, TTL or station than at first is in a loop: it goes
+ * to no output and is counted as "duplicate", and for ten seconds only one returning copy of each payload is taken on that input.
+ * A sender that repeats itself is no loop. RelayInstance's condition "LoopSuspected" tells of it.
+ */
+export interface LoopProtection {
+  /** True: what comes back is passed on. For many senders of equal payloads, such as discovery protocols. Default false. */
+  keepDuplicates: boolean;
+  /**
+   * Packets that arrive with a lower TTL are dropped and counted as "loop", 2 to 255: for networks in which every sender's TTL is
+   * known to be higher. Only ends loops of outputs without `ttl`. Omitted: every TTL is taken.
+   */
+  minTtl?: number | undefined;
 }
 
 /**
@@ -320,8 +347,8 @@ export interface RelayInput {
    */
   interface: string;
   /**
-   * IPv4 or IPv6 group, or a local unicast address, as text. PTP groups (224.0.1.129-132, ff0x::181) are refused: a relay would
-   * break their timing.
+   * IPv4 or IPv6 group, or a local unicast address, as text. PTP groups (224.0.1.129-132, ff0x::181) are refused unless
+   * `allow_ptp` is set: a relay breaks their timing.
    */
   group: string;
   /** UDP destination port, 1 to 65535. Omitted: any port. */
@@ -418,7 +445,7 @@ export interface RelayInstance {
   effectiveEngine: RelayEngine;
   /** Why that engine, as a stable code: "REQUESTED", "REWRITE_REQUESTED", "KERNEL_ENGINE_UNAVAILABLE". */
   engineReason: string;
-  /** "Programmed" and "Ready". */
+  /** "Programmed" and "Ready"; "LoopSuspected" while packets are dropped as repeats, or were within the last minute. */
   conditions: Condition[];
   /** What the host answered, if it refused. */
   lastError:
@@ -1038,7 +1065,15 @@ export const Relay_AnnotationsEntry: MessageFns<Relay_AnnotationsEntry, "mcfleet
 messageTypeRegistry.set(Relay_AnnotationsEntry.$type, Relay_AnnotationsEntry);
 
 function createBaseRelaySpec(): RelaySpec {
-  return { hosts: undefined, engine: 0, input: undefined, outputs: [], rateLimit: undefined };
+  return {
+    hosts: undefined,
+    engine: 0,
+    input: undefined,
+    outputs: [],
+    rateLimit: undefined,
+    loopProtection: undefined,
+    allowPtp: false,
+  };
 }
 
 export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
@@ -1059,6 +1094,12 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
     }
     if (message.rateLimit !== undefined) {
       RateLimit.encode(message.rateLimit, writer.uint32(42).fork()).join();
+    }
+    if (message.loopProtection !== undefined) {
+      LoopProtection.encode(message.loopProtection, writer.uint32(50).fork()).join();
+    }
+    if (message.allowPtp !== false) {
+      writer.uint32(56).bool(message.allowPtp);
     }
     return writer;
   },
@@ -1116,6 +1157,22 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
             message.rateLimit = RateLimit.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.loopProtection = LoopProtection.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.allowPtp = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1139,6 +1196,16 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
         : isSet(object.rate_limit)
         ? RateLimit.fromJSON(object.rate_limit)
         : undefined,
+      loopProtection: isSet(object.loopProtection)
+        ? LoopProtection.fromJSON(object.loopProtection)
+        : isSet(object.loop_protection)
+        ? LoopProtection.fromJSON(object.loop_protection)
+        : undefined,
+      allowPtp: isSet(object.allowPtp)
+        ? globalThis.Boolean(object.allowPtp)
+        : isSet(object.allow_ptp)
+        ? globalThis.Boolean(object.allow_ptp)
+        : false,
     };
   },
 
@@ -1159,6 +1226,12 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
     if (message.rateLimit !== undefined) {
       obj.rateLimit = RateLimit.toJSON(message.rateLimit);
     }
+    if (message.loopProtection !== undefined) {
+      obj.loopProtection = LoopProtection.toJSON(message.loopProtection);
+    }
+    if (message.allowPtp !== false) {
+      obj.allowPtp = message.allowPtp;
+    }
     return obj;
   },
 
@@ -1178,11 +1251,112 @@ export const RelaySpec: MessageFns<RelaySpec, "mcfleet.v1.RelaySpec"> = {
     message.rateLimit = (object.rateLimit !== undefined && object.rateLimit !== null)
       ? RateLimit.fromPartial(object.rateLimit)
       : undefined;
+    message.loopProtection = (object.loopProtection !== undefined && object.loopProtection !== null)
+      ? LoopProtection.fromPartial(object.loopProtection)
+      : undefined;
+    message.allowPtp = object.allowPtp ?? false;
     return message;
   },
 };
 
 messageTypeRegistry.set(RelaySpec.$type, RelaySpec);
+
+function createBaseLoopProtection(): LoopProtection {
+  return { keepDuplicates: false, minTtl: undefined };
+}
+
+export const LoopProtection: MessageFns<LoopProtection, "mcfleet.v1.LoopProtection"> = {
+  $type: "mcfleet.v1.LoopProtection" as const,
+
+  encode(message: LoopProtection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keepDuplicates !== false) {
+      writer.uint32(8).bool(message.keepDuplicates);
+    }
+    if (message.minTtl !== undefined) {
+      writer.uint32(16).uint32(message.minTtl);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoopProtection {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoopProtection();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.keepDuplicates = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minTtl = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LoopProtection {
+    return {
+      keepDuplicates: isSet(object.keepDuplicates)
+        ? globalThis.Boolean(object.keepDuplicates)
+        : isSet(object.keep_duplicates)
+        ? globalThis.Boolean(object.keep_duplicates)
+        : false,
+      minTtl: isSet(object.minTtl)
+        ? globalThis.Number(object.minTtl)
+        : isSet(object.min_ttl)
+        ? globalThis.Number(object.min_ttl)
+        : undefined,
+    };
+  },
+
+  toJSON(message: LoopProtection): unknown {
+    const obj: any = {};
+    if (message.keepDuplicates !== false) {
+      obj.keepDuplicates = message.keepDuplicates;
+    }
+    if (message.minTtl !== undefined) {
+      obj.minTtl = Math.round(message.minTtl);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<LoopProtection>, I>>(base?: I): LoopProtection {
+    return LoopProtection.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LoopProtection>, I>>(object: I): LoopProtection {
+    const message = createBaseLoopProtection();
+    message.keepDuplicates = object.keepDuplicates ?? false;
+    message.minTtl = object.minTtl ?? undefined;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(LoopProtection.$type, LoopProtection);
 
 function createBaseRateLimit(): RateLimit {
   return { packetsPerSecond: undefined, bitsPerSecond: undefined, burstPackets: undefined };

@@ -11,6 +11,7 @@ import type { DataplaneClient } from '../dataplane/dataplane-client.ts';
 import type { Problem } from '../resolve/problem.ts';
 import { type LocalFacts, type RelayPlan, resolveRelay } from '../resolve/resolve-relay.ts';
 import { diffPrograms } from './diff.ts';
+import { LoopWatch } from './loop-watch.ts';
 import { Refusals } from './refusals.ts';
 import { type ProgramOutcome, type Runtime, relayResult } from './relay-result.ts';
 
@@ -48,6 +49,7 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #refusals = new Refusals();
+  readonly #loops = new LoopWatch();
   #begun = false;
   #assignments: ReadonlyMap<string, RelayAssignment> = new Map();
   #complete = false;
@@ -171,6 +173,7 @@ export class Reconciler {
       entries.set(uid, { plan, outcome: { kind: 'not_programmed' } });
     }
     this.#refusals.retain(new Set(this.#assignments.keys()));
+    this.#loops.retain(this.#assignments);
     return entries;
   }
 
@@ -231,7 +234,8 @@ export class Reconciler {
       if (entry?.outcome.kind !== 'programmed' || counters === undefined) continue;
       const input = inputs.get(entry.plan.program?.inputIfindex ?? 0);
       const inputDown = input === undefined || input.up ? '' : input.downReason || 'InputDown';
-      const runtime: Runtime = { counters, inputDown };
+      const loopSuspected = this.#loops.isSuspected(uid, counters, this.#options.clock.monotonic());
+      const runtime: Runtime = { counters, inputDown, loopSuspected };
       entry.outcome = { kind: 'programmed', runtime };
     }
   }

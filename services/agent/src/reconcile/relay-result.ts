@@ -10,6 +10,8 @@ export interface Runtime {
   readonly counters: RelayCounters;
   /** InputCounters.down_reason of its input interface; empty if packets are received. */
   readonly inputDown: string;
+  /** Whether packets seem to come back (LoopWatch). */
+  readonly loopSuspected: boolean;
 }
 
 /** What became of a plan at the data plane. */
@@ -37,7 +39,11 @@ export function relayResult(plan: RelayPlan, outcome: ProgramOutcome): RelayResu
     }
     case 'programmed': {
       const down = downOutputs(plan, outcome.runtime?.counters);
-      const forwards = { ...result(plan, InstanceState.READY, undefined, down), effectiveEngine: engineOf(plan) };
+      const forwards = {
+        ...result(plan, InstanceState.READY, undefined, down),
+        effectiveEngine: engineOf(plan),
+        loopSuspected: outcome.runtime?.loopSuspected ?? false,
+      };
       if (plan.problem !== undefined) return { ...forwards, ...pending(plan.problem) };
       if (outcome.runtime !== undefined && outcome.runtime.inputDown !== '') {
         return { ...forwards, ...pending(inputProblem(outcome.runtime.inputDown)) };
@@ -74,6 +80,7 @@ function result(
     engineReason: plan.engineReason,
     applyDuration: undefined,
     outputsDown,
+    loopSuspected: false,
   };
 }
 

@@ -30,5 +30,6 @@ function removedResult(uid: string, generation: bigint): RelayResult {
     engineReason: '',
     applyDuration: undefined,
     outputsDown: [],
+    loopSuspected: false,
   };
 }

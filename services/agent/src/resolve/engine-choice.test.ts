@@ -1,5 +1,11 @@
 import { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { OversizePolicy, RateLimit, RelayEngine, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  LoopProtection,
+  OversizePolicy,
+  RateLimit,
+  RelayEngine,
+  type RelayOutput,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { describe, expect, it } from 'vitest';
 import { chooseEngine } from './engine-choice.ts';
 import { outputKeys } from './output-key.ts';
@@ -11,6 +17,7 @@ interface Shape {
   readonly vlan?: number;
   readonly excludeSources?: string[];
   readonly rateLimit?: RateLimit;
+  readonly loopProtection?: LoopProtection;
   readonly output?: Partial<RelayOutput>;
 }
 
@@ -19,6 +26,7 @@ function relay({
   group = '239.1.1.1',
   output = {},
   rateLimit,
+  loopProtection,
   ...input
 }: Shape): ResolvedRelay {
   return ResolvedRelay.fromPartial({
@@ -26,6 +34,7 @@ function relay({
     input: { interface: 'in0', group, ...input },
     outputs: [{ interface: 'out0', address: group, ...output }],
     ...(rateLimit === undefined ? {} : { rateLimit }),
+    ...(loopProtection === undefined ? {} : { loopProtection }),
   });
 }
 
@@ -36,6 +45,7 @@ describe('chooseEngine', () => {
     ['VLAN_REQUESTED', { vlan: 7, output: { source: 'KEEP' } }],
     ['SOURCES_EXCLUDED', { excludeSources: ['10.0.0.1'], output: { source: 'KEEP' } }],
     ['RATE_LIMITED', { rateLimit: RateLimit.fromPartial({ packetsPerSecond: 9 }), output: { source: 'KEEP' } }],
+    ['MIN_TTL_REQUESTED', { loopProtection: LoopProtection.fromPartial({ minTtl: 9 }), output: { source: 'KEEP' } }],
     ['UNICAST_OUTPUT', { output: { address: '192.0.2.1' } }],
     ['REWRITE_REQUESTED', { output: { address: '239.2.2.2' } }],
     ['REWRITE_REQUESTED', { port: 5001, output: { port: 6001 } }],

@@ -46,6 +46,7 @@ function whyNotKernel(relay: ResolvedRelay): string {
   if (relay.input?.vlan !== undefined) return 'VLAN_REQUESTED';
   if ((relay.input?.excludeSources ?? []).length > 0) return 'SOURCES_EXCLUDED';
   if (relay.rateLimit !== undefined) return 'RATE_LIMITED';
+  if (relay.loopProtection?.minTtl !== undefined) return 'MIN_TTL_REQUESTED';
   for (const output of relay.outputs) {
     const address = output.address || group;
     if (!isMulticast(address)) return 'UNICAST_OUTPUT';

@@ -2,7 +2,14 @@ import { status } from '@grpc/grpc-js';
 import { fromRpcStatus } from '@mcfleet/common/status-details';
 import type { InterfaceFacts } from '@mcfleet/native';
 import { RelayAssignment } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { OversizePolicy, RateLimit, RelayEngine, RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  LoopProtection,
+  OversizePolicy,
+  RateLimit,
+  RelayEngine,
+  RelayInput,
+  RelayOutput,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { byName } from './local-interfaces.ts';
@@ -67,11 +74,13 @@ describe('resolveRelay', () => {
   it('keeps the arriving port and group where the output names none', () => {
     const bare = variant((relay) => {
       relay.input = RelayInput.fromPartial({ ...relay.input, vlan: 7 });
+      relay.loopProtection = LoopProtection.fromPartial({ minTtl: 9 });
       relay.rateLimit = RateLimit.fromPartial({ packetsPerSecond: 9 });
       relay.outputs = [RelayOutput.fromPartial({ interface: 'out0', source: '10.0.0.9', dscp: 46, oversize: 2 })];
     });
     const plan = resolveRelay(bare, facts(link('in0', 4), link('out0', 5)));
     expect(plan.program?.vlan).toBe(7);
+    expect(plan.program?.loopProtection).toEqual(bare.relay?.loopProtection);
     expect(plan.program?.rateLimit).toEqual(bare.relay?.rateLimit);
     expect(plan.program?.outputs).toMatchObject([
       {

@@ -125,7 +125,7 @@ function wantsInterface(output: RelayOutput): boolean {
 
 function programOf(
   assignment: RelayAssignment,
-  { input, rateLimit }: ResolvedRelay,
+  { input, rateLimit, loopProtection }: ResolvedRelay,
   inputIfindex: number,
   outputs: ProgrammedOutput[],
 ): ProgrammedRelay {
@@ -141,6 +141,7 @@ function programOf(
     outputs,
     rateLimit,
     vlan: input?.vlan,
+    loopProtection,
   });
 }
 

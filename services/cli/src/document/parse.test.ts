@@ -87,7 +87,9 @@ describe('parseRelays', () => {
     [
       'an unknown key that resembles none',
       withLine('  engine: AUTO', '  zebra: 1'),
-      ['relays.yaml:8:3: spec.zebra: unknown key; known here: hosts, engine, input, outputs, rateLimit'],
+      [
+        'relays.yaml:8:3: spec.zebra: unknown key; known here: hosts, engine, input, outputs, rateLimit, loopProtection, allowPtp',
+      ],
     ],
     [
       'snake_case',
@@ -198,6 +200,11 @@ describe('parseRelays', () => {
       'YAML 1.1',
       `%YAML 1.1\n---\n${good}`,
       ['relays.yaml:1:1: is marked as YAML 1.1: remove the %YAML line (YAML 1.2 is read)'],
+    ],
+    [
+      'a text where true or false belongs',
+      withLine('  engine: AUTO', '  allowPtp: "yes"'),
+      ['relays.yaml:8:13: spec.allowPtp: must be true or false, not text'],
     ],
     [
       'an empty address',

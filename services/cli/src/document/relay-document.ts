@@ -1,6 +1,6 @@
 import { OversizePolicy, type RateLimit, Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { list, mapping, optional, type Read, required, textMap } from './collection-readers.ts';
-import { anyText, choice, ignored, text, wholeNumber } from './scalar-readers.ts';
+import { anyText, choice, ignored, text, truth, wholeNumber } from './scalar-readers.ts';
 
 export const apiVersion = 'mcfleet/v1';
 export const relayKind = 'Relay';
@@ -83,6 +83,10 @@ const spec = {
       '{packetsPerSecond: 10000}',
     ),
   ),
+  loopProtection: optional(
+    mapping({ keepDuplicates: optional(truth), minTtl: optional(wholeNumber(2, 255)) }, '{keepDuplicates: true}'),
+  ),
+  allowPtp: optional(truth),
 };
 
 type SpecFields = Read<typeof spec>;
@@ -123,6 +127,8 @@ export function toRelay(document: RelayDocument): Relay {
         ...(oversize === undefined ? {} : { oversize: oversizePolicies[oversize] }),
       })),
       ...(wanted.rateLimit === undefined ? {} : { rateLimit: toRateLimit(wanted.rateLimit) }),
+      ...(wanted.loopProtection === undefined ? {} : { loopProtection: wanted.loopProtection }),
+      allowPtp: wanted.allowPtp ?? false,
     },
   });
 }

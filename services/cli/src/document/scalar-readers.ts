@@ -37,6 +37,13 @@ export function wholeNumber(lowest: number, highest: number): Reader<number> {
   };
 }
 
+/** true or false. */
+export const truth: Reader<boolean> = (node, at) => {
+  if (isScalar(node) && typeof node.value === 'boolean') return node.value;
+  if (isScalar(node) && node.value === null) return violate(at, node, noValue);
+  return violate(at, node, `must be true or false, not ${describeNode(node)}`);
+};
+
 /** One of a few words, written in any case. */
 export function choice<T extends string>(...words: readonly T[]): Reader<T> {
   return (node, at) => {

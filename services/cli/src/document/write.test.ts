@@ -70,6 +70,14 @@ const relay = fc.record({
       }),
       { maxLength: 3 },
     ),
+    allowPtp: fc.boolean(),
+    loopProtection: fc.option(
+      fc.record({
+        keepDuplicates: fc.boolean(),
+        minTtl: fc.option(fc.integer({ min: 2, max: 255 }), { nil: undefined }),
+      }),
+      { nil: undefined },
+    ),
     rateLimit: fc.option(
       fc.record({
         packetsPerSecond: upTo(10_000_000),

@@ -37,6 +37,8 @@ export function relayToDocument(relay: Relay, toJson: (type: string, message: un
       input: given({ ...spec?.input }),
       outputs: (spec?.outputs ?? []).map((output) => given({ ...output, oversize: oversizeName(output.oversize) })),
       ...(spec?.rateLimit === undefined ? {} : { rateLimit: given({ ...spec.rateLimit }) }),
+      ...(spec?.loopProtection === undefined ? {} : { loopProtection: given({ ...spec.loopProtection }) }),
+      ...(spec?.allowPtp === true ? { allowPtp: true } : {}),
     },
     ...given({ status }),
   };

@@ -1,5 +1,6 @@
 import {
   type DropCounter,
+  type LoopProtection,
   OversizePolicy,
   type RateLimit,
   type Relay,
@@ -45,6 +46,8 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
       ['VLAN', spec?.input?.vlan === undefined ? '' : `${spec.input.vlan}`],
       ['Sources', sourcesText(spec?.input)],
       ['Limit', rateLimitText(spec?.rateLimit)],
+      ['Loops', loopText(spec?.loopProtection)],
+      ['PTP', spec?.allowPtp === true ? 'relayed' : ''],
     ]);
     for (const [index, output] of (spec?.outputs ?? []).entries()) {
       wanted.line(`Output ${index + 1}: ${outputText(output)}`);
@@ -72,6 +75,13 @@ function outputText(output: RelayOutput): string {
   if (output.sourcePort !== undefined) parts.push(`source port ${output.sourcePort}`);
   if (output.dscp !== undefined) parts.push(`DSCP ${output.dscp}`);
   if (output.oversize === OversizePolicy.DROP) parts.push('dropped if longer than the MTU');
+  return parts.join(', ');
+}
+
+function loopText(protection: LoopProtection | undefined): string {
+  const parts: string[] = [];
+  if (protection?.keepDuplicates === true) parts.push('what comes back is passed on');
+  if (protection?.minTtl !== undefined) parts.push(`TTL ${protection.minTtl} at least`);
   return parts.join(', ');
 }
 

@@ -25,6 +25,8 @@ function adviseInstance(relay: Relay, instance: RelayInstance): string[] {
       `${host} waits for an interface (input ${relay.spec?.input?.interface}); it starts by itself when it comes. What is there: mcfleet describe host ${host}`,
     ];
   }
+  const loop = instance.conditions.find(({ type }) => type === 'LoopSuspected');
+  if (loop !== undefined) return [`${loop.message}.`];
   switch (instance.state) {
     case InstanceState.FAILED:
       return [

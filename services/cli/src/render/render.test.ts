@@ -34,6 +34,8 @@ const relay = Relay.fromPartial({
     hosts: { names: ['edge-1'], matchLabels: { role: 'edge' } },
     engine: RelayEngine.AUTO,
     input: { interface: 'eth0', group: '239.1.1.1', port: 5001, sources: ['10.99.99.99'], vlan: 7 },
+    loopProtection: { keepDuplicates: true, minTtl: 4 },
+    allowPtp: true,
     rateLimit: { packetsPerSecond: 5000, bitsPerSecond: 8_000_000n, burstPackets: 10 },
     outputs: [
       { interface: 'eth1', address: '239.10.10.10', port: 6001, ttl: 16, source: 'INTERFACE' },
@@ -194,6 +196,8 @@ Wanted:
   VLAN:     7
   Sources:  10.99.99.99
   Limit:    5000 packets per second, 8000000 bits per second, bursts of 10 packets
+  Loops:    what comes back is passed on, TTL 4 at least
+  PTP:      relayed
   Output 1: 239.10.10.10:6001@eth1, TTL 16, source INTERFACE
   Output 2: *:*@eth2, TTL arriving minus 1, source port 7000, DSCP 46, dropped if longer than the MTU
 

@@ -99,6 +99,7 @@ export function instanceView(facts: InstanceFacts, previous: RelayInstance | und
     { type: 'Ready', status: statusOf(verdict.ready), observedGeneration, reason, message },
   ];
   const result = record?.result;
+  if (result?.loopSuspected === true) observations.push(loopObservation(host, observedGeneration));
   return {
     name: relayInstanceName(host, keyOf(relay)),
     relay: relay.name,
@@ -120,6 +121,14 @@ export function instanceView(facts: InstanceFacts, previous: RelayInstance | und
 /** What a host waits for is no refusal; the conditions tell it. */
 function refusalOf(result: RelayResult | undefined): RelayInstance['lastError'] {
   return result?.state === InstanceState.FAILED ? result.error : undefined;
+}
+
+function loopObservation(host: string, observedGeneration: bigint): Observation {
+  const message =
+    `host ${host} drops packets that come back to it: look for relays that send to each other; ` +
+    'change the group, port or interface of one, or set loop_protection.keep_duplicates if there is no loop';
+  const reason = 'PacketsComeBack';
+  return { type: 'LoopSuspected', status: statusOf(true), observedGeneration, reason, message };
 }
 
 function judgedByHost({ blocked, record }: InstanceFacts): boolean {

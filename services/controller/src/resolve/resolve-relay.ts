@@ -55,6 +55,7 @@ function resolveSpec({ name, spec }: Relay): ResolvedRelay {
       oversize: output.oversize === OversizePolicy.UNSPECIFIED ? OversizePolicy.FRAGMENT : output.oversize,
     })),
     rateLimit: spec.rateLimit,
+    loopProtection: spec.loopProtection,
   };
 }
 

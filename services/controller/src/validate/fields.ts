@@ -27,11 +27,12 @@ export function validatePort(port: number | undefined, path: string, violations:
   }
 }
 
-/** An address that packets can be sent to, multicast or unicast; `what` says for people what it is. */
+/** An address that packets can be sent to, multicast or unicast; `what` says for people what it is, `allowPtp` whether it may be a PTP
+ * group. */
 export function validateDestination(
   text: string,
   path: string,
-  what: string,
+  { what, allowPtp }: { readonly what: string; readonly allowPtp: boolean },
   violations: Violations,
 ): IpAddress | undefined {
   const address = parseAddress(text);
@@ -43,10 +44,10 @@ export function validateDestination(
     violations.add(path, `${address.text} is not ${what}: no packet can be sent to it; ${GROUPS}`);
     return undefined;
   }
-  if (isPtpGroup(address)) {
+  if (isPtpGroup(address) && !allowPtp) {
     violations.add(
       path,
-      `${address.text} is a PTP group (IEEE 1588) and is never relayed: a relay would break its timing`,
+      `${address.text} is a PTP group (IEEE 1588): a relay breaks its timing, use a boundary clock; set allow_ptp if it shall be relayed all the same`,
     );
     return undefined;
   }

@@ -44,6 +44,12 @@ export function validateKernelEngine(
   if (spec.rateLimit !== undefined) {
     violations.add(`${path}.rate_limit`, `engine KERNEL passes on all that comes: omit it, or ${ADVICE}`);
   }
+  if (spec.loopProtection?.minTtl !== undefined) {
+    violations.add(
+      `${path}.loop_protection.min_ttl`,
+      `engine KERNEL takes every TTL that it can lower: omit it, or ${ADVICE}`,
+    );
+  }
   spec.outputs.forEach((output, i) => {
     const address = output.address === '' ? undefined : parseAddress(output.address);
     const rewritten: [string, boolean][] = [

@@ -13,12 +13,13 @@ const OVERSIZE_POLICIES: readonly number[] = [OversizePolicy.UNSPECIFIED, Oversi
 export interface InputOfOutputs {
   readonly input: RelayInput | undefined;
   readonly group: IpAddress | undefined;
+  readonly allowPtp: boolean;
 }
 
 /** All outputs of a relay. */
 export function validateOutputs(
   outputs: readonly RelayOutput[],
-  { input, group }: InputOfOutputs,
+  { input, group, allowPtp }: InputOfOutputs,
   path: string,
   violations: Violations,
 ): void {
@@ -30,7 +31,7 @@ export function validateOutputs(
   const seen = new Map<string, number>();
   outputs.forEach((output, i) => {
     const at = `${path}[${i}]`;
-    const address = validateOutput(output, group, at, violations);
+    const address = validateOutput(output, { group, allowPtp }, at, violations);
     if (address === undefined) return;
     const port = output.port ?? input?.port;
     const target = describeTarget(output.interface, address, port);
@@ -50,7 +51,7 @@ export function validateOutputs(
 
 function validateOutput(
   output: RelayOutput,
-  group: IpAddress | undefined,
+  { group, allowPtp }: Omit<InputOfOutputs, 'input'>,
   path: string,
   violations: Violations,
 ): IpAddress | undefined {
@@ -69,7 +70,12 @@ function validateOutput(
   const address =
     output.address === ''
       ? group
-      : validateDestination(output.address, `${path}.address`, 'a multicast group or unicast address', violations);
+      : validateDestination(
+          output.address,
+          `${path}.address`,
+          { what: 'a multicast group or unicast address', allowPtp },
+          violations,
+        );
   if (address !== undefined && group !== undefined && address.family !== group.family) {
     violations.add(
       `${path}.address`,

@@ -1,4 +1,12 @@
-import { RateLimit, Relay, RelayEngine, RelayInput, RelayOutput, RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  LoopProtection,
+  RateLimit,
+  Relay,
+  RelayEngine,
+  RelayInput,
+  RelayOutput,
+  RelaySpec,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { expect, test } from 'vitest';
 import { validateRelay } from './relay.ts';
 
@@ -81,6 +89,11 @@ const bad: [string, Change, RegExp][] = [
   ['dscp 64', (r) => (r.output.dscp = 64), /^relay.spec.outputs\[0\].dscp: 64 is not a DSCP/],
   ['source port 0', (r) => (r.output.sourcePort = 0), /^relay.spec.outputs\[0\].source_port: 0 is not a UDP port/],
   ['oversize 9', (r) => (r.output.oversize = 9 as never), /^relay.spec.outputs\[0\].oversize: 9 is not a policy/],
+  [
+    'lowest TTL 1',
+    (r) => (r.spec.loopProtection = LoopProtection.fromPartial({ minTtl: 1 })),
+    /^relay.spec.loop_protection.min_ttl: 1 is not a lowest TTL/,
+  ],
   ['VLAN 0', (r) => (r.spec.input.vlan = 0), /^relay.spec.input.vlan: 0 is not a VLAN/],
   ['VLAN 4095', (r) => (r.spec.input.vlan = 4095), /^relay.spec.input.vlan: 4095 is not a VLAN/],
   [
@@ -200,6 +213,15 @@ test.each(bad)('one clear violation for: %s', (_, change, expected) => {
   expect(found).toEqual([expect.stringMatching(expected)]);
 });
 
+test('PTP groups are taken on both sides where that is said', () => {
+  const subject = relay((r) => {
+    r.spec.allowPtp = true;
+    r.spec.input.group = '224.0.1.129';
+    r.output.address = '224.0.1.130';
+  });
+  expect(violations(subject)).toEqual([]);
+});
+
 test.each(['', 'Camera', '7up', 'a-', 'x'.repeat(64)])('refuses the name %j', (id) => {
   expect(violations(relay(), id)).toEqual([expect.stringMatching(/^relay_id: /)]);
 });
@@ -258,6 +280,7 @@ test('engine KERNEL is refused whatever needs rewriting or ports', () => {
   const subject = relay((r) => {
     r.spec.engine = RelayEngine.KERNEL;
     r.spec.rateLimit = RateLimit.fromPartial({ packetsPerSecond: 9 });
+    r.spec.loopProtection = LoopProtection.fromPartial({ minTtl: 9 });
     r.spec.outputs = [{ ...r.output, dscp: 46, sourcePort: 9, oversize: 2 }];
     r.spec.input = { ...r.spec.input, group: '224.0.0.251', vlan: 7, sources: [], excludeSources: ['10.0.0.1'] };
   });
@@ -267,6 +290,7 @@ test('engine KERNEL is refused whatever needs rewriting or ports', () => {
     expect.stringMatching(/^relay.spec.input.exclude_sources: engine KERNEL takes one source or all/),
     expect.stringMatching(/^relay.spec.input.group: the kernel never routes 224.0.0.0\/24/),
     expect.stringMatching(/^relay.spec.rate_limit: engine KERNEL passes on all/),
+    expect.stringMatching(/^relay.spec.loop_protection.min_ttl: engine KERNEL takes every TTL/),
     expect.stringMatching(/^relay.spec.outputs\[0\].address: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].port: engine KERNEL cannot rewrite/),
     expect.stringMatching(/^relay.spec.outputs\[0\].ttl: engine KERNEL cannot rewrite/),

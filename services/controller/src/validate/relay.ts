@@ -65,9 +65,17 @@ function validateSpec(spec: RelaySpec, path: string, context: RelayValidationCon
   if (!ENGINES.includes(spec.engine)) {
     violations.add(`${path}.engine`, `${spec.engine} is not an engine: AUTO, USERSPACE and KERNEL are`);
   }
-  const group = validateInput(spec.input, `${path}.input`, violations);
-  validateOutputs(spec.outputs, { input: spec.input, group }, `${path}.outputs`, violations);
+  const { allowPtp } = spec;
+  const group = validateInput(spec.input, allowPtp, `${path}.input`, violations);
+  validateOutputs(spec.outputs, { input: spec.input, group, allowPtp }, `${path}.outputs`, violations);
   if (spec.rateLimit !== undefined) validateRateLimit(spec.rateLimit, `${path}.rate_limit`, violations);
+  const minTtl = spec.loopProtection?.minTtl;
+  if (minTtl !== undefined && (minTtl < 2 || minTtl > 255)) {
+    violations.add(
+      `${path}.loop_protection.min_ttl`,
+      `${minTtl} is not a lowest TTL: it must be 2 to 255; omit it to take every TTL`,
+    );
+  }
   if (spec.engine === RelayEngine.KERNEL) validateKernelEngine(spec, group, path, violations);
 }
 
@@ -108,7 +116,12 @@ function validateHosts(
   validateLabels(labels, `${path}.match_labels`, violations);
 }
 
-function validateInput(input: RelayInput | undefined, path: string, violations: Violations): IpAddress | undefined {
+function validateInput(
+  input: RelayInput | undefined,
+  allowPtp: boolean,
+  path: string,
+  violations: Violations,
+): IpAddress | undefined {
   if (input === undefined) {
     violations.add(path, 'is missing: give the interface and the group that packets are taken from');
     return undefined;
@@ -123,7 +136,7 @@ function validateInput(input: RelayInput | undefined, path: string, violations: 
     violations.add(`${path}.group`, 'is missing: give a multicast group, for example "239.1.1.1"');
   else {
     const what = 'a multicast group or local unicast address';
-    group = validateDestination(input.group, `${path}.group`, what, violations);
+    group = validateDestination(input.group, `${path}.group`, { what, allowPtp }, violations);
   }
   validateSources(input.sources, `${path}.sources`, group, violations);
   validateSources(input.excludeSources, `${path}.exclude_sources`, group, violations);

@@ -1,0 +1,105 @@
+#include "forwarder/duplicate_window.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace mcfleet {
+namespace {
+
+// Of each end of a payload: sequence numbers are near one, checksums and counters near the other.
+// What is equal in both and differs between is taken for the same, and that does no harm unless
+// the headers differ as well.
+constexpr size_t kSample = 32;
+constexpr uint64_t kMillisecondNs = 1'000'000;
+constexpr uint32_t kWindowMs = DuplicateWindow::kWindowNs / kMillisecondNs;
+
+// The finalizer of MurmurHash3.
+uint64_t mix(uint64_t hash) {
+  hash ^= hash >> 33;
+  hash *= 0xff51afd7ed558ccdU;
+  hash ^= hash >> 33;
+  hash *= 0xc4ceb9fe1a85ec53U;
+  return hash ^ hash >> 33;
+}
+
+// One multiplication a word: spread well enough for mix() to finish.
+uint64_t add_word(uint64_t hash, uint64_t word) {
+  return std::rotl((hash ^ word) * 0x9e3779b97f4a7c15U, 29);
+}
+
+uint64_t add_bytes(uint64_t hash, const uint8_t* data, size_t size) {
+  while (size >= sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, data, sizeof(word));
+    hash = add_word(hash, word);
+    data += sizeof(word);
+    size -= sizeof(word);
+  }
+  if (size == 0) return hash;
+  uint64_t rest = 0;
+  std::memcpy(&rest, data, size);
+  return add_word(hash, rest << 8 | size);
+}
+
+// Of the payload, and where it is sent. Of a super-frame it is the first datagram, for on its way
+// it may be cut and put together otherwise.
+uint64_t key_of(const uint8_t* ip, const Datagram& datagram) {
+  const uint8_t* payload = ip + datagram.ip_header + kUdpHeader;
+  const size_t size =
+      datagram.segments > 1 ? datagram.segment_size : size_t{datagram.udp_length} - kUdpHeader;
+  uint64_t hash = add_word(uint64_t{datagram.destination} << 32 | datagram.destination_port, size);
+  hash = add_bytes(hash, payload, std::min(size, kSample));
+  if (size > kSample) {
+    const size_t tail = std::min(size - kSample, kSample);
+    hash = add_bytes(hash, payload + size - tail, tail);
+  }
+  return mix(hash);
+}
+
+uint32_t origin_of(const uint8_t* ip, size_t link_header, const Datagram& datagram) {
+  constexpr size_t kStation = 6;
+  uint64_t hash = uint64_t{datagram.source} << 8 | datagram.ttl;
+  if (link_header == kEthernetHeader) hash = add_bytes(hash, ip - link_header + kStation, kStation);
+  return static_cast<uint32_t>(mix(hash));
+}
+
+}  // namespace
+
+DuplicateWindow::DuplicateWindow() : buckets_(std::make_unique<Bucket[]>(kEntries / kWays)) {}
+
+bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram,
+                               uint64_t time_ns) {
+  const uint64_t hash = key_of(ip, datagram);
+  const uint32_t key = static_cast<uint32_t>(hash) | 1;
+  const uint32_t origin = origin_of(ip, link_header, datagram);
+  const auto now_ms = static_cast<uint32_t>(time_ns / kMillisecondNs);
+  Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
+  Entry* entry = find(bucket, key, now_ms);
+  if (entry == nullptr) {
+    place(bucket, now_ms, mix(hash ^ time_ns)) = {key, now_ms, origin, 0};
+    return false;
+  }
+  if (entry->origin == origin) return false;
+  // Also false when the clock was set back.
+  const bool in_loop = loop_until_ns_ - time_ns <= kLoopNs;
+  if (++entry->others <= (in_loop ? kToleratedInLoop : kTolerated)) return false;
+  loop_until_ns_ = time_ns + kLoopNs;
+  return true;
+}
+
+DuplicateWindow::Entry* DuplicateWindow::find(Bucket& bucket, uint32_t key, uint32_t now_ms) {
+  for (Entry& entry : bucket.entries) {
+    if (entry.key == key && now_ms - entry.since_ms <= kWindowMs) return &entry;
+  }
+  return nullptr;
+}
+
+DuplicateWindow::Entry& DuplicateWindow::place(Bucket& bucket, uint32_t now_ms, uint64_t chance) {
+  for (Entry& entry : bucket.entries) {
+    if (entry.key == 0 || now_ms - entry.since_ms > kWindowMs) return entry;
+  }
+  return bucket.entries[chance % kWays];
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,102 @@
+// Two hosts that relay to each other: what goes round must come to an end.
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
+import { makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { until } from '../fleet/until.ts';
+import { Lab } from '../lab/lab.ts';
+import { describeWithLab, labObstacle } from '../lab/when-possible.ts';
+
+const COUNT = 200;
+const FIRST = '239.1.1.1';
+const SECOND = '239.2.2.2';
+
+describeWithLab('a loop of two relays', () => {
+  let lab: Lab;
+  let fleet: Fleet;
+  beforeAll(async () => {
+    if (labObstacle() !== undefined) return;
+    const wire = (name: string, net: number) => ({
+      a: { namespace: 'a', interface: name, addresses: [`10.${net}.0.1/24`] },
+      b: { namespace: 'b', interface: name, addresses: [`10.${net}.0.2/24`] },
+    });
+    const machine = { sysctls: { 'net.ipv6.conf.default.disable_ipv6': 1 } };
+    lab = await Lab.create({
+      namespaces: { a: machine, b: machine },
+      links: [wire('wire1', 1), wire('wire2', 2), wire('mgmt', 9)],
+    });
+    // Each datagram a frame of its own, so that captures count them.
+    for (const machine of ['a', 'b']) {
+      for (const device of ['wire1', 'wire2']) {
+        const { code, stderr } = await lab.run(machine, ['ethtool', '-K', device, 'tx-udp-segmentation', 'off']);
+        if (code !== 0) throw new Error(`ethtool (package ethtool): ${stderr}`);
+      }
+    }
+    fleet = await Fleet.start(lab, { controller: 'a', address: '10.9.0.1', hosts: { 'host-a': 'a', 'host-b': 'b' } });
+  });
+  afterAll(() => lab?.[Symbol.asyncDispose]());
+
+  /** Applies A: FIRST of wire 1 to SECOND on wire 2, and B: the other way round. */
+  async function close(output: object): Promise<void> {
+    const relay = (name: string, host: string, from: [string, string], to: [string, string]) => ({
+      apiVersion: 'mcfleet/v1',
+      kind: 'Relay',
+      metadata: { name, labels: { test: 'loop' } },
+      spec: {
+        hosts: { names: [host] },
+        input: { interface: from[0], group: from[1], port: 5001 },
+        outputs: [{ interface: to[0], address: to[1], ...output }],
+      },
+    });
+    const documents = [
+      relay('there', 'host-a', ['wire1', FIRST], ['wire2', SECOND]),
+      relay('back', 'host-b', ['wire2', SECOND], ['wire1', FIRST]),
+    ];
+    const input = documents.map((document) => JSON.stringify(document)).join('\n---\n');
+    await fleet.command(['apply', '-f', '-', '--prune', '-l', 'test=loop', '--wait'], { input });
+  }
+
+  /** Sends packets on wire 1 to host A, and counts what is seen on both wires until they are silent. */
+  async function seen(tag: string): Promise<{ wire1: number; wire2: number }> {
+    const captures = [
+      await PacketCapture.start(lab.realName('a'), 'wire1'),
+      await PacketCapture.start(lab.realName('b'), 'wire2'),
+    ];
+    const sender = new PacketSender(lab.realName('b'), 'wire1');
+    const frames = Array.from({ length: COUNT }, (_, i) => makeFrame({ payload: Buffer.from(`${tag} ${i}`) }));
+    for (let i = 0; i < COUNT; i += 20) {
+      await sender.frames(...frames.slice(i, i + 20));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const [wire1 = 0, wire2 = 0] = (await Promise.all(captures.map((capture) => capture.rest()))).map(
+      (arrived) => arrived.map(readFrame).filter(({ port }) => port === 5001).length,
+    );
+    await sender.end();
+    return { wire1, wire2 };
+  }
+
+  it.each([
+    ['set the TTL and their own source', { ttl: 16 }],
+    ['set the TTL and keep the source', { ttl: 16, source: 'KEEP' }],
+    ['lower the TTL', {}],
+  ])('dies down where they %s', async (tag, output) => {
+    await close(output);
+    const { wire1, wire2 } = await seen(tag);
+    console.log(`a loop of relays that ${tag}: ${COUNT} sent, ${wire1} and ${wire2} packets on its wires`);
+    // They do go round, or this test says nothing.
+    expect(wire2).toBeGreaterThan(COUNT);
+    // Each host passes on every packet and one that comes back; before it knows of the loop seven, of those then under way.
+    expect(wire2).toBeLessThan(COUNT * 2 + 160);
+    expect(wire1).toBeLessThan(COUNT * 3 + 160);
+    // And nothing is left under way.
+    const capture = await PacketCapture.start(lab.realName('b'), 'wire2');
+    expect((await capture.rest()).map(readFrame).filter(({ port }) => port === 5001)).toEqual([]);
+  });
+
+  it('is told of', async () => {
+    await until('the condition', async () => {
+      const text = await fleet.command(['describe', 'relay', 'there']);
+      return /LoopSuspected: yes/.test(text) && /duplicate \d+/.test(text) && /look for relays that send to/.test(text);
+    });
+  });
+});
