@@ -10,8 +10,8 @@
 namespace mcfleet {
 
 // Datagrams of one flow, in their order, that can leave as one super-frame: equal headers, equal
-// sizes but for the last, which may be shorter, and right checksums of one kind, for whoever cuts it
-// makes new ones. What is pointed to lies in the slots of a ring.
+// sizes but for the last, which may be shorter, and right checksums of one kind, for whoever cuts
+// it makes new ones. What is pointed to lies in the slots of a ring.
 class Train final {
  public:
   // UDP_MAX_SEGMENTS of Linux since 6.9 (linux/udp.h); receivers that put datagrams together again
