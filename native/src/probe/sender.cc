@@ -18,6 +18,8 @@ constexpr std::uint64_t kLongestSleep = 50 * kMillisecond;
 // How long to wait before a full queue is tried again, and for how long in all.
 constexpr std::uint64_t kRetryPause = 50'000;
 constexpr std::uint64_t kRetryLimit = 5'000 * kMillisecond;
+// Between a piece of other work and the next packet.
+constexpr std::uint64_t kWakeReserve = 1'000;
 // How long the first packet to a unicast address has for asking who has it: meanwhile the kernel
 // keeps few packets and drops the rest.
 constexpr std::uint64_t kNeighbourPause = 20 * kMillisecond;
@@ -47,6 +49,7 @@ Sender::Sender(const SendOptions& options, Transmitter transmitter)
       // Each frame begins on a cache line of its own.
       frame_bytes_((kFrameHeaderBytes + payload_bytes_ + 63) & ~std::size_t{63}),
       frames_(frame_bytes_ * slots_) {
+  if (options_.digest) digest_.emplace(options_.flows, options_.size);
   const std::size_t first_byte = transmitter_.first_byte();
   for (std::size_t slot = 0; slot < slots_; ++slot) {
     vectors_[slot] = {frame(slot).data() + first_byte, frame(slot).size() - first_byte};
@@ -86,18 +89,27 @@ Result<SendReport> Sender::run() {
     }
     done += batch;
     end = monotonic_now();
+    while (digest_ && digest_->too_many_pending()) digest_->take_one();
     // Having fallen behind (the machine was busy) it catches up at twice the rate, not in one burst
     // that overruns every queue.
     not_before = time + schedule_.due_at(batch * per_send) / 2;
   }
   SendReport report{sent.get(), bytes.get(), end > start ? end - start : 0, retries.get(),
                     std::nullopt};
-  if (options_.digest) report.digest = digest_.hex();
+  if (digest_) report.digest = digest_->finish();
   return report;
 }
 
-void Sender::wait_until(std::uint64_t monotonic_ns) const {
-  sleep_until(std::min(monotonic_ns, monotonic_now() + kLongestSleep));
+// Uses the time for the digest as far as it lasts, and sleeps for the rest.
+void Sender::wait_until(std::uint64_t monotonic_ns) {
+  std::uint64_t time = monotonic_now();
+  const std::uint64_t wake = std::min(monotonic_ns, time + kLongestSleep);
+  while (digest_ && digest_->pending() > 0 &&
+         time + digest_->nanoseconds_per_packet() + kWakeReserve < wake) {
+    digest_->take_one();
+    time = monotonic_now();
+  }
+  sleep_until(wake);
 }
 
 std::uint64_t Sender::packets_of(std::uint64_t send) const {
@@ -115,7 +127,8 @@ Status Sender::send_batch(std::uint64_t first, std::size_t count) {
   const std::size_t sockets = transmitter_.sockets();
   for (std::size_t offset = 0, slot = 0; offset < std::min(sockets, count); ++offset) {
     const std::size_t first_slot = slot;
-    for (std::size_t i = offset; i < count; i += sockets) build(slot++, first + i);
+    const std::uint64_t time = realtime_now();
+    for (std::size_t i = offset; i < count; i += sockets) build(slot++, first + i, time);
     const int socket = transmitter_.socket(static_cast<std::size_t>((first + offset) % sockets));
     const auto done = send_all(socket, first_slot, slot - first_slot);
     if (!done) return done.error();
@@ -123,13 +136,13 @@ Status Sender::send_batch(std::uint64_t first, std::size_t count) {
   return {};
 }
 
-void Sender::build(std::size_t slot, std::uint64_t send) {
+void Sender::build(std::size_t slot, std::uint64_t send, std::uint64_t time) {
   const auto bytes_of_frame = frame(slot);
   const auto payloads = bytes_of_frame.subspan(kFrameHeaderBytes);
   const auto flow = static_cast<std::uint32_t>(send % options_.flows);
   const std::uint64_t first = send / options_.flows * options_.segments;
   const auto packets = static_cast<std::size_t>(packets_of(send));
-  const std::uint64_t time = realtime_now();
+  flows_[slot] = flow;
   for (std::size_t i = 0; i < packets; ++i) {
     write_payload(payloads.subspan(i * options_.size, options_.size),
                   {options_.run, time, flow, options_.size, first + i});
@@ -143,10 +156,7 @@ void Sender::build(std::size_t slot, std::uint64_t send) {
 
 void Sender::account_sent(std::size_t slot) {
   const std::size_t packets = packets_in(slot);
-  const auto payloads = frame(slot).subspan(kFrameHeaderBytes);
-  for (std::size_t i = 0; i < packets && options_.digest; ++i) {
-    digest_.add(payloads.subspan(i * options_.size, options_.size));
-  }
+  if (digest_) digest_->add_sent(flows_[slot], packets);
   sent.add(packets);
   bytes.add(packets * options_.size);
 }

@@ -11,9 +11,9 @@
 
 #include "base/result.h"
 #include "probe/account.h"
-#include "probe/digest.h"
 #include "probe/schedule.h"
 #include "probe/send_options.h"
+#include "probe/sent_digest.h"
 #include "probe/transmitter.h"
 
 namespace mcfleet::probe {
@@ -56,15 +56,15 @@ class Sender final {
   [[nodiscard]] std::uint64_t packets_of(std::uint64_t send) const;
   [[nodiscard]] std::size_t packets_in(std::size_t slot) const;
   void account_sent(std::size_t slot);
-  void wait_until(std::uint64_t monotonic_ns) const;
+  void wait_until(std::uint64_t monotonic_ns);
   [[nodiscard]] Status send_batch(std::uint64_t first, std::size_t count);
-  void build(std::size_t slot, std::uint64_t send);
+  void build(std::size_t slot, std::uint64_t send, std::uint64_t time);
   [[nodiscard]] Result<std::size_t> send_all(int socket, std::size_t first, std::size_t count);
 
   SendOptions options_;
   Transmitter transmitter_;
   Schedule schedule_;
-  PayloadDigest digest_;
+  std::optional<SentDigest> digest_;
   std::uint64_t count_;  // of packets
   // Of them together about kBatch packets.
   std::size_t slots_;
@@ -73,6 +73,7 @@ class Sender final {
   std::vector<std::uint8_t> frames_;
   std::array<iovec, kBatch> vectors_{};
   std::array<mmsghdr, kBatch> messages_{};
+  std::array<std::uint32_t, kBatch> flows_{};  // of the slots
   std::atomic<bool> stopping_{false};
 };
 
