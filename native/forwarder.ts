@@ -137,7 +137,8 @@ export interface ForwarderOptions {
    */
   readonly ringBytes?: number;
   /**
-   * How outputs to groups send: 'auto' and 'gso' in super-frames where the kernel takes them, 'sendmmsg' frame by frame.
+   * How outputs to groups send: 'auto' and 'gso' in super-frames where the kernel takes them, 'sendmmsg' and 'io_uring' frame by
+   * frame. Where io_uring cannot be had, 'sendmmsg' takes its place; status() tells.
    *
    * @default 'auto'
    */

@@ -131,6 +131,67 @@ describeWithLab('packets that leave several at once', () => {
     }
   });
 
+  it('are byte for byte the same through io_uring', async () => {
+    const calls = await passed({ transmit: 'sendmmsg' });
+    const rings = await passed({ transmit: 'io_uring' });
+    expect(rings).toHaveLength(mixture.length);
+    // Also long ones, whose payload is sent from where it lies, and what must be fragmented.
+    expect(byFlow(rings)).toEqual(byFlow(calls));
+    await lab.ip('source', 'link set src mtu 9000');
+    await lab.ip('relay', 'link set in mtu 9000', 'link set out1 mtu 5000');
+    await lab.ip('sink1', 'link set sink1 mtu 9000');
+    const long = Array.from({ length: 30 }, (_, i) => flowFrame(i, { size: i % 2 === 0 ? 4500 : 8000 }));
+    const sorted = async (transmit: 'io_uring' | 'sendmmsg'): Promise<string[]> =>
+      (await passed({ transmit }, long)).map((frame) => frame.toString('hex')).toSorted();
+    const expected = await sorted('sendmmsg');
+    // 4528 whole, 8028 in two.
+    expect(expected).toHaveLength(15 + 2 * 15);
+    expect(await sorted('io_uring')).toEqual(expected);
+    await lab.ip('relay', 'link set in mtu 1500', 'link set out1 mtu 1500');
+    await lab.ip('sink1', 'link set sink1 mtu 1500');
+    await lab.ip('source', 'link set src mtu 1500');
+  });
+
+  it('go on without io_uring where it is forbidden, which is told', async () => {
+    for (const [errno, reason] of [
+      [1, 'forbidden here'],
+      [38, 'needs Linux 6.1'],
+      [12, 'could not be set up'],
+    ] as const) {
+      const prefix = ['python3', `${import.meta.dirname}/refuse-io-uring.py`, String(errno)];
+      const forwarder = await lab.forwarder({ transmit: 'io_uring' }, prefix);
+      expect(await forwarder.apply([simpleRelay])).toEqual([]);
+      expect(await transmit(forwarder)).toMatchObject([
+        { transmit: 'sendmmsg', reason: expect.stringContaining(`io_uring is asked for by --transmit`) },
+      ]);
+      expect(await transmit(forwarder)).toMatchObject([{ reason: expect.stringContaining(reason) }]);
+      expect(await forwarder.call({ call: 'status' })).not.toMatchObject({
+        capabilities: expect.arrayContaining(['tx.io_uring']),
+      });
+      const capture = await lab.capture(1);
+      await queued(forwarder, [flowFrame(1), flowFrame(2)]);
+      expect(await capture.rest()).toHaveLength(2);
+      await lab.endProcesses();
+    }
+  });
+
+  it('are counted by name where io_uring is refused a frame', async () => {
+    const forwarder = await start({ transmit: 'io_uring' });
+    expect(await transmit(forwarder)).toMatchObject([{ transmit: 'io_uring' }]);
+    await lab.read('relay', ...'tc qdisc add dev out1 root tbf rate 4mbit burst 3000 limit 6000'.split(' '));
+    const capture = await lab.capture(1);
+    await queued(
+      forwarder,
+      Array.from({ length: 200 }, (_, i) => flowFrame(i, { size: 1000 })),
+    );
+    const arrived = (await capture.rest()).length;
+    await lab.read('relay', ...'tc qdisc del dev out1 root'.split(' '));
+    expect(arrived).toBeLessThan(100);
+    expect((await forwarder.relay('simple')).outputs).toMatchObject([
+      { txPackets: arrived, drops: [{ reason: 'tx_full', packets: 200 - arrived }] },
+    ]);
+  });
+
   it('leave as super-frames where the device cuts, with each datagram where it was', async () => {
     await lab.offloads('out1', true);
     const received = await passed({ transmit: 'gso' });

@@ -1,7 +1,9 @@
 // Which way an output sends.
 #include "forwarder/transmit.h"
 
+#include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "check.h"
 
@@ -17,7 +19,23 @@ void chooses_super_frames_where_the_kernel_takes_them() {
     CHECK(choose_transmit({request, false, true, true}) == Transmit::kPackets);
   }
   CHECK(choose_transmit({TransmitRequest::kSendmmsg, true, true, true}) == Transmit::kFramesAsked);
+  CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, true}) == Transmit::kFramesUring);
   CHECK(choose_transmit({TransmitRequest::kSendmmsg, false, true, true}) == Transmit::kPackets);
+}
+
+void goes_on_without_io_uring() {
+  constexpr std::pair<int, Transmit> kRefusals[] = {
+      {EPERM, Transmit::kFramesUringForbidden}, {EACCES, Transmit::kFramesUringForbidden},
+      {ENOSYS, Transmit::kFramesUringTooOld},   {EINVAL, Transmit::kFramesUringTooOld},
+      {ENOMEM, Transmit::kFramesUringFailed},   {EMFILE, Transmit::kFramesUringFailed},
+  };
+  for (const auto& [error, transmit] : kRefusals) {
+    CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, true,
+                           classify_uring_error(error)}) == transmit);
+    CHECK(std::strcmp(transmit_name(transmit), "sendmmsg") == 0);
+    CHECK(std::strstr(transmit_reason(transmit), "io_uring is asked for") != nullptr);
+  }
+  CHECK(std::strcmp(transmit_name(Transmit::kFramesUring), "io_uring") == 0);
 }
 
 void names_and_reasons_differ() {
@@ -32,6 +50,7 @@ void reads_requests() {
   CHECK(read_transmit_request("auto") == TransmitRequest::kAuto);
   CHECK(read_transmit_request("gso") == TransmitRequest::kGso);
   CHECK(read_transmit_request("sendmmsg") == TransmitRequest::kSendmmsg);
+  CHECK(read_transmit_request("io_uring") == TransmitRequest::kIoUring);
   CHECK(!read_transmit_request("GSO").has_value());
 }
 
@@ -48,6 +67,7 @@ void reads_kernel_versions() {
 
 int main() {
   chooses_super_frames_where_the_kernel_takes_them();
+  goes_on_without_io_uring();
   names_and_reasons_differ();
   reads_requests();
   reads_kernel_versions();

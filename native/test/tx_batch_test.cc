@@ -1,6 +1,7 @@
 // Every message is accounted once, whatever the socket answers.
 #include "ring/tx_batch.h"
 
+#include <array>
 #include <cerrno>
 #include <random>
 
@@ -58,6 +59,38 @@ void accounts_everything_once() {
   }
 }
 
+void accounts_every_result_once() {
+  std::mt19937 random(11);
+  constexpr int kErrors[] = {ENOBUFS, EAGAIN, ENETDOWN, ENXIO, EMSGSIZE, EPERM, EINVAL, EIO};
+  for (int round = 0; round < 1000; round++) {
+    TxBatch batch;
+    OutputCounters counters;
+    uint64_t sent = 0;
+    uint64_t lost = 0;
+    uint64_t full = 0;
+    std::array<uint32_t, TxBatch::kMessages> packets{};
+    const size_t messages = 1 + random() % TxBatch::kMessages;
+    for (size_t i = 0; i < messages; i++) {
+      packets[i] = static_cast<uint32_t>(1 + random() % 20);
+      add(batch, counters, packets[i]);
+    }
+    batch.send_all_with([&](std::span<const mmsghdr> list, std::span<int> results) {
+      CHECK_EQ(list.size(), messages);
+      CHECK_EQ(results.size(), messages);
+      for (size_t i = 0; i < messages; i++) {
+        const int error = kErrors[random() % std::size(kErrors)];
+        results[i] = random() % 3 == 0 ? -error : 100;
+        (results[i] < 0 ? lost : sent) += packets[i];
+        if (results[i] < 0 && (error == ENOBUFS || error == EAGAIN)) full += packets[i];
+      }
+    });
+    CHECK(batch.empty());
+    CHECK_EQ(counters.packets.get(), sent);
+    CHECK_EQ(drops(counters), lost);
+    CHECK_EQ(counters.drops.get(DropReason::kTxFull), full);
+  }
+}
+
 void one_refused_message_holds_up_no_other() {
   TxBatch batch;
   OutputCounters counters;
@@ -109,6 +142,7 @@ void knows_when_it_is_full() {
 
 int main() {
   accounts_everything_once();
+  accounts_every_result_once();
   one_refused_message_holds_up_no_other();
   a_datagram_needs_all_its_fragments();
   knows_when_it_is_full();

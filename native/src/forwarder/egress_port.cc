@@ -9,30 +9,40 @@ EgressPort::EgressPort(int ifindex, Kind kind, TransmitRequest request)
   publish(LinkState::kMissing, 0, 0);
 }
 
-UniqueFd EgressPort::refresh() {
+std::unique_ptr<EgressSocket> EgressPort::refresh() {
   const Result<LinkFacts> facts = read_link(ifindex_);
   if (!facts.ok()) {
     // A socket stays bound to the device that is gone, even if another one gets its index.
     publish(facts.error().code == ENODEV ? LinkState::kMissing : LinkState::kNoSocket, 0, 0);
-    fd_.store(-1, std::memory_order_release);
+    view_.store(nullptr, std::memory_order_release);
     return std::move(socket_);
   }
   LinkState state = link_state(facts.value());
-  if (!socket_.valid() && state != LinkState::kUnsupported) {
-    Result<UniqueFd> opened =
-        kind_ == Kind::kFrames ? open_frame_sender(ifindex_) : open_packet_sender(ifindex_);
-    if (opened.ok()) {
-      socket_ = std::move(opened.value());
-      fd_.store(socket_.get(), std::memory_order_release);
-    } else {
-      state = LinkState::kNoSocket;
-    }
+  if (socket_ == nullptr && state != LinkState::kUnsupported && !open_socket().ok()) {
+    state = LinkState::kNoSocket;
   }
   uint64_t mac = 0;
   for (const uint8_t byte : facts.value().mac) mac = mac << 8 | byte;
   mac_.store(mac, std::memory_order_relaxed);
   const int header = kind_ == Kind::kFrames ? link_header_length(facts.value()) : 0;
   publish(state, header > 0 ? header : 0, facts.value().mtu);
+  return {};
+}
+
+Status EgressPort::open_socket() {
+  Result<UniqueFd> opened =
+      kind_ == Kind::kFrames ? open_frame_sender(ifindex_) : open_packet_sender(ifindex_);
+  if (!opened.ok()) return opened.error();
+  auto socket = std::make_unique<EgressSocket>();
+  socket->fd = std::move(opened.value());
+  if (kind_ == Kind::kFrames && request_ == TransmitRequest::kIoUring) {
+    auto uring = UringSender::open(socket->fd.get());
+    // What failed is told by transmit().
+    uring_ = classify_uring_error(uring.ok() ? 0 : uring.error().code);
+    if (uring.ok()) socket->uring = std::move(uring.value());
+  }
+  socket_ = std::move(socket);
+  view_.store(socket_.get(), std::memory_order_release);
   return {};
 }
 
@@ -44,15 +54,17 @@ void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
 
 Transmit EgressPort::choose() const {
   return choose_transmit({request_, kind_ == Kind::kFrames, kernel_takes_super_frames(),
-                          kind_ == Kind::kFrames && device_segments(ifindex_)});
+                          kind_ == Kind::kFrames && device_segments(ifindex_), uring_});
 }
 
 void EgressPort::flush() {
-  const int fd = fd_.load(std::memory_order_acquire);
-  if (fd < 0) {
+  EgressSocket* socket = view_.load(std::memory_order_acquire);
+  if (socket == nullptr) {
     batch_.drop_all(link_drop_reason(link().state));
+  } else if (socket->uring != nullptr) {
+    batch_.send(*socket->uring);
   } else {
-    batch_.send(fd);
+    batch_.send(socket->fd.get());
   }
 }
 

@@ -2,13 +2,22 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/transmit.h"
 #include "ring/tx_batch.h"
+#include "ring/uring_sender.h"
 
 namespace mcfleet {
+
+// What a port sends through.
+struct EgressSocket {
+  UniqueFd fd;
+  // If it is used.
+  std::unique_ptr<UringSender> uring;
+};
 
 // One worker's way out of one interface, to groups or to one unicast address: a socket, a batch,
 // and what is known of the link. The worker owns the batch; the control thread keeps socket and
@@ -41,7 +50,7 @@ class EgressPort final {
 
   // Reads the link again and opens a socket where one is needed. Returns a socket that is no longer
   // used, to be closed when the worker has seen that. Control thread.
-  [[nodiscard]] UniqueFd refresh();
+  [[nodiscard]] std::unique_ptr<EgressSocket> refresh();
 
   [[nodiscard]] Link link() const {
     const uint64_t packed = link_.load(std::memory_order_acquire);
@@ -70,6 +79,7 @@ class EgressPort final {
   static Transmit unpack_transmit(uint64_t packed) {
     return static_cast<Transmit>(packed >> 16 & 0xff);
   }
+  Status open_socket();
   void publish(LinkState state, int header, uint32_t mtu);
   // How to send at this time.
   [[nodiscard]] Transmit choose() const;
@@ -81,8 +91,9 @@ class EgressPort final {
   std::atomic<uint64_t> link_;
   std::atomic<uint64_t> mac_{0};
   // The worker's view of socket_.
-  std::atomic<int> fd_{-1};
-  UniqueFd socket_;
+  std::atomic<EgressSocket*> view_{nullptr};
+  std::unique_ptr<EgressSocket> socket_;
+  UringSupport uring_ = UringSupport::kReady;
   TxBatch batch_;
   uint16_t id_ = 0;
 };

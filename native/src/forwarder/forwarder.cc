@@ -132,7 +132,7 @@ std::shared_ptr<EgressPort> Forwarder::port_for(const CompiledOutput& output) {
   if (found != ports_.end()) return found->second;
   auto port = std::make_shared<EgressPort>(output.ifindex, output.kind, options_.transmit);
   // A new port has no socket to give back.
-  const UniqueFd none = port->refresh();
+  const auto none = port->refresh();
   const std::lock_guard state(state_);
   ports_[key] = port;
   return port;
@@ -285,6 +285,7 @@ ForwarderStatus Forwarder::status() {
   result.capabilities = {"engine.userspace.v4", "tx.sendmmsg"};
   if (worker_->preferred()) result.capabilities.push_back("sched.preferred");
   if (kernel_takes_super_frames()) result.capabilities.emplace_back("tx.gso");
+  if (uring_support() == UringSupport::kReady) result.capabilities.emplace_back("tx.io_uring");
   for (const auto& [ifindex, input] : inputs_) {
     const Receiver& receiver = *input.receiver;
     std::set<Membership> memberships;

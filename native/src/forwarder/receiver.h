@@ -8,6 +8,7 @@
 
 #include "base/counters.h"
 #include "base/result.h"
+#include "forwarder/egress_port.h"
 #include "forwarder/input.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/worker.h"
@@ -19,7 +20,7 @@ namespace mcfleet {
 struct Retired {
   std::vector<std::unique_ptr<const RuleTable>> tables;
   std::vector<std::unique_ptr<Input>> inputs;
-  std::vector<UniqueFd> sockets;
+  std::vector<std::unique_ptr<EgressSocket>> sockets;
 };
 
 // The control side of one input interface: its ring, kernel filter and rule table. A ring lives as

@@ -71,16 +71,32 @@ bool feature_is_on(int fd, const ifreq& device, uint32_t count, uint32_t feature
   return (block.active >> feature % 32 & 1) != 0;
 }
 
+Transmit choose_uring(UringSupport support) {
+  switch (support) {
+    case UringSupport::kReady:
+      return Transmit::kFramesUring;
+    case UringSupport::kForbidden:
+      return Transmit::kFramesUringForbidden;
+    case UringSupport::kTooOld:
+      return Transmit::kFramesUringTooOld;
+    case UringSupport::kFailed:
+      break;
+  }
+  return Transmit::kFramesUringFailed;
+}
+
 }  // namespace
 
 Transmit choose_transmit(const TransmitFacts& facts) {
   if (!facts.frames) return Transmit::kPackets;
   if (facts.request == TransmitRequest::kSendmmsg) return Transmit::kFramesAsked;
+  if (facts.request == TransmitRequest::kIoUring) return choose_uring(facts.uring);
   if (!facts.kernel_takes_super_frames) return Transmit::kFramesOldKernel;
   return facts.device_segments ? Transmit::kGsoDevice : Transmit::kGsoKernel;
 }
 
 const char* transmit_name(Transmit transmit) {
+  if (transmit == Transmit::kFramesUring) return "io_uring";
   return sends_super_frames(transmit) ? "gso" : "sendmmsg";
 }
 
@@ -95,6 +111,19 @@ const char* transmit_reason(Transmit transmit) {
       return "frame by frame through a packet socket, as asked for by --transmit";
     case Transmit::kFramesOldKernel:
       return "frame by frame through a packet socket; super-frames need Linux 6.2";
+    case Transmit::kFramesUring:
+      return "frame by frame through a packet socket and io_uring, as asked for by --transmit";
+    case Transmit::kFramesUringForbidden:
+      return "frame by frame through a packet socket; io_uring is asked for by --transmit and "
+             "forbidden here (kernel.io_uring_disabled, or the seccomp profile of a container)";
+    case Transmit::kFramesUringTooOld:
+      return "frame by frame through a packet socket; io_uring is asked for by --transmit and "
+             "needs "
+             "Linux 6.1";
+    case Transmit::kFramesUringFailed:
+      return "frame by frame through a packet socket; io_uring is asked for by --transmit and "
+             "could "
+             "not be set up (memory or descriptors)";
     case Transmit::kPackets:
       return "packets to unicast addresses through a raw socket, routed by the kernel; it takes no "
              "super-frames";
@@ -106,6 +135,7 @@ std::optional<TransmitRequest> read_transmit_request(std::string_view text) {
   if (text == "auto") return TransmitRequest::kAuto;
   if (text == "gso") return TransmitRequest::kGso;
   if (text == "sendmmsg") return TransmitRequest::kSendmmsg;
+  if (text == "io_uring") return TransmitRequest::kIoUring;
   return std::nullopt;
 }
 

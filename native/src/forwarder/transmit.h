@@ -4,10 +4,12 @@
 #include <optional>
 #include <string_view>
 
+#include "ring/uring_sender.h"
+
 namespace mcfleet {
 
 // What the operator asks for.
-enum class TransmitRequest : uint8_t { kAuto, kGso, kSendmmsg };
+enum class TransmitRequest : uint8_t { kAuto, kGso, kSendmmsg, kIoUring };
 
 // How an output sends, and why that way.
 enum class Transmit : uint8_t {
@@ -15,6 +17,11 @@ enum class Transmit : uint8_t {
   kGsoKernel,
   kFramesAsked,
   kFramesOldKernel,
+  kFramesUring,
+  // As io_uring was asked for, and cannot be had.
+  kFramesUringForbidden,
+  kFramesUringTooOld,
+  kFramesUringFailed,
   kPackets,
 };
 
@@ -26,6 +33,8 @@ struct TransmitFacts {
   bool kernel_takes_super_frames = false;
   // The device cuts them (tx-udp-segmentation).
   bool device_segments = false;
+  // Where it is asked for.
+  UringSupport uring = UringSupport::kReady;
 };
 
 Transmit choose_transmit(const TransmitFacts& facts);
@@ -33,12 +42,12 @@ Transmit choose_transmit(const TransmitFacts& facts);
 constexpr bool sends_super_frames(Transmit transmit) {
   return transmit == Transmit::kGsoDevice || transmit == Transmit::kGsoKernel;
 }
-// Stable name: "gso" or "sendmmsg".
+// Stable name: "gso", "io_uring" or "sendmmsg".
 const char* transmit_name(Transmit transmit);
 // For people.
 const char* transmit_reason(Transmit transmit);
 
-// "auto", "gso" or "sendmmsg".
+// "auto", "gso", "sendmmsg" or "io_uring".
 std::optional<TransmitRequest> read_transmit_request(std::string_view text);
 
 // Whether this kernel takes VIRTIO_NET_HDR_GSO_UDP_L4: Linux 6.2 and later.

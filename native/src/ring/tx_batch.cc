@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "ring/uring_sender.h"
+
 namespace mcfleet {
 
 TxBatch::TxBatch()
@@ -35,6 +37,14 @@ void TxBatch::commit(size_t bytes, std::span<const iovec> pieces, uint32_t desti
 void TxBatch::send(int fd) {
   send_with([fd](mmsghdr* messages, unsigned count) {
     return sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  });
+}
+
+void TxBatch::send(UringSender& sender) {
+  static_assert(kMessages <= UringSender::kEntries);
+  if (empty()) return;
+  send_all_with([&](std::span<const mmsghdr> messages, std::span<int> results) {
+    sender.send(messages, results);
   });
 }
 

@@ -13,6 +13,8 @@
 
 namespace mcfleet {
 
+class UringSender;
+
 // What one message stands for when it was sent or lost.
 struct TxAccount {
   OutputCounters* counters = nullptr;
@@ -58,6 +60,8 @@ class TxBatch final {
   // Sends everything with sendmmsg(2), as the socket takes it. Each message is accounted once, as
   // sent or as lost with its reason; one that is refused does not keep the others back.
   void send(int fd);
+  // As above, through io_uring.
+  void send(UringSender& sender);
   // Accounts everything as lost.
   void drop_all(DropReason reason);
 
@@ -65,6 +69,10 @@ class TxBatch final {
   // with errno set.
   template <typename Send>
   void send_with(Send&& send);
+  // `send(messages, results)` sends all messages and writes for each what it gave: not negative, or
+  // the negative errno.
+  template <typename Send>
+  void send_all_with(Send&& send);
 
  private:
   void account_sent(size_t index);
@@ -106,6 +114,20 @@ void TxBatch::send_with(Send&& send) {
     const SendFailure failure = classify_send_error(error);
     const size_t end = failure.all ? count_ : next + 1;
     while (next < end) account_lost(next++, failure.reason);
+  }
+  clear();
+}
+
+template <typename Send>
+void TxBatch::send_all_with(Send&& send) {
+  std::array<int, kMessages> results;
+  send(std::span<const mmsghdr>(messages_.data(), count_), std::span(results.data(), count_));
+  for (size_t i = 0; i < count_; i++) {
+    if (results[i] >= 0) {
+      account_sent(i);
+    } else {
+      account_lost(i, classify_send_error(-results[i]).reason);
+    }
   }
   clear();
 }

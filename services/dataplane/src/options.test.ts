@@ -47,7 +47,7 @@ test.each([
   [['--socket', 'x', '--ring-ms', '9', '--ring-bytes', '1048576'], /give one of them/],
   [['--socket', 'x', '--busy-poll-us', '1001'], /--busy-poll-us is '1001'; .* microseconds from 0 to 1000/],
   [['--socket', 'x', '--busy-poll-us', ''], /--busy-poll-us is ''/],
-  [['--socket', 'x', '--transmit', 'fast'], /--transmit is 'fast'; it is one of auto, gso, sendmmsg/],
+  [['--socket', 'x', '--transmit', 'fast'], /--transmit is 'fast'; it is one of auto, gso, sendmmsg, io_uring/],
   [['--socket', 'x', '--log-level', 'loud'], /'loud'; it is one of trace, debug/],
   [['--socket', 'x', '--nope'], /--nope/],
   [['--socket', 'x', 'extra'], /extra/],

@@ -212,7 +212,10 @@ export interface InputStatus {
 export interface OutputStatus {
   /** Interface index. */
   ifindex: number;
-  /** "gso" (what is queued of one flow leaves as one super-frame, cut by the device or the kernel), "sendmmsg" (packet by packet). */
+  /**
+   * "gso" (what is queued of one flow leaves as one super-frame, cut by the device or the kernel), "sendmmsg" or "io_uring" (packet
+   * by packet, many in one system call).
+   */
   transmit: string;
   /** Why that way, for people. */
   reason: string;

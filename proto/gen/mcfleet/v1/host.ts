@@ -68,7 +68,7 @@ export interface HostStatus {
   /** /proc/sys/kernel/random/boot_id: another one after a reboot. */
   bootId: string;
   /**
-   * What this host can do: "engine.userspace.v4", "tx.sendmmsg"; "sched.preferred" if packets go before the host's other work
+   * What this host can do: "engine.userspace.v4", "tx.sendmmsg", "tx.gso", "tx.io_uring"; "sched.preferred" if packets go before the host's other work
    * (nice -15, needs CAP_SYS_NICE).
    */
   capabilities: string[];
