@@ -6,7 +6,7 @@ import type { TransmitRequest } from './transmit.ts';
 export interface RelayProgram {
   /** Key; at most 64 bytes. */
   readonly uid: string;
-  /** Input interface index, at least 1. */
+  /** Input interface index. 0: there is none now; nothing is received, and the counters stay. */
   readonly inputIfindex: number;
   /** Group or local unicast address. */
   readonly group: string;
@@ -42,6 +42,7 @@ export interface RateLimitProgram {
 export interface OutputProgram {
   /** Unique within the relay; counters are kept as long as relay uid and key stay. */
   readonly key: string;
+  /** Interface index. 0: there is none now; nothing is sent, and the counters stay. */
   readonly ifindex: number;
   /** Destination, multicast or unicast. */
   readonly address: string;
@@ -85,6 +86,8 @@ export interface OutputCounts {
   readonly up: boolean;
   /** Stable CamelCase code, empty if up. */
   readonly downReason: string;
+  /** Since when these count, Unix time in nanoseconds. */
+  readonly startUnixNano: bigint;
 }
 
 export interface RelayCounts {
@@ -95,6 +98,8 @@ export interface RelayCounts {
   readonly drops: readonly DropCount[];
   /** Unix time in nanoseconds, 0 if no packet matched yet. */
   readonly lastPacketUnixNano: bigint;
+  /** Since when these count, Unix time in nanoseconds. */
+  readonly startUnixNano: bigint;
 }
 
 export interface InputCounts {

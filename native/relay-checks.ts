@@ -34,7 +34,7 @@ function checkArray(value: unknown, where: string, min: number, max: number): vo
 
 function checkOutput(output: OutputProgram, where: string): void {
   checkText(output.key, `${where}.key`);
-  checkInteger(output.ifindex, `${where}.ifindex`, 1, maxIfindex);
+  checkInteger(output.ifindex, `${where}.ifindex`, 0, maxIfindex);
   checkText(output.address, `${where}.address`);
   checkOptionalInteger(output.port, `${where}.port`, 1, 65535);
   checkOptionalInteger(output.ttl, `${where}.ttl`, 1, 255);
@@ -53,7 +53,7 @@ export function checkRelayProgram(relay: RelayProgram): void {
   checkText(relay.uid, 'uid');
   if (Buffer.byteLength(relay.uid) > maxUidBytes) fail('uid', `at most ${maxUidBytes} bytes`, relay.uid);
   const where = `relay '${relay.uid}'`;
-  checkInteger(relay.inputIfindex, `${where}: inputIfindex`, 1, maxIfindex);
+  checkInteger(relay.inputIfindex, `${where}: inputIfindex`, 0, maxIfindex);
   checkText(relay.group, `${where}: group`);
   checkOptionalInteger(relay.port, `${where}: port`, 1, 65535);
   checkOptionalInteger(relay.vlan, `${where}: vlan`, 1, 4094);

@@ -151,6 +151,40 @@ void refuses_what_is_named_twice(Forwarder& forwarder) {
   CHECK_EQ(forwarder.snapshot(nullptr).relays.size(), 1U);
 }
 
+// Without interfaces a relay forwards nothing, holds nothing open, and keeps what it has counted.
+void keeps_counters_while_interfaces_are_away(Forwarder& forwarder) {
+  const RelayProgram present = relay("main", "239.1.1.1", 5001);
+  RelayProgram away = present;
+  away.input_ifindex = kNoInterface;
+  for (OutputProgram& output : away.outputs) output.ifindex = kNoInterface;
+  const auto counts = [&forwarder] {
+    const Snapshot snapshot = forwarder.snapshot(nullptr);
+    CHECK_EQ(snapshot.relays.size(), 1U);
+    return snapshot.relays.at(0);
+  };
+  CHECK(forwarder.apply({true, {present}, {}}).empty());
+  const RelayCounts before = counts();
+  CHECK(before.rx_packets > 0);
+  CHECK(before.start_unix_nano > 0);
+  const auto expect_kept = [&](LinkState state) {
+    const RelayCounts now = counts();
+    CHECK_EQ(now.rx_packets, before.rx_packets);
+    CHECK_EQ(now.start_unix_nano, before.start_unix_nano);
+    for (size_t i = 0; i < now.outputs.size(); i++) {
+      CHECK_EQ(now.outputs[i].tx_packets, before.outputs[i].tx_packets);
+      CHECK_EQ(now.outputs[i].start_unix_nano, before.outputs[i].start_unix_nano);
+      CHECK(now.outputs[i].state == state);
+    }
+  };
+  CHECK(forwarder.apply({false, {away}, {}}).empty());
+  expect_kept(LinkState::kMissing);
+  CHECK(forwarder.status().inputs.empty());
+  CHECK(forwarder.status().outputs.empty());
+  CHECK(forwarder.apply({false, {present}, {}}).empty());
+  expect_kept(LinkState::kUp);
+  CHECK_EQ(forwarder.status().inputs.size(), 1U);
+}
+
 // The nice value of the packet thread, as the kernel has it (proc_pid_stat(5), field 19).
 int packet_thread_nice() {
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -184,6 +218,7 @@ int main() {
   auto forwarder = Forwarder::start({size_t{8} << 20, TransmitRequest::kAuto, {}});
   CHECK(forwarder.ok());
   forwards_while_rules_change(*forwarder.value());
+  keeps_counters_while_interfaces_are_away(*forwarder.value());
   refuses_what_is_named_twice(*forwarder.value());
   tells_whether_packets_go_first(*forwarder.value());
 }

@@ -105,6 +105,7 @@ Napi::Object write_output(Napi::Env env, const OutputCounts& output) {
   object.Set("txBytes", write_count(env, output.tx_bytes));
   object.Set("drops", write_drops(env, output.drops));
   write_state(object, output.state);
+  object.Set("startUnixNano", write_count(env, output.start_unix_nano));
   return object;
 }
 
@@ -118,6 +119,7 @@ Napi::Object write_relay(Napi::Env env, const RelayCounts& relay) {
              }));
   object.Set("drops", write_drops(env, relay.drops));
   object.Set("lastPacketUnixNano", write_count(env, relay.last_packet_unix_nano));
+  object.Set("startUnixNano", write_count(env, relay.start_unix_nano));
   return object;
 }
 

@@ -133,7 +133,7 @@ bool is_group(uint32_t address) {
 }
 
 std::vector<Membership> CompiledRelay::memberships() const {
-  if (!is_group(group)) return {};
+  if (input_ifindex == kNoInterface || !is_group(group)) return {};
   if (sources.empty()) return {{input_ifindex, group, 0}};
   std::vector<Membership> result;
   for (const uint32_t source : sources) result.push_back({input_ifindex, group, source});
@@ -141,7 +141,7 @@ std::vector<Membership> CompiledRelay::memberships() const {
 }
 
 std::optional<Endpoint> CompiledRelay::endpoint() const {
-  if (is_group(group) || port == 0) return std::nullopt;
+  if (input_ifindex == kNoInterface || is_group(group) || port == 0) return std::nullopt;
   return Endpoint{input_ifindex, group, port};
 }
 

@@ -1,11 +1,20 @@
 #include "forwarder/forwarder.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
+namespace {
+
+uint64_t unix_nano() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& options) {
   // Told now rather than with the first relay.
@@ -71,7 +80,9 @@ Forwarder::Changes Forwarder::plan(const RelayChange& change, std::vector<RelayR
 }
 
 Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, Changes& changes) {
-  if (Status status = open_input(compiled.input_ifindex); !status.ok()) return status;
+  if (compiled.input_ifindex != kNoInterface) {
+    if (Status status = open_input(compiled.input_ifindex); !status.ok()) return status;
+  }
   if (Status status = join_all(compiled.memberships()); !status.ok()) return status;
   if (const auto endpoint = compiled.endpoint()) endpoints_.hold(*endpoint);
 
@@ -79,15 +90,22 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   const RelayEntry* old = present != relays_.end() ? present->second.get() : nullptr;
   auto entry = std::make_shared<RelayEntry>();
   entry->program = program;
+  const uint64_t now = unix_nano();
   entry->counters = old != nullptr ? old->counters : std::make_shared<RelayCounters>();
+  entry->counted_since = old != nullptr ? old->counted_since : now;
   entry->limiter = limiter_for(program, old);
   for (const CompiledOutput& output : compiled.outputs) {
-    OutputEntry next{output.key, nullptr, port_for(output), output.rewrite, output.drop_oversize};
+    auto port = output.ifindex == kNoInterface ? nullptr : port_for(output);
+    OutputEntry next{output.key,      nullptr,        now,
+                     std::move(port), output.rewrite, output.drop_oversize};
     if (old != nullptr) {
       const auto same =
           std::find_if(old->outputs.begin(), old->outputs.end(),
                        [&](const OutputEntry& candidate) { return candidate.key == output.key; });
-      if (same != old->outputs.end()) next.counters = same->counters;
+      if (same != old->outputs.end()) {
+        next.counters = same->counters;
+        next.counted_since = same->counted_since;
+      }
     }
     if (next.counters == nullptr) next.counters = std::make_shared<OutputCounters>();
     entry->outputs.push_back(std::move(next));
@@ -152,6 +170,7 @@ void Forwarder::carry_out(const Changes& changes) {
     }
     if (entry != nullptr) touched.insert(entry->compiled.input_ifindex);
   }
+  touched.erase(kNoInterface);
   {
     const std::lock_guard state(state_);
     for (const auto& [uid, entry] : changes) replace_entry(uid, entry);
@@ -179,12 +198,14 @@ void Forwarder::carry_out(const Changes& changes) {
 void Forwarder::replace_entry(const std::string& uid, const Entry& entry) {
   const auto present = relays_.find(uid);
   if (present != relays_.end()) {
-    inputs_.at(present->second->compiled.input_ifindex).relays.erase(uid);
+    const int before = present->second->compiled.input_ifindex;
+    if (before != kNoInterface) inputs_.at(before).relays.erase(uid);
     relays_.erase(present);
   }
   if (entry == nullptr) return;
   relays_.emplace(uid, entry);
-  inputs_.at(entry->compiled.input_ifindex).relays.emplace(uid, entry);
+  const int input = entry->compiled.input_ifindex;
+  if (input != kNoInterface) inputs_.at(input).relays.emplace(uid, entry);
 }
 
 std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
@@ -202,6 +223,7 @@ std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
     rule.keep_duplicates = entry->program.keep_duplicates;
     rule.min_ttl = entry->program.min_ttl.value_or(0);
     for (const OutputEntry& output : entry->outputs) {
+      if (output.port == nullptr) continue;
       rule.outputs.push_back(
           {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});
     }
@@ -253,13 +275,19 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
   const std::lock_guard state(state_);
   Snapshot result;
   const auto add = [&](const std::string& uid, const RelayEntry& entry) {
-    RelayCounts counts{
-        uid, entry.counters->packets.get(),      entry.counters->bytes.get(),
-        {},  count_drops(entry.counters->drops), entry.counters->last_packet_ns.get()};
+    RelayCounts counts{uid,
+                       entry.counters->packets.get(),
+                       entry.counters->bytes.get(),
+                       {},
+                       count_drops(entry.counters->drops),
+                       entry.counters->last_packet_ns.get(),
+                       entry.counted_since};
     for (const OutputEntry& output : entry.outputs) {
-      counts.outputs.push_back({output.key, output.counters->packets.get(),
-                                output.counters->bytes.get(), count_drops(output.counters->drops),
-                                output.port->link().state});
+      counts.outputs.push_back(
+          {output.key, output.counters->packets.get(), output.counters->bytes.get(),
+           count_drops(output.counters->drops),
+           output.port != nullptr ? output.port->link().state : LinkState::kMissing,
+           output.counted_since});
     }
     result.relays.push_back(std::move(counts));
   };

@@ -48,6 +48,9 @@ class Forwarder final {
   struct OutputEntry {
     std::string key;
     std::shared_ptr<OutputCounters> counters;
+    // Since when they count, Unix time in nanoseconds.
+    uint64_t counted_since = 0;
+    // Null if there is no interface now.
     std::shared_ptr<EgressPort> port;
     Rewrite rewrite;
     bool drop_oversize = false;
@@ -57,6 +60,7 @@ class Forwarder final {
     RelayProgram program;
     CompiledRelay compiled;
     std::shared_ptr<RelayCounters> counters;
+    uint64_t counted_since = 0;
     // Null: no limit.
     std::shared_ptr<RateLimiter> limiter;
     std::vector<OutputEntry> outputs;

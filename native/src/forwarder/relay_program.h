@@ -11,9 +11,12 @@ namespace mcfleet {
 
 // What the binding hands over; native/forwarder.ts documents the fields.
 
+// The index of an interface that is not there.
+inline constexpr int kNoInterface = 0;
+
 struct OutputProgram {
   std::string key;
-  int ifindex = 0;
+  int ifindex = kNoInterface;
   std::string address;
   std::optional<uint16_t> port;
   std::optional<uint8_t> ttl;
@@ -27,7 +30,7 @@ struct OutputProgram {
 
 struct RelayProgram {
   std::string uid;
-  int input_ifindex = 0;
+  int input_ifindex = kNoInterface;
   std::string group;
   std::optional<uint16_t> port;
   std::vector<std::string> sources;

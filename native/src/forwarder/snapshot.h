@@ -22,6 +22,7 @@ struct OutputCounts {
   uint64_t tx_bytes = 0;
   std::vector<DropCount> drops;
   LinkState state = LinkState::kUp;
+  uint64_t start_unix_nano = 0;
 };
 
 struct RelayCounts {
@@ -31,6 +32,7 @@ struct RelayCounts {
   std::vector<OutputCounts> outputs;
   std::vector<DropCount> drops;
   uint64_t last_packet_unix_nano = 0;
+  uint64_t start_unix_nano = 0;
 };
 
 struct InputCounts {

@@ -141,6 +141,7 @@ test('reports without an update change the instance; the transition time moves o
           drops: [],
           up: false,
           downReason: 'InterfaceDown',
+          startTime: undefined,
         },
       ],
     },
@@ -165,6 +166,7 @@ test('counters are shown, and only of relays that the host shall run', async () 
     outputs: [],
     drops: [{ reason: 'tx_full', packets: 3n }],
     lastPacketTime: undefined,
+    startTime: new Date(1_700_000_000_000),
   };
   const time = 1_800_000_000_000;
   agent.send({

@@ -271,7 +271,14 @@ test('hosts and instances are watched, with counters if asked for', async () => 
   const { uid } = await create(relay('a'));
   const seen = () => instances.messages.flatMap(({ events }) => events).map((event) => event.relayInstance);
   await eventually(seen, (all) => all.some((each) => each?.state === 2));
-  const counters = { rxPackets: 7n, rxBytes: 0n, outputs: [], drops: [], lastPacketTime: undefined };
+  const counters = {
+    rxPackets: 7n,
+    rxBytes: 0n,
+    outputs: [],
+    drops: [],
+    lastPacketTime: undefined,
+    startTime: undefined,
+  };
   agent.send({ $case: 'telemetry', value: { timeUnixNano: 1_800_000_000_000_000_000n, relays: [{ uid, counters }] } });
   await eventually(seen, (all) => all.some((each) => each?.counters?.rxPackets === 7n));
   await remove('a');

@@ -37,11 +37,21 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
   return {
     rxPackets: counts.rxPackets,
     rxBytes: counts.rxBytes,
-    outputs: counts.outputs.map(({ key, drops, ...rest }) => ({ output: key, drops: toDrops(drops), ...rest })),
+    outputs: counts.outputs.map(({ key, drops, startUnixNano, ...rest }) => ({
+      output: key,
+      drops: toDrops(drops),
+      startTime: toDate(startUnixNano),
+      ...rest,
+    })),
     drops: toDrops(counts.drops),
-    lastPacketTime:
-      counts.lastPacketUnixNano === 0n ? undefined : new Date(Number(counts.lastPacketUnixNano / 1_000_000n)),
+    lastPacketTime: toDate(counts.lastPacketUnixNano),
+    startTime: toDate(counts.startUnixNano),
   };
+}
+
+/** Undefined for 0, which is never. */
+function toDate(unixNano: bigint): Date | undefined {
+  return unixNano === 0n ? undefined : new Date(Number(unixNano / 1_000_000n));
 }
 
 function toDrops(drops: readonly DropCount[]): DropCounter[] {

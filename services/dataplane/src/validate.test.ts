@@ -80,7 +80,7 @@ test.each([
   ['name', { name: 'relays/Not A Name' }],
   ['generation', { generation: 0n }],
   ['digest', { digest: Buffer.alloc(65) }],
-  ['input_ifindex', { inputIfindex: 0 }],
+  ['input_ifindex', { inputIfindex: -1 }],
   ['input_ifindex', { inputIfindex: 2 ** 31 }],
   ['group', { group: '239.1.1' }],
   ['group', { group: '::ffff:239.1.1.1' }],
@@ -104,7 +104,7 @@ test.each([
   ['outputs', { outputs: Array.from({ length: 257 }, (_, i) => ({ ...OUTPUT, key: `${i}` })) }],
   ['outputs[0].key', { outputs: [{ ...OUTPUT, key: '' }] }],
   ['outputs[1].key', { outputs: [OUTPUT, OUTPUT] }],
-  ['outputs[0].ifindex', { outputs: [{ ...OUTPUT, ifindex: 0 }] }],
+  ['outputs[0].ifindex', { outputs: [{ ...OUTPUT, ifindex: -1 }] }],
   ['outputs[0].address', { outputs: [{ ...OUTPUT, address: '255.255.255.255' }] }],
   ['outputs[0].address', { outputs: [{ ...OUTPUT, address: 'ff02::1' }] }],
   ['outputs[0].port', { outputs: [{ ...OUTPUT, port: 0 }] }],
@@ -126,10 +126,12 @@ test('the same group and port on another interface is no loop, nor is another po
   validate({ outputs: [{ ...OUTPUT, address: '239.1.1.1', port: 5001 }] });
   validate({ outputs: [{ ...OUTPUT, ifindex: 2, address: '239.1.1.1', port: 5002 }] });
   validate({ vlan: 7, outputs: [{ ...OUTPUT, ifindex: 2, address: '239.1.1.1', port: 5001 }] });
+  // Neither is there now: nothing can go round.
+  validate({ inputIfindex: 0, outputs: [{ ...OUTPUT, ifindex: 0, address: '239.1.1.1', port: 5001 }] });
 });
 
 test('everything that is wrong is told at once', () => {
-  const error = refusal({ uid: '', group: 'x', port: 0, outputs: [{ key: '', ifindex: 0, address: 'y', ttl: 0 }] });
+  const error = refusal({ uid: '', group: 'x', port: 0, outputs: [{ key: '', ifindex: -1, address: 'y', ttl: 0 }] });
   expect(error.violations).toHaveLength(7);
 });
 

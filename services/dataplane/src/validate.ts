@@ -39,7 +39,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
   if (!RELAY_ID_PATTERN.test(id)) check.fail('name', `'${relay.name.slice(0, 100)}' is not the name of a relay`);
   if (relay.generation < 1n) check.fail('generation', `is ${relay.generation}; generations start at 1`);
   check.bytes('digest', relay.digest.length, 0, MAX_DIGEST_BYTES);
-  check.integer('input_ifindex', relay.inputIfindex, 1, MAX_IFINDEX);
+  check.integer('input_ifindex', relay.inputIfindex, 0, MAX_IFINDEX);
   const group = check.address('group', relay.group);
   if (relay.port !== undefined) check.integer('port', relay.port, 1, 65_535);
   if (relay.vlan !== undefined) check.integer('vlan', relay.vlan, 1, 4094);
@@ -139,7 +139,7 @@ function checkOutputs(check: Checker, relay: ProgrammedRelay, group: ClassifiedA
     check.bytes(`${at}.key`, Buffer.byteLength(output.key), 1, MAX_KEY_BYTES);
     if (keys.has(output.key)) check.fail(`${at}.key`, `'${output.key}' is there twice`);
     keys.add(output.key);
-    check.integer(`${at}.ifindex`, output.ifindex, 1, MAX_IFINDEX);
+    check.integer(`${at}.ifindex`, output.ifindex, 0, MAX_IFINDEX);
     check.sameFamily(`${at}.address`, output.address, check.address(`${at}.address`, output.address), group);
     if (output.port !== undefined) check.integer(`${at}.port`, output.port, 1, 65_535);
     if (output.ttl !== undefined) check.integer(`${at}.ttl`, output.ttl, 1, 255);
@@ -152,6 +152,7 @@ function checkOutputs(check: Checker, relay: ProgrammedRelay, group: ClassifiedA
 }
 
 function returnsToInput(relay: ProgrammedRelay, output: ProgrammedOutput): boolean {
+  if (output.ifindex === 0) return false;
   const samePort = output.port === undefined || relay.port === undefined || output.port === relay.port;
   // Copies leave untagged.
   if (relay.vlan !== undefined) return false;

@@ -204,7 +204,7 @@ export interface Hello {
   agentVersion: string;
   /** /proc/sys/kernel/random/boot_id. */
   bootId: string;
-  /** When the agent process started. */
+  /** When the agent process started. Of two agents under one name the later one keeps the session. */
   startTime:
     | Date
     | undefined;
@@ -3386,7 +3386,9 @@ export type AgentServiceService = typeof AgentServiceService;
 export const AgentServiceService = {
   /**
    * One session per host. The first message each way is Hello and Welcome. A second session of the same host replaces the first,
-   * which ends with ABORTED (reason SESSION_REPLACED).
+   * which ends with ABORTED (reason SESSION_REPLACED). If that agent comes back, two live under one name: the one that was started
+   * later keeps the session, the other is refused with FAILED_PRECONDITION (reason DUPLICATE_AGENT), and the host has the condition
+   * "DuplicateAgent".
    */
   connect: {
     path: "/mcfleet.v1.AgentService/Connect" as const,
@@ -3402,7 +3404,9 @@ export const AgentServiceService = {
 export interface AgentServiceServer extends UntypedServiceImplementation {
   /**
    * One session per host. The first message each way is Hello and Welcome. A second session of the same host replaces the first,
-   * which ends with ABORTED (reason SESSION_REPLACED).
+   * which ends with ABORTED (reason SESSION_REPLACED). If that agent comes back, two live under one name: the one that was started
+   * later keeps the session, the other is refused with FAILED_PRECONDITION (reason DUPLICATE_AGENT), and the host has the condition
+   * "DuplicateAgent".
    */
   connect: handleBidiStreamingCall<AgentMessage, ControllerMessage>;
 }
@@ -3410,7 +3414,9 @@ export interface AgentServiceServer extends UntypedServiceImplementation {
 export interface AgentServiceClient extends Client {
   /**
    * One session per host. The first message each way is Hello and Welcome. A second session of the same host replaces the first,
-   * which ends with ABORTED (reason SESSION_REPLACED).
+   * which ends with ABORTED (reason SESSION_REPLACED). If that agent comes back, two live under one name: the one that was started
+   * later keeps the session, the other is refused with FAILED_PRECONDITION (reason DUPLICATE_AGENT), and the host has the condition
+   * "DuplicateAgent".
    */
   connect(): ClientDuplexStream<AgentMessage, ControllerMessage>;
   connect(options: Partial<CallOptions>): ClientDuplexStream<AgentMessage, ControllerMessage>;

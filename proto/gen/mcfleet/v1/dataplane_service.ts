@@ -42,7 +42,7 @@ export interface ProgrammedRelay {
   generation: bigint;
   /** Hash over this message without `digest`, made by the agent: kept and told by Snapshot, for the same purpose. */
   digest: Buffer;
-  /** Interface index of the input, at least 1. */
+  /** Interface index of the input. 0: there is none now, or no output has one: nothing is received, and the counters stay. */
   inputIfindex: number;
   /** Group or local unicast address as text. */
   group: string;
@@ -72,7 +72,7 @@ export interface ProgrammedRelay {
 export interface ProgrammedOutput {
   /** The output as it is shown to people, unique within the relay; counters are kept as long as it stays: "239.10.10.10:6001@eth1". */
   key: string;
-  /** Interface index, at least 1. */
+  /** Interface index. 0: there is none now: nothing is sent, and the counters stay. */
   ifindex: number;
   /** Destination address as text, multicast or unicast. */
   address: string;
@@ -138,7 +138,7 @@ export interface ProgrammedRelayCounters {
   generation: bigint;
   /** As programmed. */
   digest: Buffer;
-  /** Totals since the relay was programmed. */
+  /** Totals; see RelayCounters.start_time. */
   counters: RelayCounters | undefined;
 }
 

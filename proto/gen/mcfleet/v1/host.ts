@@ -76,7 +76,10 @@ export interface HostStatus {
   agentLabels: { [key: string]: string };
   /** Its network interfaces, by index. */
   interfaces: NetworkInterface[];
-  /** "Connected", "DataplaneHealthy" and "StateSaved": whether the host keeps its relays over a reboot. */
+  /**
+   * "Connected", "DataplaneHealthy" and "StateSaved": whether the host keeps its relays over a reboot. "DuplicateAgent" holds while
+   * two agents call themselves by this name; absent if there never were two since the controller started.
+   */
   conditions: Condition[];
   /** The store revision whose assignments the host has acknowledged. */
   appliedRevision: bigint;

@@ -451,7 +451,7 @@ export interface RelayInstance {
   lastError:
     | Status
     | undefined;
-  /** Since the data plane programmed the relay; unchanged by updates of other relays. */
+  /** Totals; RelayCounters.start_time says since when. */
   counters:
     | RelayCounters
     | undefined;
@@ -464,8 +464,8 @@ export interface RelayInstance {
 }
 
 /**
- * What went through one relay on one host. All values are totals since the relay was programmed; 64-bit values print as strings in
- * JSON, as ProtoJSON demands.
+ * What went through one relay on one host. All values are totals since `start_time`; they go on when the relay is changed and when an
+ * interface goes and comes again. 64-bit values print as strings in JSON, as ProtoJSON demands.
  */
 export interface RelayCounters {
   /** Packets that matched the input. */
@@ -477,7 +477,11 @@ export interface RelayCounters {
   /** Packets that matched and went to no output, by reason. */
   drops: DropCounter[];
   /** When the last packet matched. Absent if none did. */
-  lastPacketTime: Date | undefined;
+  lastPacketTime:
+    | Date
+    | undefined;
+  /** Since when these values count. Another one: they began again at zero, because the data plane was started again. */
+  startTime: Date | undefined;
 }
 
 /** What went out of one output. */
@@ -494,6 +498,8 @@ export interface OutputCounters {
   up: boolean;
   /** Why it does not: a stable CamelCase code. Empty if it does. */
   downReason: string;
+  /** Since when these values count, as RelayCounters.start_time: later than that if the output was added later. */
+  startTime: Date | undefined;
 }
 
 /** Packets lost for one named reason. */
@@ -2616,7 +2622,7 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
 messageTypeRegistry.set(RelayInstance.$type, RelayInstance);
 
 function createBaseRelayCounters(): RelayCounters {
-  return { rxPackets: 0n, rxBytes: 0n, outputs: [], drops: [], lastPacketTime: undefined };
+  return { rxPackets: 0n, rxBytes: 0n, outputs: [], drops: [], lastPacketTime: undefined, startTime: undefined };
 }
 
 export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"> = {
@@ -2643,6 +2649,9 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     }
     if (message.lastPacketTime !== undefined) {
       Timestamp.encode(toTimestamp(message.lastPacketTime), writer.uint32(42).fork()).join();
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -2700,6 +2709,14 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
             message.lastPacketTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2729,6 +2746,11 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
         : isSet(object.last_packet_time)
         ? fromJsonTimestamp(object.last_packet_time)
         : undefined,
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
     };
   },
 
@@ -2749,6 +2771,9 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     if (message.lastPacketTime !== undefined) {
       obj.lastPacketTime = message.lastPacketTime.toISOString();
     }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
     return obj;
   },
 
@@ -2762,6 +2787,7 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     message.outputs = object.outputs?.map((e) => OutputCounters.fromPartial(e)) || [];
     message.drops = object.drops?.map((e) => DropCounter.fromPartial(e)) || [];
     message.lastPacketTime = object.lastPacketTime ?? undefined;
+    message.startTime = object.startTime ?? undefined;
     return message;
   },
 };
@@ -2769,7 +2795,7 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
 messageTypeRegistry.set(RelayCounters.$type, RelayCounters);
 
 function createBaseOutputCounters(): OutputCounters {
-  return { output: "", txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason: "" };
+  return { output: "", txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason: "", startTime: undefined };
 }
 
 export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounters"> = {
@@ -2799,6 +2825,9 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     }
     if (message.downReason !== "") {
       writer.uint32(50).string(message.downReason);
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -2864,6 +2893,14 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
             message.downReason = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2892,6 +2929,11 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
         : isSet(object.down_reason)
         ? globalThis.String(object.down_reason)
         : "",
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
     };
   },
 
@@ -2915,6 +2957,9 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     if (message.downReason !== "") {
       obj.downReason = message.downReason;
     }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
     return obj;
   },
 
@@ -2929,6 +2974,7 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     message.drops = object.drops?.map((e) => DropCounter.fromPartial(e)) || [];
     message.up = object.up ?? false;
     message.downReason = object.downReason ?? "";
+    message.startTime = object.startTime ?? undefined;
     return message;
   },
 };

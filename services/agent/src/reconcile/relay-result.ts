@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { InstanceState, type OutputCounters, type RelayCounters, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
-import { type Problem, problemStatus } from '../resolve/problem.ts';
+import { combine, type Problem, problemStatus } from '../resolve/problem.ts';
 import type { RelayPlan } from '../resolve/resolve-relay.ts';
 import { isWaiting } from './refusals.ts';
 
@@ -46,10 +46,10 @@ export function relayResult(plan: RelayPlan, outcome: ProgramOutcome): RelayResu
       };
       if (plan.problem !== undefined) return { ...forwards, ...pending(plan.problem) };
       if (outcome.runtime !== undefined && outcome.runtime.inputDown !== '') {
-        return { ...forwards, ...pending(inputProblem(outcome.runtime.inputDown)) };
+        return { ...forwards, ...pending(inputProblem(plan.input, outcome.runtime.inputDown)) };
       }
       if (down.length === 0) return forwards;
-      const problem = plan.outputsDown[0]?.problem ?? runtimeProblem(down);
+      const problem = outputsProblem(plan, down);
       if (down.length === plan.outputs.length) return { ...forwards, ...pending(problem) };
       return { ...forwards, state: InstanceState.DEGRADED, error: problemStatus(problem) };
     }
@@ -60,8 +60,11 @@ function pending(problem: Problem): Pick<RelayResult, 'state' | 'error'> {
   return { state: InstanceState.PENDING, error: problemStatus(problem) };
 }
 
-function engineOf(plan: RelayPlan): RelayEngine {
-  return plan.engine ?? RelayEngine.UNSPECIFIED;
+/** None where the data plane only keeps the counters. */
+function engineOf({ engine, program }: RelayPlan): RelayEngine {
+  return program === undefined || program.inputIfindex === 0
+    ? RelayEngine.UNSPECIFIED
+    : (engine ?? RelayEngine.UNSPECIFIED);
 }
 
 function result(
@@ -97,7 +100,7 @@ function downOutputs(plan: RelayPlan, runtime: RelayCounters | undefined): Outpu
 
 /** An output that sends nothing, without counters. */
 export function downOutput(output: string, downReason: string): OutputCounters {
-  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason };
+  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, startTime: undefined };
 }
 
 function runtimeProblem(down: readonly OutputCounters[]): Problem {
@@ -109,11 +112,19 @@ function runtimeProblem(down: readonly OutputCounters[]): Problem {
   };
 }
 
-function inputProblem(reason: string): Problem {
+/** What the outputs lack that do not forward: first what the host knows of, which is the nearer reason. */
+function outputsProblem(plan: RelayPlan, down: readonly OutputCounters[]): Problem {
+  const known = new Set(plan.outputsDown.map(({ key }) => key));
+  const others = down.filter(({ output }) => !known.has(output));
+  const problems = plan.outputsDown.map(({ problem }) => problem);
+  return combine(others.length === 0 ? problems : [...problems, runtimeProblem(others)]);
+}
+
+function inputProblem(name: string, reason: string): Problem {
   return {
     code: status.UNAVAILABLE,
     reason,
-    message: `the data plane cannot receive from the input interface: ${reason}`,
+    message: `the data plane cannot receive from input interface ${name}: ${reason}`,
   };
 }
 

@@ -15,28 +15,31 @@ export function byName(interfaces: readonly InterfaceFacts[]): InterfacesByName 
   return new Map(interfaces.map((facts) => [facts.name, facts]));
 }
 
-export function notFound(name: string): Problem {
+/** What an interface is to a relay. */
+export type Direction = 'input' | 'output';
+
+export function notFound(direction: Direction, name: string): Problem {
   return {
     code: status.FAILED_PRECONDITION,
     reason: 'InterfaceNotFound',
-    message: `interface ${name} does not exist on this host; the relay starts by itself when it comes`,
+    message: `${direction} interface ${name} does not exist on this host; forwarding starts by itself when it comes`,
   };
 }
 
 /** Why no packet can pass an interface that exists, or undefined if nothing is known to hinder it. */
-export function linkProblem(facts: InterfaceFacts): Problem | undefined {
+export function linkProblem(direction: Direction, facts: InterfaceFacts): Problem | undefined {
   if ((facts.flags & IFF_UP) === 0) {
     return {
       code: status.FAILED_PRECONDITION,
       reason: 'InterfaceDown',
-      message: `interface ${facts.name} is down; set it up: ip link set ${facts.name} up`,
+      message: `${direction} interface ${facts.name} is down; set it up: ip link set ${facts.name} up`,
     };
   }
   if ((facts.flags & IFF_LOWER_UP) === 0) {
     return {
       code: status.FAILED_PRECONDITION,
       reason: 'NoCarrier',
-      message: `interface ${facts.name} has no carrier (${facts.operState}); check its cable, peer or ports`,
+      message: `${direction} interface ${facts.name} has no carrier (${facts.operState}); check its cable, peer or ports`,
     };
   }
   return undefined;
@@ -52,7 +55,7 @@ export function sourceAddress(facts: InterfaceFacts, family: 4 | 6): string | Pr
       code: status.FAILED_PRECONDITION,
       reason: 'NoInterfaceAddress',
       message:
-        `interface ${facts.name} has no IPv${family} address to send from; ` +
+        `output interface ${facts.name} has no IPv${family} address to send from; ` +
         "give it one, or set the output's source to KEEP or an address",
     }
   );

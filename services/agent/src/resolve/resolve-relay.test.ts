@@ -99,8 +99,9 @@ describe('resolveRelay', () => {
 
   it('waits for a missing input, and names it', () => {
     const plan = resolveRelay(assignment, facts(link('out0', 5), link('out1', 6)));
-    expect(plan).toMatchObject({ verdict: 'waiting', program: undefined, problem: { reason: 'InterfaceNotFound' } });
-    expect(plan.problem?.message).toContain('in0');
+    expect(plan).toMatchObject({ verdict: 'waiting', problem: { reason: 'InterfaceNotFound' } });
+    expect(plan.problem?.message).toMatch(/^input interface in0 does not exist/);
+    expect(plan.program).toMatchObject({ inputIfindex: 0, outputs: [{ ifindex: 5 }, { ifindex: 6 }] });
   });
 
   it('loses only the output whose interface is missing or has no address', () => {
@@ -109,20 +110,29 @@ describe('resolveRelay', () => {
     expect(missing.outputsDown).toMatchObject([
       { key: '239.10.10.10:6001@out1', problem: { reason: 'InterfaceNotFound' } },
     ]);
-    expect(missing.program?.outputs.map(({ ifindex }) => ifindex)).toEqual([5]);
+    expect(missing.outputsDown[0]?.problem.message).toMatch(/^output interface out1 does not exist/);
+    expect(missing.program).toMatchObject({ inputIfindex: 4, outputs: [{ ifindex: 5 }, { ifindex: 0 }] });
 
     const addressless = resolveRelay(
       assignment,
       facts(link('in0', 4), link('out0', 5, { addresses: [] }), link('out1', 6)),
     );
     expect(addressless.outputsDown).toMatchObject([{ problem: { reason: 'NoInterfaceAddress' } }]);
-    expect(addressless.program?.outputs.map(({ ifindex }) => ifindex)).toEqual([6]);
+    expect(addressless.program?.outputs.map(({ ifindex }) => ifindex)).toEqual([0, 6]);
   });
 
   it('waits when no output is left', () => {
     const plan = resolveRelay(assignment, facts(link('in0', 4)));
-    expect(plan).toMatchObject({ verdict: 'waiting', program: undefined, problem: { reason: 'InterfaceNotFound' } });
-    expect(plan.problem?.message).toMatch(/out0.*out1/);
+    expect(plan).toMatchObject({ verdict: 'waiting', problem: { reason: 'InterfaceNotFound' } });
+    expect(plan.problem?.message).toMatch(/^output interface out0 .*; output interface out1 /);
+    // Its stream is not joined in vain.
+    expect(plan.program).toMatchObject({ inputIfindex: 0, outputs: [{ ifindex: 0 }, { ifindex: 0 }] });
+  });
+
+  it('names all that is missing, with its direction', () => {
+    const plan = resolveRelay(assignment, facts(link('out0', 5)));
+    expect(plan.problem?.message).toMatch(/^input interface in0 .*; output interface out1 /);
+    expect(plan.problem?.message).not.toContain('out0');
   });
 
   it('keeps a link that is down in the program, and says that it is down', () => {
@@ -186,11 +196,13 @@ describe('resolveRelay', () => {
             : [],
         );
         const plan = resolveRelay(assignment, facts(...links));
-        const indexes = new Set(links.map(({ index }) => index));
-        if (plan.program !== undefined) {
-          expect(indexes.has(plan.program.inputIfindex)).toBe(true);
-          for (const output of plan.program.outputs) expect(indexes.has(output.ifindex)).toBe(true);
-        }
+        const indexes = new Set([0, ...links.map(({ index }) => index)]);
+        expect(indexes.has(plan.program?.inputIfindex ?? -1)).toBe(true);
+        expect(plan.program?.outputs.map(({ key }) => key)).toEqual(plan.outputs);
+        for (const output of plan.program?.outputs ?? []) expect(indexes.has(output.ifindex)).toBe(true);
+        const sends = plan.program?.outputs.some(({ ifindex }) => ifindex !== 0) === true;
+        if (!sends) expect(plan.program?.inputIfindex).toBe(0);
+        if (plan.verdict === 'forward') expect(plan.program?.inputIfindex).not.toBe(0);
         if (plan.verdict === 'forward') {
           const down = new Set(plan.outputsDown.map(({ key }) => key));
           const working = plan.program?.outputs.filter(({ key }) => !down.has(key)) ?? [];

@@ -7,7 +7,7 @@ import { withDigest } from './digest.ts';
 import { chooseEngine } from './engine-choice.ts';
 import { type InterfacesByName, linkProblem, notFound, sourceAddress } from './local-interfaces.ts';
 import { outputKeys } from './output-key.ts';
-import type { Problem } from './problem.ts';
+import { combine, type Problem } from './problem.ts';
 
 /** What the host knows and the controller does not. */
 export interface LocalFacts {
@@ -31,8 +31,10 @@ export interface RelayPlan {
   readonly verdict: 'refused' | 'waiting' | 'forward';
   /** Why it is refused or waits. */
   readonly problem: Problem | undefined;
-  /** What the data plane shall have; undefined: nothing. A waiting relay may have one: it starts when a link comes up. */
+  /** What the data plane shall have; undefined if it is refused. A waiting relay has one too: there its counters stay. */
   readonly program: ProgrammedRelay | undefined;
+  /** Name of the input interface; empty if it is refused. */
+  readonly input: string;
   /** Names of all outputs, in the order of the spec. */
   readonly outputs: readonly string[];
   readonly outputsDown: readonly DownOutput[];
@@ -44,12 +46,15 @@ export interface RelayPlan {
 const INTERFACE = 'INTERFACE';
 /** The `source` of an output that keeps the arriving one. */
 const KEEP = 'KEEP';
+/** The index of no interface. */
+const NONE = 0;
 
 /**
  * Resolves names and addresses of one relay on this host. Pure: the same facts give the same plan, whatever happened before.
  *
- * An interface that exists and is down stays in the program, so that the packet path takes up again in the moment it comes up and
- * its counters go on; one that is missing, or has no address where one is needed, cannot be programmed.
+ * An interface that exists and is down stays in the program, so that the packet path takes up again in the moment it comes up. One
+ * that is missing, or has no address where one is needed, is programmed as index 0: nothing passes, and the counters go on when it
+ * comes. A relay that can receive nothing or send nothing has input 0, so that no stream is joined in vain.
  */
 export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): RelayPlan {
   const relay = assignment.relay;
@@ -57,6 +62,7 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     uid: assignment.uid,
     name: assignment.name,
     generation: assignment.generation,
+    input: relay?.input?.interface ?? '',
     outputs: relay === undefined ? [] : outputKeys(relay),
     program: undefined,
     outputsDown: [],
@@ -80,14 +86,19 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     return { ...chosen, verdict: 'refused', problem: noIpv6(relay.input) };
   }
   const input = facts.interfaces.get(relay.input.interface);
-  if (input === undefined) {
-    return { ...chosen, verdict: 'waiting', problem: notFound(relay.input.interface) };
-  }
   const { outputs, down } = resolveOutputs(relay, chosen.outputs, family, facts.interfaces);
-  const program = outputs.length === 0 ? undefined : programOf(assignment, relay, input.index, outputs);
-  const inputProblem = linkProblem(input);
-  const problem = inputProblem ?? (down.length === relay.outputs.length ? allDown(down) : undefined);
+  const sends = outputs.some(({ ifindex }) => ifindex !== NONE);
+  const program = programOf(assignment, relay, (sends ? input?.index : undefined) ?? NONE, outputs);
+  const inputProblem = input === undefined ? notFound('input', relay.input.interface) : linkProblem('input', input);
+  const problem = whyWaiting(inputProblem, down, relay.outputs.length);
   return { ...chosen, program, outputsDown: down, problem, verdict: problem === undefined ? 'forward' : 'waiting' };
+}
+
+/** Why nothing passes; undefined if something does. An input that is not ready does not hide what the outputs lack. */
+function whyWaiting(input: Problem | undefined, down: readonly DownOutput[], outputs: number): Problem | undefined {
+  const lacks = down.map(({ problem }) => problem);
+  if (input !== undefined) return combine([input, ...lacks]);
+  return down.length === outputs ? combine(lacks) : undefined;
 }
 
 function resolveOutputs(
@@ -101,20 +112,25 @@ function resolveOutputs(
   relay.outputs.forEach((output, index) => {
     const key = keys[index] ?? '';
     const facts = interfaces.get(output.interface);
+    const address = output.address || (relay.input?.group ?? '');
+    const { port, ttl, dscp, sourcePort, oversize } = output;
+    const rewrite = { port, ttl, dscp, sourcePort, oversize };
+    const hold = (problem: Problem): void => {
+      down.push({ key, problem });
+      outputs.push({ key, ifindex: NONE, address, source: '', ...rewrite });
+    };
     if (facts === undefined) {
-      down.push({ key, problem: notFound(output.interface) });
+      hold(notFound('output', output.interface));
       return;
     }
     const source = wantsInterface(output) ? sourceAddress(facts, family) : output.source === KEEP ? '' : output.source;
     if (typeof source !== 'string') {
-      down.push({ key, problem: source });
+      hold(source);
       return;
     }
-    const problem = linkProblem(facts);
+    const problem = linkProblem('output', facts);
     if (problem !== undefined) down.push({ key, problem });
-    const address = output.address || (relay.input?.group ?? '');
-    const { port, ttl, dscp, sourcePort, oversize } = output;
-    outputs.push({ key, ifindex: facts.index, address, port, ttl, source, dscp, sourcePort, oversize });
+    outputs.push({ key, ifindex: facts.index, address, source, ...rewrite });
   });
   return { outputs, down };
 }
@@ -143,15 +159,6 @@ function programOf(
     vlan: input?.vlan,
     loopProtection,
   });
-}
-
-function allDown(down: readonly DownOutput[]): Problem {
-  const [first] = down;
-  if (first === undefined) throw new Error('a relay without outputs was not refused');
-  if (down.length === 1) return first.problem;
-  const shown = down.slice(0, 4).map(({ key, problem }) => `${key}: ${problem.message}`);
-  const more = down.length > shown.length ? ` (and ${down.length - shown.length} more)` : '';
-  return { ...first.problem, message: `no output can forward: ${shown.join('; ')}${more}` };
 }
 
 function noIpv6(input: RelayInput): Problem {

@@ -56,6 +56,7 @@ describe('relayTelemetry', () => {
       verdict: 'forward',
       problem: undefined,
       program: undefined,
+      input: 'in0',
       outputs: ['one', 'two'],
       outputsDown: [{ key: 'one', problem }],
       engine: RelayEngine.USERSPACE,

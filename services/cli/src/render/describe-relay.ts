@@ -113,6 +113,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
     ['Last packet', counters === undefined ? '' : timeText(counters.lastPacketTime, nowMs) || 'none yet'],
     ['Dropped', counters === undefined ? '' : `${dropTotal(instance)}${dropText(counters.drops)}`],
     ['Counted', timeText(instance.countersTime, nowMs)],
+    ['Counted since', timeText(counters?.startTime, nowMs)],
   ]);
   outline.section('Conditions', (inner) => {
     for (const condition of instance.conditions) inner.line(conditionText(condition, nowMs));

@@ -8,23 +8,18 @@ export function advise(relay: Relay, instances: readonly RelayInstance[]): strin
   if (instances.length === 0) {
     return ['No host runs it. Compare spec.hosts with: mcfleet get hosts -o wide'];
   }
-  const advice = instances.flatMap((instance) => adviseInstance(relay, instance));
+  const advice = instances.flatMap((instance) => adviseInstance(instance));
   return advice.length > 0 ? advice : adviseTraffic(relay, instances);
 }
 
-function adviseInstance(relay: Relay, instance: RelayInstance): string[] {
+function adviseInstance(instance: RelayInstance): string[] {
   const host = bare(instance.host);
-  const reasons = instance.conditions
-    .filter(({ status }) => status !== ConditionStatus.TRUE)
-    .map(({ reason }) => reason);
-  if (reasons.some((reason) => /NotConnected|Disconnected/.test(reason))) {
+  const failing = instance.conditions.filter(({ status }) => status !== ConditionStatus.TRUE);
+  if (failing.some(({ reason }) => /NotConnected|Disconnected/.test(reason))) {
     return [`${host} is not connected: see that its agent runs (mcfleet agent --name ${host} --controller ADDR).`];
   }
-  if (reasons.some((reason) => /InterfaceNotFound|InputMissing/.test(reason))) {
-    return [
-      `${host} waits for an interface (input ${relay.spec?.input?.interface}); it starts by itself when it comes. What is there: mcfleet describe host ${host}`,
-    ];
-  }
+  const missing = failing.find(({ reason }) => reason === 'InterfaceNotFound');
+  if (missing !== undefined) return [`${host}: ${missing.message}. What is there: mcfleet describe host ${host}`];
   const loop = instance.conditions.find(({ type }) => type === 'LoopSuspected');
   if (loop !== undefined) return [`${loop.message}.`];
   switch (instance.state) {

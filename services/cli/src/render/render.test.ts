@@ -233,9 +233,13 @@ Host edge-1:
       RelayInstance.fromPartial({
         ...instance,
         state: InstanceState.PENDING,
-        conditions: [{ type: 'Ready', status: ConditionStatus.FALSE, reason, message: 'eth0 is not there' }],
+        conditions: [
+          { type: 'Ready', status: ConditionStatus.FALSE, reason, message: 'output interface eth1 is not there' },
+        ],
       });
-    expect(describeRelay(relay, [waiting('InterfaceNotFound')], now)).toContain('mcfleet describe host edge-1');
+    expect(describeRelay(relay, [waiting('InterfaceNotFound')], now)).toContain(
+      '- edge-1: output interface eth1 is not there. What is there: mcfleet describe host edge-1',
+    );
     expect(describeRelay(relay, [waiting('HostNotConnected')], now)).toContain('see that its agent runs');
     expect(describeRelay(relay, [], now)).toContain('No host runs it');
   });
