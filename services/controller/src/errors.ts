@@ -64,6 +64,8 @@ export const REASONS = {
   SEQUENCE_BROKEN: status.INVALID_ARGUMENT,
   /** A newer session of the same host took over. */
   SESSION_REPLACED: status.ABORTED,
+  /** Another agent under the same name was started later and has the session. */
+  DUPLICATE_AGENT: status.FAILED_PRECONDITION,
   /** The agent was silent for the length of its lease. */
   LEASE_EXPIRED: status.DEADLINE_EXCEEDED,
   /** The agent did not acknowledge an update. */

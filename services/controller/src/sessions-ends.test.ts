@@ -41,6 +41,55 @@ test('the newer of two sessions of a host wins', async () => {
   expect((await harness.host()).status).toMatchObject({ connected: true, sessionId });
 });
 
+test('two agents under one name: the one started later keeps the session, and the host says so until the other is gone', async () => {
+  await harness.dispose();
+  harness = await new SessionHarness({ rivalRetryMs: 100 }).start();
+  const identity = (instanceUid: string, startTime: number) => ({
+    hello: { instanceUid, startTime: new Date(startTime) },
+  });
+  const duplicate = async () => (await harness.host()).status?.conditions.find(({ type }) => type === 'DuplicateAgent');
+  const older = identity('a', 1000);
+  const newer = identity('b', 2000);
+  const first = harness.connect(older);
+  await first.welcomed;
+  const second = harness.connect(newer);
+  const { sessionId } = await second.welcomed;
+  expect((await first.ended)?.reason).toBe('SESSION_REPLACED');
+  expect(await duplicate()).toBeUndefined();
+
+  const again = await harness.connect(older).ended;
+  expect(again).toMatchObject({ code: 9, reason: 'DUPLICATE_AGENT', retryDelayMs: 100 });
+  const found = await duplicate();
+  expect(found).toMatchObject({ status: ConditionStatus.TRUE, reason: 'SameNameTwice' });
+  expect(found?.message).toMatch(
+    /call themselves edge-1: that at .*1970-01-01T00:00:02.000Z\) has the session, that at .*1970-01-01T00:00:01.000Z\)/,
+  );
+  const { revision } = await harness.host();
+  expect((await harness.connect(older).ended)?.reason).toBe('DUPLICATE_AGENT');
+  expect(await duplicate()).toEqual(found);
+  expect(await harness.host()).toMatchObject({ revision, status: { connected: true, sessionId } });
+
+  const cleared = await eventually(duplicate, (condition) => condition?.status === ConditionStatus.FALSE);
+  expect(cleared).toMatchObject({ reason: 'OneAgent' });
+  // The name is free for whoever comes when its agent is gone.
+  second.goodbye();
+  await second.ended;
+  await harness.connect(older).welcomed;
+});
+
+test('of two agents under one name the one started later also takes the session back', async () => {
+  const newer = { hello: { instanceUid: 'b', startTime: new Date(2000) } };
+  const older = { hello: { instanceUid: 'a', startTime: new Date(1000) } };
+  const first = harness.connect(newer);
+  await first.welcomed;
+  const second = harness.connect(older);
+  await second.welcomed;
+  await first.ended;
+  await harness.connect(newer).welcomed;
+  expect((await second.ended)?.reason).toBe('SESSION_REPLACED');
+  expect((await harness.connect(older).ended)?.reason).toBe('DUPLICATE_AGENT');
+});
+
 test.each([
   ['a bad host name', { host: 'Edge 1' }, 'HELLO_INVALID'],
   ['bad labels', { labels: { 'a b': 'c' } }, 'HELLO_INVALID'],

@@ -17,6 +17,15 @@ export interface HostFacts {
   readonly stateHash: Buffer;
   /** From the last heartbeat; undefined before the first. */
   readonly health: HostHealth | undefined;
+  /** Of agents under the same name; undefined if there were never two. */
+  readonly duplicateAgent: DuplicateAgent | undefined;
+}
+
+/** What is known of two agents under one name. */
+export interface DuplicateAgent {
+  /** Whether both are there now. */
+  readonly holds: boolean;
+  readonly message: string;
 }
 
 /** What a heartbeat says of a host's health. */
@@ -40,6 +49,7 @@ const UNMET: HostFacts = {
   desiredRevision: 0n,
   stateHash: Buffer.alloc(0),
   health: undefined,
+  duplicateAgent: undefined,
 };
 
 /** What is known of hosts, in memory: agents tell it when they connect. Bounded by the hosts of the store. */

@@ -27,7 +27,7 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
   };
 }
 
-function observe({ connected, disconnectReason, health }: HostFacts): Observation[] {
+function observe({ connected, disconnectReason, health, duplicateAgent }: HostFacts): Observation[] {
   const observedGeneration = 0n;
   const isKnown = connected && health !== undefined;
   const away = { reason: 'HostNotConnected', message: disconnectReason || 'no agent of this host has connected yet' };
@@ -42,9 +42,20 @@ function observe({ connected, disconnectReason, health }: HostFacts): Observatio
   const connection = connected
     ? observation('Connected', true, 'SessionOpen', 'the agent is connected')
     : observation('Connected', false, away.reason, away.message);
+  const duplicate =
+    duplicateAgent === undefined
+      ? []
+      : [
+          observation(
+            'DuplicateAgent',
+            duplicateAgent.holds,
+            duplicateAgent.holds ? 'SameNameTwice' : 'OneAgent',
+            duplicateAgent.message,
+          ),
+        ];
   if (!isKnown) {
     const unknown = (type: string): Observation => observation(type, undefined, waiting.reason, waiting.message);
-    return [connection, unknown('DataplaneHealthy'), unknown('StateSaved')];
+    return [connection, unknown('DataplaneHealthy'), unknown('StateSaved'), ...duplicate];
   }
   return [
     connection,
@@ -54,5 +65,6 @@ function observe({ connected, disconnectReason, health }: HostFacts): Observatio
     health.storageMessage === ''
       ? observation('StateSaved', true, 'Written', 'the host keeps its relays over a reboot')
       : observation('StateSaved', false, 'WriteFailed', health.storageMessage),
+    ...duplicate,
   ];
 }

@@ -15,6 +15,8 @@ export interface SessionOptions {
   /** First and longest delay before an update that an agent refused for a passing reason is sent again. Default: 1 s and 60 s. */
   readonly retryMs: number;
   readonly maxRetryMs: number;
+  /** An agent under a name that another one has is told to wait for this long before it asks again. Default: 10 s. */
+  readonly rivalRetryMs: number;
 }
 
 export const DEFAULT_SESSION_OPTIONS: SessionOptions = {
@@ -26,7 +28,11 @@ export const DEFAULT_SESSION_OPTIONS: SessionOptions = {
   maxDebounceMs: 500,
   retryMs: 1000,
   maxRetryMs: 60_000,
+  rivalRetryMs: 10_000,
 };
 
 /** An agent that is silent for this many heartbeats is taken for gone. */
 export const LEASE_HEARTBEATS = 3;
+
+/** A rival that has not asked for this many of its waits is gone. Agents may wait for as long as 30 s. */
+export const RIVAL_WAITS = 3.5;

@@ -6,10 +6,11 @@ import { uuidv7 } from '@mcfleet/common/uuid';
 import type { AgentMessage, ControllerMessage, Hello } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { refusal } from '../errors.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { type AgentIdentity, type Duplicate, DuplicateAgents } from './duplicate-agents.ts';
 import { PushScheduler } from './push-scheduler.ts';
 import { registerHost, validateHello } from './register-host.ts';
 import { Session } from './session.ts';
-import type { SessionOptions } from './session-options.ts';
+import { RIVAL_WAITS, type SessionOptions } from './session-options.ts';
 
 /** Two milliseconds between batches of counters for each agent: 500 batches a second, however many agents there are. */
 const TELEMETRY_MS_PER_AGENT = 2;
@@ -23,10 +24,21 @@ export interface SessionRegistryParts {
   readonly log: Logger;
 }
 
+function identityOf({ instanceUid, startTime }: Hello, peer: string): AgentIdentity {
+  return { instanceUid, startMs: startTime?.getTime() ?? 0, peer };
+}
+
+/** Without the port, which is another one for each attempt: a condition that says the same is not written again. */
+function tell({ peer, startMs }: AgentIdentity): string {
+  const address = peer.replace(/:\d+$/, '');
+  return startMs === 0 ? address : `${address} (started ${new Date(startMs).toISOString()})`;
+}
+
 /** All sessions, at most one per host. */
 export class SessionRegistry {
   readonly #parts: SessionRegistryParts;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new Map<string, { readonly session: Session; readonly agent: AgentIdentity }>();
+  readonly #duplicates: DuplicateAgents;
   readonly #scheduler: PushScheduler;
   readonly #unsubscribe: () => void;
   #isDraining = false;
@@ -35,8 +47,13 @@ export class SessionRegistry {
     this.#parts = parts;
     const { clock, fleet, options } = parts;
     const { debounceMs, maxDebounceMs } = options;
-    const push = (host: string): void => this.#sessions.get(host)?.planChanged();
+    const push = (host: string): void => this.#sessions.get(host)?.session.planChanged();
     this.#scheduler = new PushScheduler({ clock, debounceMs, maxDebounceMs, push });
+    this.#duplicates = new DuplicateAgents({
+      clock,
+      forgetMs: RIVAL_WAITS * options.rivalRetryMs,
+      onChange: (host, duplicate) => this.#noteDuplicate(host, duplicate),
+    });
     this.#unsubscribe = fleet.onPlansChanged((hosts) => {
       this.#scheduler.add(hosts);
       for (const host of hosts) {
@@ -57,15 +74,18 @@ export class SessionRegistry {
     const requests = stream.requests[Symbol.asyncIterator]();
     const hello = await this.#readHello(requests);
     validateHello(hello, fleet.store);
+    const { host } = hello;
+    const agent = identityOf(hello, peer);
+    // Before the host takes its labels.
+    this.#assertMayConnect(host, agent);
     await registerHost(hello, fleet.store, clock, log);
     if (this.#isDraining) throw this.#shuttingDown();
-    const { host } = hello;
     const telemetryMs = Math.max(options.telemetryMs, this.#sessions.size * TELEMETRY_MS_PER_AGENT);
     const session = new Session({ id: uuidv7(clock), host, hello, stream, fleet, options, telemetryMs, clock, log });
     this.#sessions
       .get(host)
-      ?.end(refusal('SESSION_REPLACED', `a newer session of host ${host} took over, from ${peer}`));
-    this.#sessions.set(host, session);
+      ?.session.end(refusal('SESSION_REPLACED', `a newer session of host ${host} took over, from ${peer}`));
+    this.#sessions.set(host, { session, agent });
     this.#noteConnected(session, hello);
     let why = 'the agent ended the session';
     try {
@@ -75,7 +95,7 @@ export class SessionRegistry {
       throw thrown;
     } finally {
       log.info({ session: session.id, host, peer, why }, 'session ended');
-      if (this.#sessions.get(host) === session) {
+      if (this.#sessions.get(host)?.session === session) {
         this.#sessions.delete(host);
         fleet.setHostFacts(host, { connected: false, sessionId: '', disconnectReason: why });
       }
@@ -87,7 +107,8 @@ export class SessionRegistry {
     this.#isDraining = true;
     this.#scheduler.stop();
     this.#unsubscribe();
-    for (const session of this.#sessions.values()) session.end(this.#shuttingDown());
+    this.#duplicates.close();
+    for (const { session } of this.#sessions.values()) session.end(this.#shuttingDown());
   }
 
   async #readHello(requests: AsyncIterator<AgentMessage>): Promise<Hello> {
@@ -109,6 +130,30 @@ export class SessionRegistry {
     } finally {
       timer.clear();
     }
+  }
+
+  /** @throws FleetError DUPLICATE_AGENT if another agent under this name is to keep the session */
+  #assertMayConnect(host: string, agent: AgentIdentity): void {
+    const present = this.#sessions.get(host);
+    if (present === undefined || this.#duplicates.mayTakeOver(host, present.agent, agent)) return;
+    const message = `another agent calls itself ${host}, from ${tell(present.agent)}: stop one of them, or give it another --name`;
+    throw refusal('DUPLICATE_AGENT', message, { retryDelayMs: this.#parts.options.rivalRetryMs });
+  }
+
+  #noteDuplicate(host: string, duplicate: Duplicate | undefined): void {
+    const { fleet, log } = this.#parts;
+    const before = fleet.hostFacts(host).duplicateAgent?.holds === true;
+    if (duplicate === undefined) {
+      log.info({ host }, 'only one agent calls itself by this name again');
+      fleet.setHostFacts(host, {
+        duplicateAgent: { holds: false, message: 'only one agent calls itself by this name' },
+      });
+      return;
+    }
+    const { holder, rival } = duplicate;
+    if (!before) log.warn({ host, holder: holder.peer, rival: rival.peer }, 'two agents call themselves by one name');
+    const message = `two agents call themselves ${host}: that at ${tell(holder)} has the session, that at ${tell(rival)} is turned away. Stop one of them, or give it another --name`;
+    fleet.setHostFacts(host, { duplicateAgent: { holds: true, message } });
   }
 
   #noteConnected({ id, host }: Session, hello: Hello): void {
