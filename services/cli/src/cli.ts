@@ -22,6 +22,9 @@ interface GlobalOptions {
   readonly timeout?: string;
 }
 
+/** What an operation takes at most for each object on a busy machine, in milliseconds. */
+const msPerObject = 5;
+
 export const defaultServer = '127.0.0.1:7400';
 
 /** What all commands share: output, the global options, and the connection to the controller. */
@@ -65,6 +68,7 @@ export class Cli {
     this.#connection ??= new Connection({
       address: parseServer(server ?? (fromEnv || defaultServer)),
       timeoutMs: this.timeoutMs(command, 10_000),
+      timeoutMsPerObject: this.patienceMs(command, 1),
     });
     return this.#connection;
   }
@@ -79,6 +83,11 @@ export class Cli {
     const ms = parseDuration(timeout);
     if (ms === undefined) throw new UsageError(`--timeout "${timeout}" is not a duration: write 500ms, 10s, 2m or 1h`);
     return ms;
+  }
+
+  /** Milliseconds more for an operation on many objects; none if --timeout says how long all of it may take. */
+  patienceMs(command: Command, objects: number): number {
+    return command.optsWithGlobals<GlobalOptions>().timeout === undefined ? objects * msPerObject : 0;
   }
 
   /** Frees what keeps the process running. */

@@ -1,6 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '@mcfleet/common/clock';
+import { MAX_ADMIN_MESSAGE_BYTES } from '@mcfleet/common/grpc/limits';
 import { GrpcServer } from '@mcfleet/common/grpc/server';
 import { type Address, formatAddress } from '@mcfleet/common/listen';
 import type { Logger } from '@mcfleet/common/log';
@@ -78,7 +79,11 @@ export class Controller {
     const watches = new Watches(clock);
     const resume = new RelayResume(fleet, tokens, uuidv7(clock));
     const api = { fleet, pages, watches, resume, clock };
-    const admin = new GrpcServer({ log, services: [relayService(api), fleetService(api)] });
+    const admin = new GrpcServer({
+      log,
+      services: [relayService(api), fleetService(api)],
+      maxMessageBytes: MAX_ADMIN_MESSAGE_BYTES,
+    });
     const agents = new GrpcServer({
       log,
       services: [agentService(sessions)],

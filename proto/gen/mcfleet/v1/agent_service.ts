@@ -259,7 +259,7 @@ export interface ConfigStatus {
   phase: ApplyPhase;
   /** Hash of the state now held. */
   stateHash: Buffer;
-  /** One per relay of the update. */
+  /** One per relay of the update, refused ones first. What makes the message larger than 48 KiB follows in InstanceReports. */
   results: RelayResult[];
   /** Set if the whole update was refused. */
   error: Status | undefined;

@@ -194,7 +194,7 @@ export interface DeleteRelayRequest {
 
 /** For ApplyRelays. */
 export interface ApplyRelaysRequest {
-  /** The relays as they shall be, at most 1000, each with `name` and `spec`. Labels, annotations and display name are replaced too. */
+  /** The relays as they shall be, at most 10,000, each with `name` and `spec`. Labels, annotations and display name are replaced too. */
   relays: Relay[];
   /** Who applies, for Relay.managed_by: 1 to 128 characters. Default "mcfleet". */
   fieldOwner: string;

@@ -1,4 +1,11 @@
-import { ConfigStatus, Heartbeat, InstanceReport, RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import {
+  AgentMessage,
+  ConfigStatus,
+  Heartbeat,
+  InstanceReport,
+  RelayResult,
+} from '@mcfleet/proto/mcfleet/v1/agent_service';
+import { InstanceState } from '@mcfleet/proto/mcfleet/v1/relay';
 import { describe, expect, it } from 'vitest';
 import { Outbox } from './outbox.ts';
 
@@ -32,6 +39,32 @@ describe('Outbox', () => {
     expect(beats).toBe(1n);
     expect(sent[3]).toMatchObject({ value: { results: [{ uid: 'a' }, { uid: 'b' }] } });
     expect(outbox.wantsTelemetry).toBe(true);
+  });
+
+  it('answers for ten thousand relays in messages below 48 KiB, refused ones first', () => {
+    const results = Array.from({ length: 10_000 }, (_, i) =>
+      RelayResult.fromPartial({
+        uid: `relay-${i}`,
+        state: i === 9_999 ? InstanceState.FAILED : InstanceState.PENDING,
+        engineReason: 'x'.repeat(100),
+      }),
+    );
+    const byUid = new Map(results.map((result) => [result.uid, result]));
+    const outbox = new Outbox({
+      heartbeat: () => Heartbeat.fromPartial({}),
+      inventory: () => ({ interfaces: [] }),
+      result: (uid) => byUid.get(uid),
+    });
+    outbox.addStatus(ConfigStatus.fromPartial({ nonce: 7n, stateHash: Buffer.alloc(16), results }));
+    const seen: string[] = [];
+    for (let body = outbox.take(); body !== undefined; body = outbox.take()) {
+      if (body.$case !== 'configStatus' && body.$case !== 'instanceReport') throw new Error(body.$case);
+      expect(AgentMessage.encode({ seq: 1n, body }).finish().length).toBeLessThanOrEqual(48 * 1024);
+      expect(body.$case).toBe(seen.length === 0 ? 'configStatus' : 'instanceReport');
+      seen.push(...body.value.results.map(({ uid }) => uid));
+    }
+    expect(seen[0]).toBe('relay-9999');
+    expect(seen.toSorted()).toEqual([...byUid.keys()].toSorted());
   });
 
   it('splits reports of many relays into messages below 48 KiB', () => {

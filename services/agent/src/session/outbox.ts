@@ -6,7 +6,8 @@ import {
   RelayResult,
   type TelemetryBatch,
 } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { ITEM_OVERHEAD, MAX_MESSAGE_BYTES } from './batches.ts';
+import { InstanceState } from '@mcfleet/proto/mcfleet/v1/relay';
+import { ITEM_OVERHEAD, inBatches, MAX_MESSAGE_BYTES } from './batches.ts';
 
 type Body = NonNullable<AgentMessage['body']>;
 
@@ -70,7 +71,7 @@ export class Outbox {
   /** The next thing to tell, in order of urgency; undefined if there is none. */
   take(): Body | undefined {
     const configStatus = this.#statuses.shift();
-    if (configStatus !== undefined) return { $case: 'configStatus', value: configStatus };
+    if (configStatus !== undefined) return { $case: 'configStatus', value: this.#trimmed(configStatus) };
     if (this.#heartbeat) {
       this.#heartbeat = false;
       return { $case: 'heartbeat', value: this.#source.heartbeat() };
@@ -83,6 +84,17 @@ export class Outbox {
     }
     const telemetry = this.#telemetry.shift();
     return telemetry === undefined ? undefined : { $case: 'telemetry', value: telemetry };
+  }
+
+  /** With as many results as fit into one message, refused ones first. The others are reported after it. */
+  #trimmed(configStatus: ConfigStatus): ConfigStatus {
+    const refused = (result: RelayResult): boolean => result.state === InstanceState.FAILED;
+    const { results } = configStatus;
+    const ordered = [...results.filter(refused), ...results.filter((result) => !refused(result))];
+    const [first = [], ...rest] = inBatches(ordered, (result) => RelayResult.encode(result).finish().length);
+    if (rest.length === 0) return configStatus;
+    for (const result of rest.flat()) this.#reports.add(result.uid);
+    return { ...configStatus, results: first };
   }
 
   /** As many relays as fit into one message. */

@@ -4,8 +4,12 @@ import { callUnary } from '@mcfleet/common/grpc/client';
 import { ChangeType } from '@mcfleet/proto/mcfleet/v1/common';
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { Connection } from './connection.ts';
+import { listRelays } from './list-all.ts';
 import { watch } from './watch.ts';
 import { relaySource } from './watch-sources.ts';
+
+/** From this many on, relays are read all together. */
+const fewRelays = 20;
 
 /** A relay that is waited for. */
 export interface Awaited {
@@ -24,7 +28,7 @@ export interface AwaitOptions {
 }
 
 /**
- * Waits until every relay is as it shall be. Each is read once, after the place in the history where the watch begins, so no change
+ * Waits until every relay is as it shall be. All are read once, after the place in the history where the watch begins, so no change
  * falls between the two.
  *
  * @returns the last known state of those that were not reached in time, empty if all were
@@ -45,16 +49,25 @@ export async function awaitRelays(
     last.delete(name);
     options.onReached(name);
   };
+  const readAll = async (): Promise<void> => {
+    const names = [...last.keys()];
+    if (names.length < fewRelays) {
+      for (const name of names) take(name, await readRelay(connection, name));
+      return;
+    }
+    const found = new Map((await listRelays(connection, {})).relays.map((relay) => [relay.name, relay]));
+    for (const name of names) take(name, found.get(name));
+  };
   try {
     const { resumeToken } = await connection.call((call) =>
       callUnary(connection.relays, 'listRelays', { pageSize: 1, pageToken: '', labelSelector: {} }, call),
     );
-    for (const { name } of awaited) take(name, await readRelay(connection, name));
+    await readAll();
     if (last.size === 0) return last;
     const source = relaySource(connection, {});
     for await (const item of watch(connection, source, abort.signal, options.onBreak, resumeToken)) {
       // Everything had to be told anew: what is not there by now has gone meanwhile.
-      if (item.kind === 'synced') for (const name of [...last.keys()]) take(name, await readRelay(connection, name));
+      if (item.kind === 'synced') await readAll();
       else take(item.change.object.name, item.change.type === ChangeType.DELETED ? undefined : item.change.object);
       if (last.size === 0) return last;
     }

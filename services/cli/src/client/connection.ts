@@ -1,6 +1,7 @@
 import { type ClientReadableStream, connectivityState, status } from '@grpc/grpc-js';
 import { FleetError } from '@mcfleet/common/error';
 import { type CallUnaryOptions, createClient } from '@mcfleet/common/grpc/client';
+import { MAX_ADMIN_MESSAGE_BYTES } from '@mcfleet/common/grpc/limits';
 import { type Address, formatAddress, parseListenAddress } from '@mcfleet/common/listen';
 import { FleetServiceClient } from '@mcfleet/proto/mcfleet/v1/fleet_service';
 import { RelayServiceClient } from '@mcfleet/proto/mcfleet/v1/relay_service';
@@ -17,6 +18,8 @@ export interface ConnectionOptions {
   readonly address: Address;
   /** Milliseconds for one call, and at most for connecting. */
   readonly timeoutMs: number;
+  /** Milliseconds more for each object that a call is about. Default 0. */
+  readonly timeoutMsPerObject?: number;
 }
 
 /**
@@ -39,29 +42,34 @@ export class Connection {
   readonly fleet: FleetServiceClient;
   readonly #address: Address;
   readonly #timeoutMs: number;
+  readonly #timeoutMsPerObject: number;
 
-  constructor({ address, timeoutMs }: ConnectionOptions) {
+  constructor({ address, timeoutMs, timeoutMsPerObject = 0 }: ConnectionOptions) {
     this.#address = address;
     this.#timeoutMs = timeoutMs;
+    this.#timeoutMsPerObject = timeoutMsPerObject;
     // A proxy for the web has no business between two programs of one machine.
     const local = address.kind === 'unix' || /^(127\.|::1$|localhost$)/.test(address.host);
-    const options = local ? { channelOptions: { 'grpc.enable_http_proxy': 0 } } : {};
-    this.relays = createClient(RelayServiceClient, address, options);
+    const channelOptions = local ? { 'grpc.enable_http_proxy': 0 } : {};
+    const maxMessageBytes = MAX_ADMIN_MESSAGE_BYTES;
+    this.relays = createClient(RelayServiceClient, address, { maxMessageBytes, channelOptions });
     // One connection for both.
-    const channelOptions = { channelOverride: this.relays.getChannel() };
-    this.fleet = createClient(FleetServiceClient, address, { channelOptions });
+    const shared = { channelOverride: this.relays.getChannel() };
+    this.fleet = createClient(FleetServiceClient, address, { maxMessageBytes, channelOptions: shared });
   }
 
   /**
    * Makes one unary call: `call((options) => callUnary(connection.relays, 'getRelay', { name }, options))`.
+   * @param objects how many objects the call is about, if many
    * @throws FleetError
    */
-  async call<T>(invoke: (options: CallUnaryOptions) => Promise<T>): Promise<T> {
+  async call<T>(invoke: (options: CallUnaryOptions) => Promise<T>, objects = 0): Promise<T> {
     using watchdog = this.#watchConnecting();
+    const timeoutMs = this.#timeoutMs + objects * this.#timeoutMsPerObject;
     try {
-      return await invoke({ timeoutMs: this.#timeoutMs, signal: watchdog.signal });
+      return await invoke({ timeoutMs, signal: watchdog.signal });
     } catch (thrown) {
-      throw this.#explain(FleetError.from(thrown));
+      throw this.#explain(FleetError.from(thrown), timeoutMs);
     }
   }
 
@@ -94,7 +102,7 @@ export class Connection {
   }
 
   /** An error of the transport says which address was tried, and what to check. */
-  #explain(error: FleetError): FleetError {
+  #explain(error: FleetError, timeoutMs: number = this.#timeoutMs): FleetError {
     const fromTransport = error.reason === status[error.code];
     if (fromTransport && error.message.startsWith('Received HTTP status code')) {
       return this.#unreachable(`something else answers there (${error.message})`, error);
@@ -103,11 +111,11 @@ export class Connection {
     if (error.code === status.UNAVAILABLE && fromTransport)
       return this.#unreachable(transportReason(error.message), error);
     if (error.code === status.DEADLINE_EXCEEDED && fromTransport) {
-      if (!this.#isConnected()) return this.#unreachable(`no answer within ${this.#timeoutMs / 1000} s`, error);
+      if (!this.#isConnected()) return this.#unreachable(`no answer within ${timeoutMs / 1000} s`, error);
       return new FleetError({
         code: error.code,
         reason: error.reason,
-        message: `the controller at ${formatAddress(this.#address)} did not answer within ${this.#timeoutMs / 1000} s; a longer wait: --timeout`,
+        message: `the controller at ${formatAddress(this.#address)} did not answer within ${timeoutMs / 1000} s; a longer wait: --timeout`,
         cause: error,
       });
     }

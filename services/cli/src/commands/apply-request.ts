@@ -15,6 +15,9 @@ import { parseSelector } from '../text/selector.ts';
 /** Violations shown, at most: nobody reads more before mending some. */
 const maxShown = 100;
 
+/** From this many objects on, a command tells how far it has come. */
+export const manyObjects = 500;
+
 /** Options that `apply` and `diff` share. */
 export interface DocumentOptions {
   readonly filename?: readonly string[];
@@ -34,6 +37,8 @@ export async function applyDocuments(
 ): Promise<ApplyRelaysResponse> {
   const pruned = pruneSelector(options);
   const loaded = loadRelays(fileNames(options));
+  const objects = loaded.relays.length;
+  if (objects >= manyObjects) cli.say(`read ${objects} relays; ${validateOnly ? 'comparing' : 'applying'} them`);
   const request = ApplyRelaysRequest.fromPartial({
     relays: loaded.relays.map(({ relay }) => relay),
     // With violations the controller is only asked for its own, so that all are shown at once.
@@ -48,7 +53,7 @@ export async function applyDocuments(
     throw new CommandFailure(`error: ${count(loaded.violations.length + more.length)}; nothing was changed`);
   }
   try {
-    return await connection.call((call) => callUnary(connection.relays, 'applyRelays', request, call));
+    return await connection.call((call) => callUnary(connection.relays, 'applyRelays', request, call), objects);
   } catch (thrown) {
     throw await explain(cli, connection, request, FleetError.from(thrown), loaded);
   }
@@ -84,7 +89,7 @@ async function askForMore(
   if (asked.length === 0) return [];
   const question = { ...request, relays: asked.map(({ relay }) => relay) };
   try {
-    await connection.call((call) => callUnary(connection.relays, 'applyRelays', question, call));
+    await connection.call((call) => callUnary(connection.relays, 'applyRelays', question, call), asked.length);
     return [];
   } catch (thrown) {
     // Whatever else went wrong (no controller, say) is not the user's next step: the violations at hand are.
@@ -104,7 +109,10 @@ async function allViolations(
 ): Promise<readonly FieldViolation[]> {
   if (error.metadata.violations_omitted === undefined) return error.violations;
   const eachByItself = { ...request, atomic: false, validateOnly: true, requestId: '' };
-  const { results } = await connection.call((call) => callUnary(connection.relays, 'applyRelays', eachByItself, call));
+  const { results } = await connection.call(
+    (call) => callUnary(connection.relays, 'applyRelays', eachByItself, call),
+    request.relays.length,
+  );
   return results.flatMap((result) => (result.error === undefined ? [] : fromRpcStatus(result.error).violations));
 }
 

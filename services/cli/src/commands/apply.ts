@@ -47,7 +47,6 @@ export function addApplyCommand(program: Command, cli: Cli): void {
 
 async function apply(cli: Cli, options: ApplyOptions, command: Command): Promise<void> {
   if (options.dryRun && options.wait) throw new UsageError('--wait has nothing to wait for with --dry-run');
-  const timeoutMs = cli.timeoutMs(command, defaultWaitMs);
   const response = await applyDocuments(cli, () => cli.connection(command), options, options.dryRun === true);
   if (options.output === 'json') cli.printJson(ApplyRelaysResponse.$type, response);
   for (const result of response.results) if (options.output !== 'json') cli.print(resultLine(result, options));
@@ -64,6 +63,7 @@ async function apply(cli: Cli, options: ApplyOptions, command: Command): Promise
         now !== undefined && now.uid === uid && now.generation >= generation && conditionHolds(now, 'Ready'),
     };
   });
+  const timeoutMs = cli.timeoutMs(command, defaultWaitMs) + cli.patienceMs(command, awaited.length);
   await awaitOrFail(cli, cli.connection(command), awaited, { timeoutMs, what: 'ready' });
 }
 

@@ -5,6 +5,13 @@ import { type Awaited, awaitRelays } from '../client/await-relays.ts';
 import type { Connection } from '../client/connection.ts';
 import { CommandFailure } from '../exit.ts';
 import { bare } from '../render/names.ts';
+import { manyObjects } from './apply-request.ts';
+
+/** How often a long wait tells how far it has come, in milliseconds. */
+const progressMs = 2000;
+
+/** Relays that are told one by one after a wait in vain, at most. */
+const maxShown = 100;
 
 /** True if the condition is `status` for the relay's present generation, so that an old "Ready" is not taken for a new one. */
 export function conditionHolds(relay: Relay, type: string, status: ConditionStatus = ConditionStatus.TRUE): boolean {
@@ -23,13 +30,23 @@ export async function awaitOrFail(
   awaited: readonly Awaited[],
   { timeoutMs, what }: { readonly timeoutMs: number; readonly what: string },
 ): Promise<void> {
+  let reached = 0;
+  const progress =
+    awaited.length < manyObjects
+      ? undefined
+      : setInterval(() => cli.say(`${reached} of ${awaited.length} relays are ${what}`), progressMs);
   const left = await awaitRelays(connection, awaited, {
     timeoutMs,
-    onReached: (name) => cli.print(`relay ${bare(name)} ${what}\n`),
+    onReached: (name) => {
+      reached += 1;
+      cli.print(`relay ${bare(name)} ${what}\n`);
+    },
     onBreak: (error) => cli.say(`${error.message}; connecting again`),
-  });
+  }).finally(() => clearInterval(progress));
   if (left.size === 0) return;
-  const lines = [...left].map(([name, relay]) => `relay ${bare(name)} is not ${what}: ${lacking(relay)}`);
+  const shown = [...left].slice(0, maxShown);
+  if (left.size > shown.length) cli.say(`${left.size} of ${awaited.length} relays are not ${what}, among them:`);
+  const lines = shown.map(([name, relay]) => `relay ${bare(name)} is not ${what}: ${lacking(relay)}`);
   throw new CommandFailure(
     [...lines, `error: gave up after ${timeoutMs / 1000} s; a longer wait: --timeout`].join('\n'),
   );

@@ -76,10 +76,10 @@ describe('loadRelays', () => {
   it('says why a file cannot be read', () => {
     expect(() => loadRelays([join(directory, 'no.yaml')])).toThrow(/no\.yaml: no such file or directory$/);
     expect(() => loadRelays([directory])).toThrow(/: holds no \*\.yaml, \*\.yml or \*\.json file$/);
-    expect(() => loadRelays([write('big.yaml', Buffer.alloc(5 * 1024 * 1024, 32))])).toThrow(/larger than 4 MiB/);
+    expect(() => loadRelays([write('big.yaml', Buffer.alloc(33 * 1024 * 1024, 32))])).toThrow(/larger than 32 MiB/);
   });
 
   it('stops reading what has no end and tells no size', () => {
-    expect(() => loadRelays(['/dev/zero'])).toThrow('/dev/zero: is larger than 4 MiB: split it');
+    expect(() => loadRelays(['/dev/zero'])).toThrow('/dev/zero: is larger than 32 MiB: split it');
   });
 });

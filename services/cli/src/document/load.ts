@@ -1,10 +1,11 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { MAX_ADMIN_MESSAGE_BYTES } from '@mcfleet/common/grpc/limits';
 import { duplicateNames, parseRelays, type SourcedRelay } from './parse.ts';
 import { compareViolations, type Violation } from './position.ts';
 
-/** A file may be this large, in bytes: the API's largest request. */
-const maxFileBytes = 4 * 1024 * 1024;
+/** A file may be this large, in bytes: as the API's largest message, which holds the same in fewer. */
+const maxFileBytes = MAX_ADMIN_MESSAGE_BYTES;
 
 /** A file that cannot be read at all; the message names it and says what to do. */
 export class UnreadableFile extends Error {
@@ -104,7 +105,7 @@ function readAll(file: number, shown: string): Buffer {
     }
     if (count === 0) break;
     total += count;
-    if (total > maxFileBytes) throw new UnreadableFile(`${shown}: is larger than 4 MiB: split it`);
+    if (total > maxFileBytes) throw new UnreadableFile(`${shown}: is larger than 32 MiB: split it`);
     chunks.push(chunk.subarray(0, count));
   }
   return Buffer.concat(chunks);

@@ -1,5 +1,6 @@
 import type { Clock } from '@mcfleet/common/clock';
 import { type FieldViolation, FleetError } from '@mcfleet/common/error';
+import { MAX_ADMIN_MESSAGE_BYTES } from '@mcfleet/common/grpc/limits';
 import { relayName } from '@mcfleet/common/names';
 import { quote } from '@mcfleet/common/quote';
 import { toRpcStatus } from '@mcfleet/common/status-details';
@@ -21,11 +22,11 @@ import { Violations } from '../validate/violations.ts';
 import { assertEtag, assertNoConflict, nextRelay, relayViolations } from './relay-writes.ts';
 import { assertValid, invalidSpec } from './requests.ts';
 
-const MAX_RELAYS = 1000;
+/** As many as one controller is planned for: an apply is all or nothing. */
+const MAX_RELAYS = 10_000;
 const MAX_OWNER_LENGTH = 128;
 const DEFAULT_OWNER = 'mcfleet';
-/** Below the 4 MiB that a message may have. */
-const MAX_RESPONSE_BYTES = 3.5 * 1024 * 1024;
+const MAX_RESPONSE_BYTES = MAX_ADMIN_MESSAGE_BYTES - 64 * 1024;
 
 /** One relay of the request. */
 interface Item {
