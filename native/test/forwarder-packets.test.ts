@@ -106,6 +106,25 @@ describeWithLab('forwarded packets', () => {
     }
   });
 
+  it('keep what stands behind the datagram', async () => {
+    await relaying();
+    const capture = await lab.capture(1);
+    // UDP options (RFC 9868): the IP packet is longer than the datagram.
+    const surplus = Buffer.from('0102030405060708ff', 'hex');
+    const plain = makeFrame({ payload: Buffer.from('mcfleet!') });
+    const frame = Buffer.concat([plain, surplus]);
+    frame.writeUInt16BE(plain.length - 14 + surplus.length, 16);
+    await lab.sender().frames(fixIpChecksum(frame), plain);
+    const [first, second] = await capture.take(2);
+    expect(first?.subarray(42)).toEqual(frame.subarray(42));
+    expect(second?.subarray(42)).toEqual(plain.subarray(42));
+    expect([first, second].map((sent) => readFrame(sent ?? plain))).toMatchObject([
+      { length: plain.length - 14 + surplus.length, ipChecksumRight: true },
+      { length: plain.length - 14, ipChecksumRight: true, udpChecksum: 'right' },
+    ]);
+    await capture.end();
+  });
+
   it('pass with TTL 1', async () => {
     await relaying();
     const capture = await lab.capture(1);

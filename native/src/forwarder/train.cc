@@ -29,6 +29,8 @@ bool same_headers(const uint8_t* a, const uint8_t* b) {
 }  // namespace
 
 Datagram Train::datagram(size_t index) const {
+  // Alone it may have what others in a train may not, such as a surplus behind it.
+  if (size_ == 1) return first_;
   Datagram datagram = first_;
   datagram.udp_length = static_cast<uint16_t>(kUdpHeader + payload_of(index));
   datagram.ip_length = static_cast<uint16_t>(datagram.ip_header + datagram.udp_length);
