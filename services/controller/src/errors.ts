@@ -48,6 +48,8 @@ export const REASONS = {
   STORE_IN_USE: status.FAILED_PRECONDITION,
   /** The store file is damaged, or no store. */
   STORE_CORRUPT: status.DATA_LOSS,
+  /** The data directory belongs to a cluster, and its store is gone or empty. */
+  STORE_LOST: status.DATA_LOSS,
   /** The store was written by a newer version. */
   STORE_TOO_NEW: status.FAILED_PRECONDITION,
   /** The data directory cannot be used. */

@@ -141,7 +141,9 @@ test('a damaged store is refused by one line, and left as it is', async () => {
   const { exited, output } = run('--data-dir', dataDir, ...ANY_PORTS);
   expect(await exited).toBe(1);
   expect(output.stderr).toMatch(
-    new RegExp(`^mcfleet controller: the store ${file} is damaged .* restore it from a backup, or move it .*\n$`),
+    new RegExp(
+      `^mcfleet controller: the store ${file} is damaged .* restore it from a backup, or move all of ${dataDir} aside .*\n$`,
+    ),
   );
   expect(readFileSync(file)).toEqual(bytes);
 });

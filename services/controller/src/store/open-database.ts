@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeDirectory } from '@mcfleet/common/directory';
 import { FleetError } from '@mcfleet/common/error';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import { refusal } from '../errors.ts';
+import { assertMayBeNew, assertNotLost, fileSize, SMALLEST_STORE_BYTES } from './earlier-cluster.ts';
 import { APPLICATION_ID, createSchema, SCHEMA_VERSION } from './schema.ts';
 import { SqliteCode, sqliteCode } from './sqlite-code.ts';
 
@@ -18,14 +19,17 @@ const FIRST_LOCK_BYTE = 0x40000000;
  * Opens the store of a data directory, making both if they are not there, and keeps everybody else out until the process ends,
  * however it ends.
  *
- * @throws FleetError STORE_IN_USE, STORE_CORRUPT, STORE_TOO_NEW, STORE_FULL or DATA_DIR_UNUSABLE
+ * @throws FleetError STORE_IN_USE, STORE_CORRUPT, STORE_LOST, STORE_TOO_NEW, STORE_FULL or DATA_DIR_UNUSABLE
  */
 export function openDatabase(dataDir: string): DatabaseSync {
   const file = join(dataDir, 'store.db');
   try {
     makeDirectory(dataDir);
-    const isNew = fileSize(file) === 0;
-    return open(file, isNew || inspectReadOnly(file));
+    // Before SQLite sees it: beside an empty file it deletes the WAL.
+    assertNotLost(dataDir);
+    const size = fileSize(file) ?? 0;
+    if (size > 0 && size < SMALLEST_STORE_BYTES) throw corrupt(file, `it ends within its header, after ${size} bytes`);
+    return open(file, size === 0 || inspectReadOnly(file));
   } catch (thrown) {
     throw explain(thrown, dataDir, file);
   }
@@ -59,6 +63,7 @@ function inspect(database: DatabaseSync, file: string): void {
     const message = `${file} was written by a newer version of mcfleet (schema ${version}, this one knows ${SCHEMA_VERSION}): use that version`;
     throw refusal('STORE_TOO_NEW', message);
   }
+  if (version === 0) assertMayBeNew(dirname(file));
   const found = pragma(database, 'quick_check(1)');
   if (found !== 'ok') throw corrupt(file, String(found).replaceAll(/\s+/g, ' '));
 }
@@ -109,12 +114,8 @@ function explain(thrown: unknown, dataDir: string, file: string): FleetError {
 
 /** The error for a file that cannot be read as a store. */
 export function corrupt(file: string, why: string): FleetError {
-  const message = `the store ${file} is damaged (${why}) and was left as it is: restore it from a backup, or move it and its -wal file aside to begin with an empty store`;
+  const message = `the store ${file} is damaged (${why}) and was left as it is: restore it from a backup, or move all of ${dirname(file)} aside to begin a new cluster with an empty store`;
   return refusal('STORE_CORRUPT', message, { metadata: { file } });
-}
-
-function fileSize(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** The process that has SQLite's lock on a file, as the kernel tells it in /proc/locks (proc_locks(5)). */

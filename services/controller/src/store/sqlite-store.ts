@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '@mcfleet/common/clock';
 import { FleetError } from '@mcfleet/common/error';
 import type { Logger } from '@mcfleet/common/log';
 import { refusal } from '../errors.ts';
+import { rememberCluster } from './earlier-cluster.ts';
 import { createTables, KINDS, type Kind, type Tables } from './kinds.ts';
 import { corrupt, openDatabase } from './open-database.ts';
 import { SqliteCode, sqliteCode } from './sqlite-code.ts';
@@ -63,6 +64,11 @@ export class SqliteStore implements FleetStore {
     this.clusterUid = state.cluster_uid as string;
     this.term = state.term as bigint;
     this.tokenKey = state.token_key as Uint8Array;
+    try {
+      rememberCluster(dataDir, this.clusterUid);
+    } catch (err) {
+      log.warn({ err, data_dir: dataDir }, 'cannot write which cluster this is: a store that is lost may go unnoticed');
+    }
     this.#revision = state.revision as bigint;
     this.#history = new SqliteLog(this.#database, state.compacted_revision as bigint, logLimits);
     this.#requests = new SqliteRequests(this.#database, clock);
