@@ -178,11 +178,8 @@ void Forwarder::carry_out(const Changes& changes) {
   Retired retired;
   for (const int ifindex : touched) {
     InputEntry& input = inputs_.at(ifindex);
-    std::vector<Rule> rules = rules_of(input);
-    std::vector<FilterTarget> targets;
-    for (const Rule& rule : rules) targets.push_back({rule.group, rule.port, rule.vlan});
-    input.receiver->widen_filter(targets);
-    input.receiver->use_rules(std::move(rules), retired);
+    input.receiver->widen_filter(input.rules.rules());
+    input.receiver->use_rules(input.rules.rules(), retired);
   }
   worker_->quiesce();
   for (const int ifindex : touched) inputs_.at(ifindex).receiver->narrow_filter();
@@ -199,37 +196,39 @@ void Forwarder::replace_entry(const std::string& uid, const Entry& entry) {
   const auto present = relays_.find(uid);
   if (present != relays_.end()) {
     const int before = present->second->compiled.input_ifindex;
-    if (before != kNoInterface) inputs_.at(before).relays.erase(uid);
+    if (before != kNoInterface) {
+      inputs_.at(before).relays.erase(uid);
+      const bool stays = entry != nullptr && entry->compiled.input_ifindex == before;
+      if (!stays) inputs_.at(before).rules.erase(uid);
+    }
     relays_.erase(present);
   }
   if (entry == nullptr) return;
   relays_.emplace(uid, entry);
   const int input = entry->compiled.input_ifindex;
-  if (input != kNoInterface) inputs_.at(input).relays.emplace(uid, entry);
+  if (input != kNoInterface) {
+    inputs_.at(input).relays.emplace(uid, entry);
+    inputs_.at(input).rules.put(uid, rule_of(*entry));
+  }
 }
 
-std::vector<Rule> Forwarder::rules_of(const InputEntry& input) {
-  std::vector<Rule> rules;
-  rules.reserve(input.relays.size());
-  for (const auto& [uid, entry] : input.relays) {
-    Rule rule;
-    rule.group = entry->compiled.group;
-    rule.port = entry->compiled.port;
-    rule.vlan = entry->compiled.vlan;
-    rule.sources = entry->compiled.sources;
-    rule.excluded_sources = entry->compiled.excluded_sources;
-    rule.counters = entry->counters.get();
-    rule.limiter = entry->limiter.get();
-    rule.keep_duplicates = entry->program.keep_duplicates;
-    rule.min_ttl = entry->program.min_ttl.value_or(0);
-    for (const OutputEntry& output : entry->outputs) {
-      if (output.port == nullptr) continue;
-      rule.outputs.push_back(
-          {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});
-    }
-    rules.push_back(std::move(rule));
+Rule Forwarder::rule_of(const RelayEntry& entry) {
+  Rule rule;
+  rule.group = entry.compiled.group;
+  rule.port = entry.compiled.port;
+  rule.vlan = entry.compiled.vlan;
+  rule.sources = entry.compiled.sources;
+  rule.excluded_sources = entry.compiled.excluded_sources;
+  rule.counters = entry.counters.get();
+  rule.limiter = entry.limiter.get();
+  rule.keep_duplicates = entry.program.keep_duplicates;
+  rule.min_ttl = entry.program.min_ttl.value_or(0);
+  for (const OutputEntry& output : entry.outputs) {
+    if (output.port == nullptr) continue;
+    rule.outputs.push_back(
+        {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});
   }
-  return rules;
+  return rule;
 }
 
 // Closes inputs without relays and ports without outputs.

@@ -19,6 +19,7 @@
 #include "forwarder/memberships.h"
 #include "forwarder/receiver.h"
 #include "forwarder/relay_program.h"
+#include "forwarder/rule_set.h"
 #include "forwarder/snapshot.h"
 #include "forwarder/worker.h"
 
@@ -72,6 +73,7 @@ class Forwarder final {
     std::unique_ptr<Receiver> receiver;
     // By uid.
     std::unordered_map<std::string, Entry> relays;
+    RuleSet rules;
   };
   // Each unicast destination has a port of its own: packets that wait for a neighbour's address are
   // charged to the socket (neigh_probe, arp_queue), and must not fill that of another destination.
@@ -95,7 +97,7 @@ class Forwarder final {
   std::shared_ptr<EgressPort> port_for(const CompiledOutput& output);
   void carry_out(const Changes& changes);
   void replace_entry(const std::string& uid, const Entry& entry);
-  static std::vector<Rule> rules_of(const InputEntry& input);
+  static Rule rule_of(const RelayEntry& entry);
   void drop_unused(Retired& retired);
   void refresh_links();
 

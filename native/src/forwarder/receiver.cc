@@ -50,9 +50,10 @@ Status Receiver::open(const LinkFacts& facts) {
   return {};
 }
 
-void Receiver::widen_filter(const std::vector<FilterTarget>& targets) {
+void Receiver::widen_filter(const std::vector<Rule>& next) {
   std::vector<FilterTarget> both = targets_;
-  both.insert(both.end(), targets.begin(), targets.end());
+  both.reserve(both.size() + next.size());
+  for (const Rule& rule : next) both.push_back({rule.group, rule.port, rule.vlan});
   attach(both);
 }
 
@@ -84,11 +85,10 @@ Filter Receiver::attach_best(const std::vector<FilterTarget>& targets, Filter wa
   return {};
 }
 
-void Receiver::use_rules(std::vector<Rule> rules, Retired& retired) {
+void Receiver::use_rules(const std::vector<Rule>& rules, Retired& retired) {
   auto table = std::make_unique<const RuleTable>(rules);
   targets_.clear();
   for (const Rule& rule : rules) targets_.push_back({rule.group, rule.port, rule.vlan});
-  std::sort(targets_.begin(), targets_.end());
   if (input_ != nullptr) input_->table.store(table.get(), std::memory_order_release);
   retired.tables.push_back(std::exchange(table_, std::move(table)));
 }

@@ -37,10 +37,10 @@ class Receiver final {
   // EAFNOSUPPORT: a kind that is not supported.
   Status refresh(Retired& retired);
 
-  // Lets everything pass that the present rules or `targets` want. Before use_rules().
-  void widen_filter(const std::vector<FilterTarget>& targets);
+  // Lets everything pass that the present rules or `next` want. Before use_rules().
+  void widen_filter(const std::vector<Rule>& next);
   // Forwards by `rules` from the worker's next burst on.
-  void use_rules(std::vector<Rule> rules, Retired& retired);
+  void use_rules(const std::vector<Rule>& rules, Retired& retired);
   // Lets only pass what the present rules want. After the worker passed a quiescent point.
   void narrow_filter();
   // Stops reading.

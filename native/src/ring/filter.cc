@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <unordered_set>
 
 #include "packet/parse.h"
 
@@ -196,6 +197,16 @@ std::vector<uint32_t> unicast_addresses(const std::vector<FilterTarget>& targets
   return unicast;
 }
 
+// Whether there are more addresses than that.
+bool has_more_addresses(const std::vector<FilterTarget>& targets, size_t limit) {
+  if (targets.size() <= limit) return false;
+  std::unordered_set<uint32_t> addresses;
+  for (const FilterTarget& target : targets) {
+    if (addresses.insert(target.address).second && addresses.size() > limit) return true;
+  }
+  return false;
+}
+
 // Leaves by address. False if a group's ports had to be widened to any.
 bool make_leaves(std::vector<FilterTarget> targets, std::vector<Leaf>& leaves) {
   std::sort(targets.begin(), targets.end());
@@ -263,10 +274,11 @@ Filter compile_filter(const std::vector<FilterTarget>& targets, size_t link_head
   compiler.load_vlan();
   bool exact = true;
   for (const auto& [vlan, own] : by_vlan(targets)) {
+    // Each address takes two instructions or more: do not build what cannot fit.
+    if (has_more_addresses(own, max_code / 2)) return compile_coarse_filter(targets, link_header);
     const std::vector<uint32_t> unicast = unicast_addresses(own);
     std::vector<Leaf> leaves;
     exact = make_leaves(own, leaves) && exact;
-    // Each leaf takes two instructions or more: do not build what cannot fit.
     if (compiler.size() + leaves.size() * 2 > max_code || unicast.size() > kMaxCoarseUnicast) {
       return compile_coarse_filter(targets, link_header);
     }
