@@ -2,9 +2,11 @@
 #include "forwarder/duplicate_window.h"
 
 #include <deque>
+#include <functional>
 #include <random>
 
 #include "check.h"
+#include "packet/identification.h"
 #include "packets.h"
 
 using namespace mcfleet;
@@ -22,13 +24,26 @@ struct Arrival {
   uint8_t station = 1;
 };
 
-bool repeated(DuplicateWindow& window, const Arrival& arrival, uint64_t now) {
+// What a worker does with it: `stamp` is given to what lacks an identification, which then stays in
+// `arrival`.
+bool repeated(DuplicateWindow& window, Arrival& arrival, uint64_t now, uint16_t stamp) {
   Bytes frame = packets::frame(packets::ip_packet(arrival.spec));
   frame[11] = arrival.station;
   Datagram datagram;
   CHECK(parse_frame(frame.data(), frame.size(), frame.size(), 14, {}, datagram).status ==
         ParseStatus::kOk);
-  return window.repeated(frame.data() + 14, 14, datagram, now);
+  uint8_t* ip = frame.data() + 14;
+  if (!lacks_identification(ip)) return window.repeated(ip, 14, datagram, now);
+  set_identification(ip, stamp);
+  CHECK(packets::ip_checksum_right(ip));
+  CHECK(!lacks_identification(ip));
+  arrival.spec.id = stamp;
+  window.remember(ip, 14, datagram, now);
+  return false;
+}
+
+bool repeated(DuplicateWindow& window, Arrival arrival, uint64_t now) {
+  return repeated(window, arrival, now, kFirstIdentification);
 }
 
 Arrival numbered(uint32_t number, size_t size = 200) {
@@ -38,17 +53,26 @@ Arrival numbered(uint32_t number, size_t size = 200) {
   return arrival;
 }
 
+// As Linux sends what a program writes with sendto().
+Arrival unidentified(uint32_t number, size_t size = 200) {
+  Arrival arrival = numbered(number, size);
+  arrival.spec.id = 0;
+  arrival.spec.flags = 0x4000;
+  return arrival;
+}
+
 // Two relays send everything back to each other; each packet that is passed on comes back after
 // `round_trip`. Returns how many were passed on of `count` that a source sends.
-size_t passed_in_a_loop(uint64_t gap, uint64_t round_trip, bool keeps_ttl, uint32_t count) {
+size_t passed_in_a_loop(uint64_t gap, uint64_t round_trip, bool keeps_ttl, uint32_t count,
+                        const std::function<Arrival(uint32_t)>& sent) {
   DuplicateWindow window;
   std::deque<std::pair<uint64_t, Arrival>> coming_back;
   size_t passed = 0;
   uint64_t now = kStart;
-  const auto arrive = [&](const Arrival& arrival) {
-    if (repeated(window, arrival, now)) return;
+  uint16_t stamp = kFirstIdentification;
+  const auto arrive = [&](Arrival back) {
+    if (repeated(window, back, now, stamp++)) return;
     passed++;
-    Arrival back = arrival;
     back.station = 2;
     back.spec.source = 0x0a000001;
     if (!keeps_ttl && back.spec.ttl > 1) back.spec.ttl = static_cast<uint8_t>(back.spec.ttl - 1);
@@ -66,7 +90,7 @@ size_t passed_in_a_loop(uint64_t gap, uint64_t round_trip, bool keeps_ttl, uint3
   };
   for (uint32_t i = 0; i < count; i++) {
     come_back_until(kStart + i * gap);
-    arrive(numbered(i));
+    arrive(sent(i));
   }
   come_back_until(now + 60 * kSecond);
   CHECK(coming_back.empty());
@@ -74,16 +98,28 @@ size_t passed_in_a_loop(uint64_t gap, uint64_t round_trip, bool keeps_ttl, uint3
 }
 
 void ends_loops() {
-  for (const bool keeps_ttl : {true, false}) {
-    for (const uint64_t round_trip : {kMillisecond / 10, kMillisecond, 100 * kMillisecond}) {
-      const size_t passed = passed_in_a_loop(kMillisecond, round_trip, keeps_ttl, 2000);
-      // Each at least once, and twice when the loop is known; until then eight times.
-      CHECK(passed >= 2000);
-      CHECK(passed <= 2000 * 2 + 6 * (1 + 8 * round_trip / kMillisecond));
+  const std::function<Arrival(uint32_t)> senders[] = {
+      [](uint32_t i) { return numbered(i); },
+      [](uint32_t i) { return unidentified(i); },
+      // All the same.
+      [](uint32_t) { return unidentified(7); },
+  };
+  for (const auto& sent : senders) {
+    for (const bool keeps_ttl : {true, false}) {
+      for (const uint64_t round_trip : {kMillisecond / 10, kMillisecond, 100 * kMillisecond}) {
+        const size_t passed = passed_in_a_loop(kMillisecond, round_trip, keeps_ttl, 2000, sent);
+        // Each at least once, and twice when the loop is known; until then eight times.
+        CHECK(passed >= 2000);
+        CHECK(passed <= 2000 * 2 + 6 * (1 + 8 * round_trip / kMillisecond));
+      }
     }
+    // A single packet.
+    CHECK_EQ(passed_in_a_loop(kMillisecond, kMillisecond, true, 1, sent), 8U);
   }
-  // A single packet.
-  CHECK_EQ(passed_in_a_loop(kMillisecond, kMillisecond, true, 1), 8U);
+  // A sender that gives all of its equal packets one identification, and not zero: what comes back
+  // is taken for that of others, up to seven times what it sends, and no further.
+  const auto one_for_all = [](uint32_t) { return numbered(7); };
+  CHECK(passed_in_a_loop(kMillisecond, kMillisecond, true, 2000, one_for_all) <= 8 * 2000);
 }
 
 void takes_senders_that_repeat_themselves() {
@@ -91,14 +127,48 @@ void takes_senders_that_repeat_themselves() {
   for (uint64_t i = 0; i < 100'000; i++) {
     CHECK(!repeated(window, numbered(7), kStart + i * kMillisecond / 10));
   }
-  // Two that say the same, five times a second each.
+  // Two that say the same with the same identification, a hundred times a second each.
   Arrival other = numbered(7);
   other.station = 9;
   other.spec.source++;
-  for (uint64_t i = 0; i < 20; i++) {
-    const uint64_t now = kStart + 100 * kSecond + i * 400 * kMillisecond;
+  for (uint64_t i = 0; i < 2000; i++) {
+    const uint64_t now = kStart + 100 * kSecond + i * 10 * kMillisecond;
     CHECK(!repeated(window, numbered(7), now));
     CHECK(!repeated(window, other, now + 1));
+  }
+}
+
+// Discovery, heartbeats of a cluster, a stream of padding from two sources: a hundred hosts say the
+// same as often as they like, in any order; those without identification also while a loop is
+// known.
+void takes_many_who_say_the_same(bool in_loop) {
+  std::mt19937 random(43);
+  DuplicateWindow window;
+  if (in_loop) {
+    Arrival back = numbered(1);
+    CHECK(!repeated(window, back, kStart));
+    back.station = 99;
+    for (int i = 0; i < 8; i++) CHECK(repeated(window, back, kStart) == (i == 7));
+  }
+  std::vector<uint16_t> counters(100);
+  for (uint16_t& counter : counters) counter = static_cast<uint16_t>(random());
+  uint16_t stamp = kFirstIdentification;
+  for (uint64_t i = 0; i < 200'000; i++) {
+    auto host = static_cast<uint8_t>(random() % counters.size());
+    if (in_loop) host = static_cast<uint8_t>(host & ~1U);
+    // Linux with sendto(), with a connected or segmenting socket, and with fragments allowed.
+    Arrival arrival = unidentified(7);
+    if (host % 4 == 1) arrival.spec.id = counters[host]++;
+    if (host % 4 == 2) arrival.spec.id = static_cast<uint16_t>(random() % 20);
+    if (host % 4 == 3) {
+      arrival.spec.id = counters[host]++;
+      arrival.spec.flags = 0;
+    }
+    arrival.station = host;
+    arrival.spec.source += host;
+    const uint64_t now = kStart + i * (i % 2 == 0 ? 20'000 : 20'001);
+    CHECK(!repeated(window, arrival, now, stamp));
+    if (++stamp == 0) stamp = kFirstIdentification;
   }
 }
 
@@ -146,6 +216,8 @@ void forgets() {
 int main() {
   ends_loops();
   takes_senders_that_repeat_themselves();
+  takes_many_who_say_the_same(false);
+  takes_many_who_say_the_same(true);
   takes_redundant_streams();
   takes_streams_of_any_packets();
   forgets();

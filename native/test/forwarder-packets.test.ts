@@ -321,19 +321,19 @@ describeWithLab('forwarded packets', () => {
         part(1000, 2008, 125),
       );
     const frames = (await capture.rest()).map(readFrame);
-    const texts = frames.map(({ destination, payload }) => [destination, payload.toString()]);
-    expect(texts.slice(0, 5)).toEqual([
-      ['239.9.0.5', 'tag 5'],
-      ['239.9.0.5', 'tag 5 with priority'],
-      ['239.9.0.9', 'tag 4094'],
-      ['239.9.0.1', 'priority'],
-      ['239.9.0.1', 'untagged'],
-    ]);
+    // Flows may overtake each other.
+    const byDestination = Map.groupBy(frames, ({ destination }) => destination);
+    const texts = (address: string) => byDestination.get(address)?.map((frame) => frame.payload.toString());
+    expect(texts('239.9.0.5')?.slice(0, 2)).toEqual(['tag 5', 'tag 5 with priority']);
+    expect(texts('239.9.0.9')).toEqual(['tag 4094']);
+    expect(texts('239.9.0.1')).toEqual(['priority', 'untagged']);
     // What came in fragments leaves in fragments.
-    expect(frames.slice(5).map(({ destination, length }) => [destination, length])).toEqual([
-      ['239.9.0.5', 1500],
-      ['239.9.0.5', 548],
-    ]);
+    expect(
+      byDestination
+        .get('239.9.0.5')
+        ?.slice(2)
+        .map(({ length }) => length),
+    ).toEqual([1500, 548]);
     const [input] = (await forwarder.snapshot()).inputs;
     expect(input?.drops).toEqual([{ reason: 'vlan', packets: 1 }]);
   });

@@ -93,6 +93,38 @@ describeWithLab('forwarder', () => {
     expect((await capture.rest()).length).toBe(3);
   });
 
+  it('takes nothing for a loop because many say the same', async () => {
+    const forwarder = await lab.forwarder();
+    expect(await forwarder.apply([{ ...simpleRelay, outputs: [to('239.9.0.1')] }])).toEqual([]);
+    const capture = await lab.capture(1);
+    const sender = lab.sender();
+    // As Linux sends: DF, and no identification where the socket is not connected. Others count.
+    const heartbeat = (host: number, id: number): Buffer =>
+      makeFrame({
+        source: `10.9.0.${host}`,
+        station: host,
+        id,
+        fragment: 0x4000,
+        payload: Buffer.from('the same of each'),
+      });
+    const hosts = Array.from({ length: 40 }, (_, i) => i + 1);
+    for (let round = 0; round < 10; round++) {
+      await sender.frames(...hosts.map((host) => heartbeat(host, host % 2 === 0 ? 0 : host * 1000 + round)));
+    }
+    const arrived = (await capture.rest()).map(readFrame);
+    const counts = Object.groupBy(arrived, ({ source }) => source);
+    expect(Object.values(counts).map((frames) => frames?.length)).toEqual(hosts.map(() => 10));
+    for (const frame of arrived) {
+      expect(frame).toMatchObject({ ipChecksumRight: true, udpChecksum: 'right', fragment: 0x4000 });
+    }
+    // What had no identification has one now, by which other relays tell the packets apart; those of others stay.
+    const ids = arrived.filter(({ source }) => Number(source.split('.')[3]) % 2 === 0).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(200);
+    expect(Math.min(...ids)).toBeGreaterThanOrEqual(128);
+    expect(counts['10.9.0.1']?.map(({ id }) => id)).toEqual(Array.from({ length: 10 }, (_, round) => 1000 + round));
+    expect((await forwarder.relay('simple')).drops).toEqual([]);
+  });
+
   it('ends what goes round, and nothing else', async () => {
     const forwarder = await lab.forwarder();
     const relays: RelayDraft[] = [

@@ -8,8 +8,12 @@ export interface FrameSpec {
   readonly ttl?: number;
   /** DSCP and ECN. */
   readonly tos?: number;
+  /** Identification. */
+  readonly id?: number;
   /** The flags and offset field. */
   readonly fragment?: number;
+  /** The last byte of the sender's Ethernet address. */
+  readonly station?: number;
   readonly options?: Buffer;
   readonly payload?: Buffer;
   /** In place of the right UDP checksum; `unfinished`: the sum of the pseudo-header alone. */
@@ -61,7 +65,7 @@ export function makeFrame(spec: FrameSpec = {}): Buffer {
   ip[0] = 0x45 + options.length / 4;
   ip[1] = spec.tos ?? 0;
   ip.writeUInt16BE(28 + options.length + payload.length, 2);
-  ip.writeUInt16BE(0x4321, 4);
+  ip.writeUInt16BE(spec.id ?? 0x4321, 4);
   ip.writeUInt16BE(spec.fragment ?? 0, 6);
   ip[8] = spec.ttl ?? 8;
   ip[9] = 17;
@@ -72,6 +76,7 @@ export function makeFrame(spec: FrameSpec = {}): Buffer {
   const ethernet = Buffer.from('01005e000000020000000099', 'hex');
   destination.copy(ethernet, 3, 1);
   ethernet[3] = (ethernet[3] ?? 0) & 0x7f;
+  ethernet[11] = spec.station ?? 0x99;
   const type = spec.tag === undefined ? [8, 0] : [0x81, 0, spec.tag >> 8, spec.tag & 255, 8, 0];
   const frame = Buffer.concat([ethernet, Buffer.from(type), ip, options, udp, payload]);
   return fixIpChecksum(frame, 12 + type.length);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "check.h"
+#include "packet/identification.h"
 #include "packets.h"
 
 using namespace mcfleet;
@@ -76,9 +77,9 @@ void check_super_frame(const Train& train) {
     offset += size;
     packets::put16(cut.data() + 2, cut.size());
     packets::put16(cut.data() + 24, 8 + size);
-    // The kernel counts the identification up; compared without.
     const uint8_t* original = train.packet(i);
-    packets::put16(cut.data() + 4, packets::get16(original + 4));
+    // The kernel counts the identification up.
+    packets::put16(cut.data() + 4, packets::get16(headers.data() + 4) + i);
     packets::set_ip_checksum(cut);
     Bytes expected(original, original + datagram.ip_length);
     CHECK_EQ(cut.size(), expected.size());
@@ -93,7 +94,7 @@ void check_super_frame(const Train& train) {
 }
 
 // Adds everything and lets it leave; gives the sizes of the trains.
-std::vector<size_t> run(const std::vector<Arrived>& arrived, size_t burst) {
+std::vector<size_t> run(std::vector<Arrived> arrived, size_t burst) {
   std::map<const uint8_t*, size_t> places;
   for (size_t i = 0; i < arrived.size(); i++) places[arrived[i].packet.data()] = i;
   std::map<std::pair<uint64_t, uint32_t>, size_t> last_of_flow;
@@ -123,8 +124,12 @@ std::vector<size_t> run(const std::vector<Arrived>& arrived, size_t burst) {
   };
   Trains trains;
   for (size_t i = 0; i < arrived.size(); i++) {
-    const Arrived& one = arrived[i];
+    Arrived& one = arrived[i];
     const bool known = one.checksum_right && i % 7 == 0;
+    if (lacks_identification(one.packet.data())) {
+      set_identification(one.packet.data(), trains.next_identification(one.datagram));
+      CHECK(!lacks_identification(one.packet.data()));
+    }
     trains.add(one.datagram, one.packet.data(), i, known, leave);
     if ((i + 1) % burst == 0) {
       trains.leave_all(leave);
@@ -140,6 +145,9 @@ packets::Spec flow_spec(uint32_t flow, size_t size) {
   packets::Spec spec;
   spec.source += flow;
   spec.source_port = static_cast<uint16_t>(4000 + flow % 3);
+  // As Linux sends it.
+  spec.id = 0;
+  spec.flags = 0x4000;
   spec.payload = Bytes(size, static_cast<uint8_t>(flow));
   return spec;
 }
@@ -150,16 +158,21 @@ void any_datagrams_leave_once_and_in_order() {
     const auto flows = static_cast<uint32_t>(1 + random() % 60);
     const size_t usual = 1 + random() % 1400;
     std::vector<Arrived> arrived;
+    std::vector<uint16_t> counters(flows);
+    for (uint16_t& counter : counters) counter = static_cast<uint16_t>(random());
     for (int i = 0; i < 300; i++) {
-      packets::Spec spec = flow_spec(static_cast<uint32_t>(random() % flows), usual);
+      const auto flow = static_cast<uint32_t>(random() % flows);
+      packets::Spec spec = flow_spec(flow, usual);
+      // Some senders count, also beyond the last number.
+      if (flow % 3 == 0) spec.id = counters[flow]++;
       spec.payload = packets::random_bytes(random, usual);
       const auto odd = random() % 100;
       if (odd < 3) spec.payload.resize(random() % (usual + 20));
       if (odd == 3) spec.ttl = static_cast<uint8_t>(1 + random() % 255);
-      if (odd == 4) spec.flags = 0x4000;
+      if (odd == 4) spec.flags = 0;
       if (odd == 5) spec.options = Bytes(4, 1);
       if (odd == 6) spec.payload.clear();
-      spec.id = static_cast<uint16_t>(random());
+      if (odd == 40) spec.id = static_cast<uint16_t>(random());
       Arrived one = arrive(spec);
       if (odd == 7) make_wrong(one);
       if (odd == 8) make_none(one);
@@ -210,6 +223,17 @@ void a_shorter_one_is_the_last() {
   CHECK(run(arrived, 100) == (std::vector<size_t>{3, 1, 1, 2}));
 }
 
+void identifications_stay() {
+  std::vector<Arrived> arrived;
+  for (const int id : {500, 501, 502, 700, 701, 701, 703, 0, 0, 706, 127, 65535, 0, 1, 130}) {
+    packets::Spec spec = flow_spec(0, 1000);
+    spec.id = static_cast<uint16_t>(id);
+    arrived.push_back(arrive(spec));
+  }
+  // 703, and what has none up to 706; 127 and 65535 are followed by one that has none.
+  CHECK(run(arrived, 100) == (std::vector<size_t>{3, 2, 1, 5, 1, 2, 1}));
+}
+
 void unfinished_checksums_travel_apart() {
   std::vector<Arrived> arrived;
   for (const bool partial : {true, true, false, false, false, true}) {
@@ -222,7 +246,11 @@ void unfinished_checksums_travel_apart() {
 void a_part_is_a_train() {
   std::mt19937 random(61);
   std::vector<Arrived> arrived;
-  for (size_t i = 0; i < 40; i++) arrived.push_back(arrive(flow_spec(0, i < 39 ? 500 : 77)));
+  for (size_t i = 0; i < 40; i++) {
+    packets::Spec spec = flow_spec(0, i < 39 ? 500 : 77);
+    spec.id = static_cast<uint16_t>(1000 + i);
+    arrived.push_back(arrive(spec));
+  }
   Trains trains;
   Train part;
   size_t left = 0;
@@ -231,9 +259,10 @@ void a_part_is_a_train() {
     CHECK_EQ(whole.size(), 40U);
     for (int round = 0; round < 200; round++) {
       part.clear();
+      const size_t from = random() % whole.size();
+      const size_t end = from + 1 + random() % (whole.size() - from);
       std::vector<size_t> taken;
-      for (size_t i = 0; i < whole.size(); i++) {
-        if (random() % 3 != 0) continue;
+      for (size_t i = from; i < end; i++) {
         part.take_over(whole, i);
         taken.push_back(i);
       }
@@ -261,5 +290,6 @@ int main() {
   trains_are_as_long_as_they_may_be();
   more_flows_than_kept_apart_leave_early();
   a_shorter_one_is_the_last();
+  identifications_stay();
   unfinished_checksums_travel_apart();
 }

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "packet/bytes.h"
+
 namespace mcfleet {
 namespace {
 
@@ -13,6 +15,11 @@ namespace {
 constexpr size_t kSample = 32;
 constexpr uint64_t kMillisecondNs = 1'000'000;
 constexpr uint32_t kWindowMs = DuplicateWindow::kWindowNs / kMillisecondNs;
+
+// Cut to 32 bits: differences count.
+uint32_t milliseconds(uint64_t time_ns) {
+  return static_cast<uint32_t>(time_ns / kMillisecondNs);
+}
 
 // The finalizer of MurmurHash3.
 uint64_t mix(uint64_t hash) {
@@ -42,13 +49,14 @@ uint64_t add_bytes(uint64_t hash, const uint8_t* data, size_t size) {
   return add_word(hash, rest << 8 | size);
 }
 
-// Of the payload, and where it is sent. Of a super-frame it is the first datagram, for on its way
-// it may be cut and put together otherwise.
+// Of the payload, the identification, and where it is sent. Of a super-frame it is the first
+// datagram, for on its way it may be cut and put together otherwise.
 uint64_t key_of(const uint8_t* ip, const Datagram& datagram) {
   const uint8_t* payload = ip + datagram.ip_header + kUdpHeader;
   const size_t size =
       datagram.segments > 1 ? datagram.segment_size : size_t{datagram.udp_length} - kUdpHeader;
-  uint64_t hash = add_word(uint64_t{datagram.destination} << 32 | datagram.destination_port, size);
+  uint64_t hash = add_word(uint64_t{datagram.destination} << 32 | datagram.destination_port,
+                           uint64_t{load16(ip + 4)} << 32 | size);
   hash = add_bytes(hash, payload, std::min(size, kSample));
   if (size > kSample) {
     const size_t tail = std::min(size - kSample, kSample);
@@ -70,36 +78,64 @@ DuplicateWindow::DuplicateWindow() : buckets_(std::make_unique<Bucket[]>(kEntrie
 
 bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram,
                                uint64_t time_ns) {
-  const uint64_t hash = key_of(ip, datagram);
-  const uint32_t key = static_cast<uint32_t>(hash) | 1;
-  const uint32_t origin = origin_of(ip, link_header, datagram);
-  const auto now_ms = static_cast<uint32_t>(time_ns / kMillisecondNs);
-  Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
-  Entry* entry = find(bucket, key, now_ms);
-  if (entry == nullptr) {
-    place(bucket, now_ms, mix(hash ^ time_ns)) = {key, now_ms, origin, 0};
-    return false;
-  }
-  if (entry->origin == origin) return false;
+  const auto [entry, as_first] = meet(ip, link_header, datagram, time_ns);
+  if (as_first) return false;
   // Also false when the clock was set back.
   const bool in_loop = loop_until_ns_ - time_ns <= kLoopNs;
-  if (++entry->others <= (in_loop ? kToleratedInLoop : kTolerated)) return false;
+  const uint32_t tolerated = in_loop ? kToleratedInLoop : kTolerated;
+  if (entry->others < tolerated * entry->firsts) {
+    entry->others++;
+    entry->taken_ms = milliseconds(time_ns);
+    return false;
+  }
   loop_until_ns_ = time_ns + kLoopNs;
   return true;
 }
 
+void DuplicateWindow::remember(const uint8_t* ip, size_t link_header, const Datagram& datagram,
+                               uint64_t time_ns) {
+  meet(ip, link_header, datagram, time_ns);
+}
+
+std::pair<DuplicateWindow::Entry*, bool> DuplicateWindow::meet(const uint8_t* ip,
+                                                               size_t link_header,
+                                                               const Datagram& datagram,
+                                                               uint64_t time_ns) {
+  const uint64_t hash = key_of(ip, datagram);
+  const uint32_t key = static_cast<uint32_t>(hash) | 1;
+  const uint32_t origin = origin_of(ip, link_header, datagram);
+  const uint32_t now_ms = milliseconds(time_ns);
+  Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
+  Entry* entry = find(bucket, key, now_ms);
+  if (entry == nullptr) {
+    entry = &place(bucket, now_ms);
+    *entry = {key, now_ms, origin, 1, 0};
+    return {entry, true};
+  }
+  if (entry->origin != origin) return {entry, false};
+  if (entry->firsts == kMostFirsts) {
+    entry->firsts /= 2;
+    entry->others /= 2;
+  }
+  entry->firsts++;
+  entry->taken_ms = now_ms;
+  return {entry, true};
+}
+
 DuplicateWindow::Entry* DuplicateWindow::find(Bucket& bucket, uint32_t key, uint32_t now_ms) {
   for (Entry& entry : bucket.entries) {
-    if (entry.key == key && now_ms - entry.since_ms <= kWindowMs) return &entry;
+    if (entry.key == key && now_ms - entry.taken_ms <= kWindowMs) return &entry;
   }
   return nullptr;
 }
 
-DuplicateWindow::Entry& DuplicateWindow::place(Bucket& bucket, uint32_t now_ms, uint64_t chance) {
+DuplicateWindow::Entry& DuplicateWindow::place(Bucket& bucket, uint32_t now_ms) {
+  Entry* oldest = bucket.entries;
   for (Entry& entry : bucket.entries) {
-    if (entry.key == 0 || now_ms - entry.since_ms > kWindowMs) return entry;
+    if (entry.key == 0) return entry;
+    if (now_ms - entry.taken_ms > now_ms - oldest->taken_ms) oldest = &entry;
   }
-  return bucket.entries[chance % kWays];
+  return *oldest;
 }
 
 }  // namespace mcfleet

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "base/counters.h"
 #include "packet/parse.h"
@@ -12,22 +13,28 @@ namespace mcfleet {
 // Recognises packets that go round in a loop of relays, which neither address nor TTL need show:
 // each relay may set both.
 //
-// What no relay changes is the payload. It is remembered for a while, with a fingerprint of the
-// headers that it came with first (station, source, TTL). A sender that repeats itself comes with
-// the same ones again, and is never taken for a loop; what a relay sends back comes with others. A
-// few of these are taken all the same, for several senders may say the same (discovery, redundant
-// streams). One payload that comes back more often proves a loop, and for a while after that only
-// one copy of each is taken.
+// What no relay changes is the payload and the identification. They are remembered for a while,
+// with a fingerprint of the headers that they came with first (station, source, TTL). What a relay
+// sends back comes with other headers. Senders that say the same differ in the identification; and
+// those that send none get one from the first relay (identification.h), which knows by this that
+// they do not come back. Copies of redundant networks are equal in both, and a few for each first
+// one are taken. What comes back more often proves a loop, and for a while after that only one copy
+// is taken.
 //
 // One input and one thread.
 class DuplicateWindow final {
  public:
-  // Payloads remembered: at 8,000 packets per second all of kWindowNs. 256 KiB.
-  static constexpr size_t kEntries = 16384;
-  // How long a payload is remembered: round trips of up to a quarter of this are recognised.
+  // Packets remembered: at 30,000 per second all of kWindowNs, at 1,000,000 all of 60 ms. 1 MiB.
+  static constexpr size_t kEntries = 65536;
+  // How long a packet is remembered after one like it was taken: longer round trips are not
+  // recognised. What is dropped prolongs nothing: a loop ends by that, and a sender goes on, so
+  // that it is taken for the first.
   static constexpr uint64_t kWindowNs = 2'000'000'000;
-  // Copies of one payload that are taken with other headers than the first.
+  // Copies of one packet that are taken with other headers than the first, for each that comes with
+  // the same ones as the first: some senders repeat themselves with one identification.
   static constexpr uint32_t kTolerated = 7;
+  // Where both counts are halved, so that a loop cannot live long on what was sent before it.
+  static constexpr uint16_t kMostFirsts = 64;
   // The same while a loop is known to be there, and for how long that is believed.
   static constexpr uint32_t kToleratedInLoop = 1;
   static constexpr uint64_t kLoopNs = 10'000'000'000;
@@ -37,26 +44,33 @@ class DuplicateWindow final {
   // Whether this packet, of which all was captured, came back too often. `link_header`: the bytes
   // before `ip`.
   bool repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns);
+  // For a packet that cannot have come back.
+  void remember(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns);
 
  private:
   struct Entry {
     // 0: empty.
     uint32_t key = 0;
-    // Unix time in milliseconds, cut.
-    uint32_t since_ms = 0;
-    // Fingerprint of the headers it came with first, and how many came with others.
+    // When it was taken last: Unix time in milliseconds, cut.
+    uint32_t taken_ms = 0;
+    // Fingerprint of the headers it came with first.
     uint32_t origin = 0;
-    uint32_t others = 0;
+    // How often it came with these, and was taken with others.
+    uint16_t firsts = 0;
+    uint16_t others = 0;
   };
-  // What share a cache line share their place; which of them gives way is left to chance, so that
-  // payloads that come in turns do not drive each other out for ever.
+  // What share a cache line share their place; the one that was taken longest ago gives way.
   static constexpr size_t kWays = kCacheLine / sizeof(Entry);
   struct alignas(kCacheLine) Bucket {
     Entry entries[kWays];
   };
 
+  // The entry of this packet, and whether it came as it did first. A new one comes as it does
+  // first.
+  std::pair<Entry*, bool> meet(const uint8_t* ip, size_t link_header, const Datagram& datagram,
+                               uint64_t time_ns);
   static Entry* find(Bucket& bucket, uint32_t key, uint32_t now_ms);
-  static Entry& place(Bucket& bucket, uint32_t now_ms, uint64_t chance);
+  static Entry& place(Bucket& bucket, uint32_t now_ms);
 
   const std::unique_ptr<Bucket[]> buckets_;
   uint64_t loop_until_ns_ = 0;

@@ -1,9 +1,11 @@
 #include "forwarder/train.h"
 
 #include <cstring>
+#include <random>
 
 #include "packet/bytes.h"
 #include "packet/checksum.h"
+#include "packet/identification.h"
 #include "packet/rewrite.h"
 
 namespace mcfleet {
@@ -18,9 +20,8 @@ bool checksum_is_right(const Datagram& datagram, const uint8_t* ip) {
          (datagram.checksum == UdpChecksum::kFinished && finished_checksum_is_right(ip, datagram));
 }
 
-// Whether the headers are equal but for lengths, checksums and the identification: segments get
-// consecutive identifications from the first one's on (inet_gso_segment). Addresses and ports are
-// equal, for it is one flow.
+// Whether the headers are equal but for lengths, checksums and the identification. Addresses and
+// ports are equal, for it is one flow.
 bool same_headers(const uint8_t* a, const uint8_t* b) {
   constexpr size_t kFlags = 6;  // with fragment offset, TTL and protocol behind it
   return std::memcmp(a, b, 2) == 0 && std::memcmp(a + kFlags, b + kFlags, 4) == 0;
@@ -94,12 +95,31 @@ void Train::take_over(const Train& from, size_t index) {
   append(from.datagram(index), from.packet(index), from.time_ns(index));
 }
 
+uint16_t Train::next_identification() const {
+  return static_cast<uint16_t>(load16(packets_[0] + 4) + size_);
+}
+
 size_t Train::payload_of(size_t index) const {
   return index + 1 == size_ ? last_payload_ : payload_of_datagram(first_);
 }
 
-Trains::Trains() : trains_(std::make_unique<Train[]>(kFlows)) {
+// Begins anywhere, so that those of two programs hardly meet.
+Trains::Trains()
+    : next_block_(static_cast<uint16_t>(std::random_device()() | kFirstIdentification)),
+      trains_(std::make_unique<Train[]>(kFlows)) {
   forget();
+}
+
+uint16_t Trains::next_identification(const Datagram& datagram) {
+  const Train* train = find(datagram);
+  if (train != nullptr && !train->empty() && train->next_identification() >= kFirstIdentification) {
+    return train->next_identification();
+  }
+  static_assert(kFirstIdentification == Train::kMaxDatagrams);
+  const auto block = static_cast<uint16_t>(next_block_ & ~(Train::kMaxDatagrams - 1));
+  next_block_ = static_cast<uint16_t>(block + Train::kMaxDatagrams);
+  if (next_block_ == 0) next_block_ = kFirstIdentification;
+  return block;
 }
 
 Train* Trains::find(const Datagram& datagram) {
@@ -123,6 +143,9 @@ bool Trains::join(Train& train, const Datagram& datagram, const uint8_t* ip, uin
   // Where an output takes the train apart, each datagram is rewritten as the first one is.
   if (datagram.checksum != train.first().checksum) return false;
   if (train.first().repeated != datagram.repeated) return false;
+  // Segments count up from the first one's (inet_gso_segment); what has an identification of its
+  // own keeps it.
+  if (load16(ip + 4) != train.next_identification() && !lacks_identification(ip)) return false;
   // Summing up is left until somebody follows: who is alone needs none of it.
   if (!train.checksum_right_) {
     train.checksum_right_ = checksum_is_right(train.first(), train.packet(0));

@@ -9,7 +9,8 @@
 
 namespace mcfleet {
 
-// Datagrams of one flow, in their order, that can leave as one super-frame: equal headers, equal
+// Datagrams of one flow, in their order, that can leave as one super-frame: equal headers,
+// identifications that count up, equal
 // sizes but for the last, which may be shorter, and right checksums of one kind, for whoever cuts
 // it makes new ones. What is pointed to lies in the slots of a ring.
 class Train final {
@@ -39,7 +40,7 @@ class Train final {
   // Copies its payload together.
   void write_payload(uint8_t* to) const;
 
-  // For a train that shall be a part of another one: takes over a datagram of it, in its order.
+  // For a train that shall be a part of another one, without a gap: takes over a datagram of it.
   void clear() { size_ = 0; }
   void take_over(const Train& from, size_t index);
 
@@ -49,6 +50,8 @@ class Train final {
   // Takes the datagram, if it fits behind the others.
   bool append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns);
   [[nodiscard]] size_t payload_of(size_t index) const;
+  // Of what joins next.
+  [[nodiscard]] uint16_t next_identification() const;
 
   Datagram first_;
   size_t size_ = 0;
@@ -91,6 +94,10 @@ class Trains final {
     if (!may_start(datagram, ip)) depart(*train, leave);
   }
 
+  // For a datagram that lacks an identification and is about to be added: the one that lets it join
+  // its train, since segments count up from the first one's.
+  uint16_t next_identification(const Datagram& datagram);
+
   // Lets all of them leave.
   template <typename Leave>
   void leave_all(Leave&& leave) {
@@ -126,6 +133,8 @@ class Trains final {
   void forget();
 
   size_t used_ = 0;
+  // Where the next train's identifications begin.
+  uint16_t next_block_;
   std::array<uint8_t, kBuckets> buckets_;
   std::array<Key, kFlows> keys_;
   std::unique_ptr<Train[]> trains_;

@@ -8,6 +8,7 @@
 
 #include "forwarder/threads.h"
 #include "packet/bytes.h"
+#include "packet/identification.h"
 #include "packet/parse.h"
 
 namespace mcfleet {
@@ -197,12 +198,23 @@ void Worker::take(Input& input, const RuleTable& table, RxFrame& frame) {
     drop_truncated(input, table, datagram, frame.time_ns);
     return;
   }
-  const uint8_t* ip = frame.data + input.link_header;
-  datagram.repeated = table.drops_duplicates() &&
-                      input.duplicates.repeated(ip, input.link_header, datagram, frame.time_ns);
+  uint8_t* ip = frame.data + input.link_header;
+  if (table.drops_duplicates()) recognise(input, ip, datagram, frame.time_ns);
   const bool checksum_right = (frame.offload.flags & kVnetDataValid) != 0;
   trains_.add(datagram, ip, frame.time_ns, checksum_right,
               [&](const Train& train) { forward(input, table, train); });
+}
+
+// Tells whether a datagram came back. What lacks an identification has passed no relay, for each of
+// them gives it one, which it keeps on its way.
+void Worker::recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t time_ns) {
+  DuplicateWindow& window = input.duplicates;
+  if (lacks_identification(ip)) {
+    set_identification(ip, trains_.next_identification(datagram));
+    window.remember(ip, input.link_header, datagram, time_ns);
+  } else {
+    datagram.repeated = window.repeated(ip, input.link_header, datagram, time_ns);
+  }
 }
 
 void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
@@ -223,7 +235,8 @@ void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
 }
 
-// Forwards what of a train a limit lets pass, each datagram judged by its own time.
+// Forwards what of a train a limit lets pass, each datagram judged by its own time. What is left
+// out ends a train: segments count up without a gap.
 void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
                             uint32_t mtu) {
   admitted_.clear();
@@ -231,9 +244,12 @@ void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const T
     const Datagram datagram = train.datagram(i);
     if (limiter.admit(datagram.segments, datagram.wire_bytes(), train.time_ns(i))) {
       admitted_.take_over(train, i);
-    } else {
-      rule.counters->drops.add(DropReason::kRateLimited, datagram.segments);
+      continue;
     }
+    rule.counters->drops.add(DropReason::kRateLimited, datagram.segments);
+    if (admitted_.empty()) continue;
+    emitter_.emit(rule.outputs, admitted_, mtu);
+    admitted_.clear();
   }
   if (!admitted_.empty()) emitter_.emit(rule.outputs, admitted_, mtu);
 }

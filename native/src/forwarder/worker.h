@@ -59,6 +59,7 @@ class Worker final {
   void send_all(Input& input, const RuleTable& table);
   void take(Input& input, const RuleTable& table, RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
+  void recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t time_ns);
   void forward(Input& input, const RuleTable& table, const Train& train);
   void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
                       uint32_t mtu);

@@ -112,7 +112,7 @@ RxRing::~RxRing() {
 bool RxRing::take(RxFrame& frame) {
   if (taken_ == slots_) return false;
   const size_t index = head_ + taken_ < slots_ ? head_ + taken_ : head_ + taken_ - slots_;
-  const uint8_t* slot = map_ + index * kSlotBytes;
+  uint8_t* slot = map_ + index * kSlotBytes;
   const auto* header = reinterpret_cast<const tpacket2_hdr*>(slot);
   // Pairs with the kernel's smp_wmb() before it hands the slot over (__packet_set_status).
   const uint32_t status = __atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE);

@@ -10,9 +10,9 @@
 
 namespace mcfleet {
 
-// One received frame, in its slot until release().
+// One received frame, in its slot until release(). It may be written to.
 struct RxFrame {
-  const uint8_t* data = nullptr;
+  uint8_t* data = nullptr;
   // Bytes at `data`, and bytes of the frame itself.
   size_t captured = 0;
   size_t length = 0;

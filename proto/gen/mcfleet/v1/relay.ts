@@ -287,13 +287,17 @@ export interface RelaySpec {
 }
 
 /**
- * Relays that send to each other go round for ever where they set the TTL, and no address shows it. Each host remembers payloads
- * for two seconds. What comes back more than seven times with another source, TTL or station than at first is in a loop: it goes
- * to no output and is counted as "duplicate", and for ten seconds only one returning copy of each payload is taken on that input.
- * A sender that repeats itself is no loop. RelayInstance's condition "LoopSuspected" tells of it.
+ * Relays that send to each other go round for ever where they set the TTL, and no address shows it. Each host remembers payloads and
+ * IP identifications for two seconds. What comes back more than seven times with another source, TTL or station than at first is in
+ * a loop: it goes to no output and is counted as "duplicate", and for ten seconds only one returning copy of each packet is taken on
+ * that input. Senders of equal payloads are no loop: their identifications differ, and packets that come without one (zero, or with
+ * DF below 128) get one, 128 to 65535. RelayInstance's condition "LoopSuspected" tells of loops.
  */
 export interface LoopProtection {
-  /** True: what comes back is passed on. For many senders of equal payloads, such as discovery protocols. Default false. */
+  /**
+   * True: what comes back is passed on. For more than eight senders that give all their packets one payload and one identification,
+   * and not zero. Default false.
+   */
   keepDuplicates: boolean;
   /**
    * Packets that arrive with a lower TTL are dropped and counted as "loop", 2 to 255: for networks in which every sender's TTL is

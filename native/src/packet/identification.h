@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+
+namespace mcfleet {
+
+// The identification of IPv4 packets (RFC 791, RFC 6864): what tells a packet that comes back from
+// another one that says the same.
+
+// Numbers from here on are taken for the packet's own.
+inline constexpr uint16_t kFirstIdentification = 128;
+
+// Whether the sender left it to others to tell its packets apart: zero; or with DF, where the field
+// means nothing (RFC 6864, section 4.1), a low number: Linux leaves zero there, and counts up from
+// it in the segments of a super-frame, of which there are at most 128 (inet_gso_segment).
+inline bool lacks_identification(const uint8_t* ip) {
+  constexpr uint16_t kDontFragment = 0x4000;
+  const uint16_t id = load16(ip + 4);
+  return id == 0 || (id < kFirstIdentification && (load16(ip + 6) & kDontFragment) != 0);
+}
+
+inline void set_identification(uint8_t* ip, uint16_t id) {
+  ChecksumChange header;
+  header.word(load16(ip + 4), id);
+  store16(ip + 4, id);
+  store16(ip + 10, header.apply(load16(ip + 10)));
+}
+
+}  // namespace mcfleet
