@@ -1,5 +1,6 @@
 import { loadAddon } from './load.ts';
 import { checkForwarderOptions, checkRelayProgram } from './relay-checks.ts';
+import { DEFAULT_RING_MS, ringBytesFor } from './ring-size.ts';
 import type { TransmitRequest } from './transmit.ts';
 
 /** One relay with everything resolved that depends on the host. Addresses are text, `null` means "as it arrives" or "any". */
@@ -138,7 +139,7 @@ export interface ForwarderOptions {
    * Bytes of each input's receive ring, in slots of 2048; rounded up to whole blocks of 256 KiB. 256 KiB to 4 GiB. Frames that do not
    * fit a slot (super-frames, reassembled fragments) wait in a queue that may hold as much again; it is empty without such frames.
    *
-   * @default 64 MiB
+   * @default ringBytesFor(DEFAULT_RING_MS)
    */
   readonly ringBytes?: number;
   /**
@@ -234,9 +235,6 @@ class OrderedForwarder implements Forwarder {
   }
 }
 
-/** Default of ForwarderOptions.ringBytes: 32768 packets, 0.2 seconds at 150,000 packets per second. */
-const defaultRingBytes = 64 * 1024 * 1024;
-
 /**
  * Starts a packet path with no relay.
  *
@@ -244,7 +242,7 @@ const defaultRingBytes = 64 * 1024 * 1024;
  * @throws TypeError for options out of range.
  */
 export function createForwarder(options: ForwarderOptions = {}): Forwarder {
-  const { ringBytes = defaultRingBytes, transmit = 'auto', busyPollUs = 0 } = options;
+  const { ringBytes = ringBytesFor(DEFAULT_RING_MS), transmit = 'auto', busyPollUs = 0 } = options;
   checkForwarderOptions({ ringBytes, transmit, busyPollUs });
   const { Forwarder: NativeForwarder } = loadAddon<Addon>();
   return new OrderedForwarder(new NativeForwarder({ ringBytes, transmit, busyPollUs }));

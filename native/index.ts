@@ -30,4 +30,5 @@ export {
   receiveProbe,
   sendProbe,
 } from './probe.ts';
+export { DEFAULT_RING_MS, RING_PACKETS_PER_MS, RING_SLOT_BYTES, ringBytesFor } from './ring-size.ts';
 export { TRANSMIT_REQUESTS, type TransmitRequest } from './transmit.ts';

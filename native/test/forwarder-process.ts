@@ -99,12 +99,15 @@ export class LineProcess {
   }
 }
 
+/** Rings are small unless told otherwise; `undefined`: the forwarder's own default. */
+export type TestForwarderOptions = Omit<ForwarderOptions, 'ringBytes'> & { readonly ringBytes?: number | undefined };
+
 /** run-forwarder.ts in a namespace. */
 export class ForwarderProcess extends LineProcess {
   /** @param prefix a command that runs it, with its arguments. */
   static async start(
     namespace: string,
-    options: ForwarderOptions = {},
+    options: TestForwarderOptions = {},
     prefix: readonly string[] = [],
   ): Promise<ForwarderProcess> {
     const script = join(import.meta.dirname, 'run-forwarder.ts');

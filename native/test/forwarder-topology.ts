@@ -1,6 +1,12 @@
 import { Lab } from '../../test/lab/lab.ts';
-import type { ForwarderOptions } from '../index.ts';
-import { ForwarderProcess, PacketCapture, PacketSender, packetsScript, type RelayDraft } from './forwarder-process.ts';
+import {
+  ForwarderProcess,
+  PacketCapture,
+  PacketSender,
+  packetsScript,
+  type RelayDraft,
+  type TestForwarderOptions,
+} from './forwarder-process.ts';
 
 type Machine = 'source' | 'relay' | 'sink1' | 'sink2';
 
@@ -88,7 +94,7 @@ export class ForwarderTopology {
     return Math.floor((Number(rxBytes) - 42 * Number(rxPackets)) / size);
   }
 
-  async forwarder(options?: ForwarderOptions, prefix?: readonly string[]): Promise<ForwarderProcess> {
+  async forwarder(options?: TestForwarderOptions, prefix?: readonly string[]): Promise<ForwarderProcess> {
     const started = await ForwarderProcess.start(this.namespace('relay'), options, prefix);
     this.#ends.push(() => started.end());
     return started;

@@ -1,7 +1,7 @@
 // What is forwarded, and how it is changed while packets flow.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
-import { createForwarder } from '../index.ts';
+import { createForwarder, type ForwarderStatus } from '../index.ts';
 import { LineProcess, type RelayDraft } from './forwarder-process.ts';
 import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { makeFrame, readFrame } from './ipv4-frame.ts';
@@ -234,6 +234,15 @@ describeWithLab('forwarder', () => {
     });
     expect(await wrong({ uid: 'x'.repeat(65) })).toMatchObject({ error: expect.stringContaining('at most 64 bytes') });
     expect((await forwarder.snapshot()).relays).toEqual([]);
+  });
+
+  it('has rings for a quarter of a second at 150,000 packets per second unless told otherwise', async () => {
+    const forwarder = await lab.forwarder({ ringBytes: undefined });
+    expect(await forwarder.apply([simpleRelay])).toEqual([]);
+    const { inputs } = (await forwarder.call({ call: 'status' })) as ForwarderStatus;
+    // Rounded up to what the kernel gives.
+    expect(inputs[0]?.ringSlots).toBeGreaterThanOrEqual(37_500);
+    expect(inputs[0]?.ringSlots).toBeLessThan(37_500 * 1.1);
   });
 
   it('joins every group once, also beyond what one socket holds, and leaves it with its last relay', async () => {

@@ -1,6 +1,13 @@
 import { parseArgs } from 'node:util';
 import { LOG_LEVELS, type LogLevel } from '@mcfleet/common/log';
-import { TRANSMIT_REQUESTS, type TransmitRequest } from '@mcfleet/native';
+import {
+  DEFAULT_RING_MS,
+  RING_PACKETS_PER_MS,
+  RING_SLOT_BYTES,
+  ringBytesFor,
+  TRANSMIT_REQUESTS,
+  type TransmitRequest,
+} from '@mcfleet/native';
 
 /** What the command line asks for. */
 export type Command =
@@ -20,10 +27,6 @@ export interface DataplaneOptions {
   readonly logLevel: LogLevel;
 }
 
-/** What the ring's time is told for: a packet of up to about 1900 bytes fills a slot, a longer one waits elsewhere. */
-const PACKETS_PER_MS = 150;
-const SLOT_BYTES = 2048;
-const DEFAULT_RING_MS = 250;
 const MIN_RING_MS = 2;
 const MAX_RING_MS = 3000;
 const MIN_RING_BYTES = 256 * 1024;
@@ -35,9 +38,9 @@ const HELP = `Usage: mcfleet dataplane --socket PATH [--ring-ms N | --ring-bytes
 Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW.
 
   --socket PATH       unix socket to serve the agent on; its directory is made, its mode is 0600
-  --ring-ms N         for how long each input's receive ring holds ${PACKETS_PER_MS * 1000} packets a second while nobody reads it, in milliseconds,
+  --ring-ms N         for how long each input's receive ring holds ${RING_PACKETS_PER_MS * 1000} packets a second while nobody reads it, in milliseconds,
                       ${MIN_RING_MS} to ${MAX_RING_MS}; default ${DEFAULT_RING_MS}, which is ${Math.ceil(ringBytesFor(DEFAULT_RING_MS) / 1024 ** 2)} MiB
-  --ring-bytes N      the same in bytes, ${SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}
+  --ring-bytes N      the same in bytes, ${RING_SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}
   --busy-poll-us N    microseconds for which it looks for packets before it sleeps, 0 to ${MAX_BUSY_POLL_US}; default 0: when idle it uses no
                       processor time. More makes packets faster by the time of a wake-up, and costs up to one core
   --transmit HOW      ${TRANSMIT_REQUESTS.join(', ')}: how copies to groups are sent; default auto, which is gso (several datagrams at once)
@@ -115,10 +118,6 @@ function readRingBytes(values: Values): number {
   if (bytes !== undefined && ms !== undefined)
     throw new UsageError('--ring-ms and --ring-bytes say the same; give one of them');
   return bytes ?? ringBytesFor(ms ?? DEFAULT_RING_MS);
-}
-
-function ringBytesFor(ms: number): number {
-  return Math.max(MIN_RING_BYTES, ms * PACKETS_PER_MS * SLOT_BYTES);
 }
 
 function readInteger(
