@@ -296,6 +296,7 @@ describeWithLab('forwarder', () => {
     const forwarder = await lab.forwarder();
     await forwarder.apply([{ ...simpleRelay, outputs: [to('239.9.0.1', 'stays'), to('239.9.0.2', 'goes')] }]);
     await lab.sender().frames(makeFrame());
+    await expect.poll(async () => (await forwarder.relay('simple')).rxPackets).toBe(1);
     await forwarder.apply([{ ...simpleRelay, outputs: [to('239.9.0.3', 'comes'), to('239.9.0.4', 'stays')] }]);
     await lab.sender().frames(makeFrame());
     await new Promise((resolve) => setTimeout(resolve, 200));
