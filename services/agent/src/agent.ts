@@ -149,6 +149,7 @@ export class Agent {
         host: name,
         relays: this.#held.assignments.size,
         revision: this.#held.revision.toString(),
+        cluster: this.#held.clusterUid,
         dataplane_pid: this.#supervisor.pid,
         ms: Math.round(clock.monotonic() - began),
       },
@@ -190,7 +191,7 @@ export class Agent {
   }
 
   #welcome(welcome: Welcome): void {
-    const admitted = admitController(this.#held, welcome.clusterUid, welcome.term);
+    const admitted = admitController(this.#held, welcome.clusterUid, welcome.term, this.#parts.adoptCluster);
     if (admitted !== this.#held) {
       this.#held = admitted;
       void this.#store.save(admitted);
@@ -198,7 +199,7 @@ export class Agent {
     if (this.#held.clusterUid !== welcome.clusterUid) {
       this.#parts.log.warn(
         { held: this.#held.clusterUid, met: welcome.clusterUid },
-        'the controller serves another cluster; its snapshot will replace what this host forwards',
+        'adopting another cluster, as told; its snapshot will replace what this host forwards',
       );
     }
     // Nothing follows: what is held, be it nothing at all, is all there is.

@@ -13,6 +13,7 @@ describe('parseAgentOptions', () => {
       stateDir: '/var/lib/mcfleet/agent',
       dataplaneSocket: '/run/mcfleet/dataplane.sock',
       labels: {},
+      adoptCluster: '',
       logLevel: 'info',
     });
     expect(parseAgentOptions(REQUIRED, USER)).toMatchObject({

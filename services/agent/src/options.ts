@@ -15,6 +15,8 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly dataplaneSocket: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** The cluster that may take the place of the one that the stored state came from; empty: none. */
+  readonly adoptCluster: string;
   readonly logLevel: LogLevel;
 }
 
@@ -37,6 +39,8 @@ Options:
   --dataplane-socket PATH      unix socket of the data plane
                                default: /run/mcfleet/dataplane.sock as root, else STATE_DIR/dataplane.sock
   --labels KEY=VALUE,...       labels of this host, for relays that select hosts by label
+  --adopt-cluster UID          let the controller of this cluster replace what the host holds of another one; without it the agent
+                               goes on with what it holds and refuses that controller. A host that never met one takes any
   --insecure                   allow a plain-text session to a controller on another machine
   --log-level LEVEL            ${LOG_LEVELS.join(', ')}; default info
   --help                       print this
@@ -80,6 +84,8 @@ export function parseAgentOptions(argv: readonly string[], around: Surroundings)
   for (const option of ['state-dir', 'dataplane-socket'] as const) {
     if (values[option] === '') wrong(`--${option}`, "'' is no path");
   }
+  if (values['adopt-cluster'] === '')
+    wrong('--adopt-cluster', "'' is no cluster; write the uid that the agent and the controller log");
   const stateDir = resolve(values['state-dir'] || defaultStateDir(around));
   const dataplaneSocket = resolve(
     values['dataplane-socket'] || (around.uid === 0 ? '/run/mcfleet/dataplane.sock' : join(stateDir, 'dataplane.sock')),
@@ -89,7 +95,8 @@ export function parseAgentOptions(argv: readonly string[], around: Surroundings)
   if (violations.length > 0 || !isLogLevel(logLevel)) {
     throw usage(violations);
   }
-  return { name, controllers, stateDir, dataplaneSocket, labels, logLevel };
+  const adoptCluster = values['adopt-cluster'] ?? '';
+  return { name, controllers, stateDir, dataplaneSocket, labels, adoptCluster, logLevel };
 }
 
 function usage(violations: readonly FieldViolation[]): FleetError {
@@ -109,6 +116,7 @@ interface Arguments {
   readonly 'state-dir'?: string;
   readonly 'dataplane-socket'?: string;
   readonly labels?: string;
+  readonly 'adopt-cluster'?: string;
   readonly insecure?: boolean;
   readonly 'log-level'?: string;
   readonly help?: boolean;
@@ -121,6 +129,7 @@ function readArguments(argv: readonly string[]): Arguments {
     'state-dir': { type: 'string' },
     'dataplane-socket': { type: 'string' },
     labels: { type: 'string' },
+    'adopt-cluster': { type: 'string' },
     insecure: { type: 'boolean' },
     'log-level': { type: 'string' },
     help: { type: 'boolean', short: 'h' },

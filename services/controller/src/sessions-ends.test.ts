@@ -109,6 +109,29 @@ test('refuses an agent that has seen a higher term of this cluster', async () =>
   expect((await second.ended)?.reason).toBe('STALE_CONTROLLER');
 });
 
+test('a host that holds state of another cluster shows that, and why it leaves, until it takes what this one sends', async () => {
+  const other = async () => (await harness.host()).status?.conditions.find(({ type }) => type === 'OtherCluster');
+  const first = harness.connect();
+  await first.welcomed;
+  expect(await other()).toBeUndefined();
+  first.goodbye();
+  await first.ended;
+  const elsewhere = { clusterUid: 'c9', term: 1n, revision: 3n, assignments: new Map() };
+  const second = harness.connect({ state: elsewhere, isMute: true });
+  const { clusterUid } = await second.welcomed;
+  const found = await eventually(other, (condition) => condition !== undefined);
+  expect(found).toMatchObject({ status: ConditionStatus.TRUE, reason: 'StateOfAnotherCluster' });
+  expect(found?.message).toContain('c9');
+  expect(found?.message).toContain(`--adopt-cluster ${clusterUid}`);
+  second.goodbye();
+  await second.ended;
+  expect(await other()).toBeDefined();
+  expect((await harness.host()).status?.conditions[0]).toMatchObject({ type: 'Connected', message: 'test' });
+  // One that was told to adopt it.
+  harness.connect({ state: elsewhere });
+  await eventually(other, (condition) => condition === undefined);
+});
+
 test('refuses a second Hello, a gap in the sequence, and silence before Hello', async () => {
   const twice = harness.connect();
   await twice.welcomed;

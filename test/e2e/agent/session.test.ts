@@ -184,14 +184,21 @@ describeWithLab('the agent’s session', () => {
     expect((await f.controller.session()).hello.appliedRevision).toBe(9n);
   });
 
-  it('replaces its state by the snapshot of another cluster', async () => {
+  it('replaces its state by the snapshot of the cluster that it is to adopt, and says goodbye to any other', async () => {
     await using f = await fixture();
-    await startAgent(f.lab, 'relay', f.controller.address);
+    const agent = await startAgent(f.lab, 'relay', f.controller.address, { args: ['--adopt-cluster', 'c2'] });
     const one = await f.controller.session();
     await one.welcome({ term: 8n });
     await one.snapshot([waiting('a')], { revision: 9n, term: 8n });
     one.end();
+    const third = await f.controller.session();
+    await third.welcome({ clusterUid: 'c3', term: 9n });
+    const { reason } = await third.waitFor('goodbye');
+    expect(reason).toMatch(/this host belongs to cluster c1 and the controller to cluster c3/);
+    third.end();
     const other = await f.controller.session();
+    expect(other.hello).toMatchObject({ clusterUid: 'c1', highestTerm: 8n, appliedRevision: 9n });
+    expect(logLines(agent)).toContainEqual(expect.objectContaining({ level: 'warn', reason: 'OTHER_CLUSTER' }));
     await other.welcome({ clusterUid: 'c2', term: 1n });
     const answer = await other.snapshot([waiting('b')], { revision: 1n, term: 1n });
     expect(answer.phase).toBe(ApplyPhase.APPLIED);

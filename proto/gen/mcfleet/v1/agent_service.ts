@@ -369,7 +369,10 @@ export interface ControllerMessage {
 export interface Welcome {
   /** Identifies the session, for logs. */
   sessionId: string;
-  /** The store this controller serves. An agent that holds state of another cluster replaces it. */
+  /**
+   * The store this controller serves. An agent that holds state of another cluster refuses the session with Goodbye and goes
+   * on with that state, unless it was told to adopt this cluster; one that never met a controller takes any.
+   */
   clusterUid: string;
   /** Fencing: an agent refuses a controller whose term is lower than the highest it has seen of this cluster. */
   term: bigint;

@@ -78,7 +78,8 @@ export interface HostStatus {
   interfaces: NetworkInterface[];
   /**
    * "Connected", "DataplaneHealthy" and "StateSaved": whether the host keeps its relays over a reboot. "DuplicateAgent" holds while
-   * two agents call themselves by this name; absent if there never were two since the controller started.
+   * two agents call themselves by this name; absent if there never were two since the controller started. "OtherCluster" is there
+   * while the agent holds state of another cluster and takes nothing from this controller.
    */
   conditions: Condition[];
   /** The store revision whose assignments the host has acknowledged. */

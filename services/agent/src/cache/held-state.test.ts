@@ -77,14 +77,23 @@ describe('applyUpdate', () => {
 describe('admitController', () => {
   it('accepts an equal or higher term of its cluster and remembers the highest', () => {
     const before = held(relay('a'));
-    expect(admitController(before, 'c1', 5n)).toBe(before);
-    expect(admitController(before, 'c1', 6n)).toMatchObject({ term: 6n, revision: 10n });
-    expect(() => admitController(before, 'c1', 4n)).toThrow(expect.objectContaining({ reason: 'STALE_CONTROLLER' }));
+    expect(admitController(before, 'c1', 5n, '')).toBe(before);
+    expect(admitController(before, 'c1', 6n, '')).toMatchObject({ term: 6n, revision: 10n });
+    expect(() => admitController(before, 'c1', 4n, 'c1')).toThrow(
+      expect.objectContaining({ reason: 'STALE_CONTROLLER' }),
+    );
   });
 
-  it('keeps the state of another cluster until a snapshot replaces it', () => {
-    const before = held(relay('a'));
-    expect(admitController(before, 'c2', 1n)).toBe(before);
-    expect(admitController(EMPTY_STATE, 'c2', 1n)).toMatchObject({ clusterUid: 'c2', term: 1n });
+  it('refuses another cluster, unless the host never met one or was told to adopt that one', () => {
+    for (const before of [held(relay('a')), held()]) {
+      for (const adopted of ['', 'c3']) {
+        expect(() => admitController(before, 'c2', 1n, adopted)).toThrow(
+          expect.objectContaining({ reason: 'OTHER_CLUSTER', message: expect.stringContaining('--adopt-cluster c2') }),
+        );
+      }
+      // Until the snapshot replaces it.
+      expect(admitController(before, 'c2', 1n, 'c2')).toBe(before);
+    }
+    expect(admitController(EMPTY_STATE, 'c2', 1n, '')).toMatchObject({ clusterUid: 'c2', term: 1n });
   });
 });

@@ -83,17 +83,32 @@ export function staleController(clusterUid: string, term: bigint, highest: bigin
   });
 }
 
+function otherCluster(held: string, met: string): FleetError {
+  return new FleetError({
+    code: status.FAILED_PRECONDITION,
+    reason: 'OTHER_CLUSTER',
+    message:
+      `this host belongs to cluster ${held} and the controller to cluster ${met}: it was begun anew with an empty store, or is ` +
+      `another one; this agent takes nothing from it and goes on with what it holds. If that controller shall take over, start ` +
+      `the agent with --adopt-cluster ${met}; everything that the host forwards is then replaced`,
+    metadata: { held_cluster_uid: held, cluster_uid: met },
+  });
+}
+
 /**
  * Fencing at Welcome.
  *
- * @returns the state to go on with: its term raised, or unchanged. State of another cluster is kept until its snapshot replaces
- *   it, so that packets flow meanwhile; only if the host held nothing at all it is taken over at once.
- * @throws FleetError FAILED_PRECONDITION, STALE_CONTROLLER.
+ * @param adopted the cluster that may take the place of the one that the state came from; empty: none.
+ * @returns the state to go on with: its term raised, or unchanged. State of another cluster is kept until the snapshot of the
+ *   adopted one replaces it, so that packets flow meanwhile; a host that never met a controller takes any.
+ * @throws FleetError FAILED_PRECONDITION, STALE_CONTROLLER or OTHER_CLUSTER.
  */
-export function admitController(held: HeldState, clusterUid: string, term: bigint): HeldState {
+export function admitController(held: HeldState, clusterUid: string, term: bigint, adopted: string): HeldState {
   if (held.clusterUid === clusterUid) {
     if (term < held.term) throw staleController(clusterUid, term, held.term);
     return term === held.term ? held : { ...held, term };
   }
-  return held.clusterUid === '' && held.assignments.size === 0 ? { ...held, clusterUid, term } : held;
+  if (held.clusterUid === '') return { ...held, clusterUid, term };
+  if (clusterUid !== adopted) throw otherCluster(held.clusterUid, clusterUid);
+  return held;
 }

@@ -145,6 +145,7 @@ export class Connection {
   }
 
   async #handle(message: ControllerMessage): Promise<void> {
+    if (this.#leaving) return;
     switch (message.body?.$case) {
       case 'welcome':
         return this.#welcomed(message.body.value);
@@ -157,7 +158,7 @@ export class Connection {
     }
   }
 
-  #welcomed(welcome: Welcome): void {
+  async #welcomed(welcome: Welcome): Promise<void> {
     if (this.#clusterUid !== undefined) return;
     if (welcome.protocol !== 1) {
       throw new FleetError({
@@ -166,7 +167,11 @@ export class Connection {
         message: `the controller speaks protocol ${welcome.protocol}, this agent 1; upgrade the older of the two`,
       });
     }
-    this.#options.handler.welcome(welcome);
+    try {
+      this.#options.handler.welcome(welcome);
+    } catch (thrown) {
+      return this.#refuse(FleetError.from(thrown));
+    }
     this.#clusterUid = welcome.clusterUid;
     this.#timers.get('welcome')?.clear();
     this.#options.onWelcome(welcome);
@@ -176,6 +181,15 @@ export class Connection {
     );
     this.#every('telemetry', intervalMs(welcome.telemetryInterval, DEFAULT_TELEMETRY_MS), () => this.#readTelemetry());
     this.#outbox.addHeartbeat();
+  }
+
+  /** Tells this controller why it is refused, and ends the session. */
+  async #refuse(error: FleetError): Promise<void> {
+    this.#failure = error;
+    this.#leaving = true;
+    this.#after('goodbye', GOODBYE_TIMEOUT_MS, () => this.#cancel(error));
+    await this.#write({ $case: 'goodbye', value: { reason: error.message } });
+    this.#call.end();
   }
 
   async #updated(chunk: ConfigUpdate): Promise<void> {

@@ -19,6 +19,8 @@ export interface HostFacts {
   readonly health: HostHealth | undefined;
   /** Of agents under the same name; undefined if there were never two. */
   readonly duplicateAgent: DuplicateAgent | undefined;
+  /** What to say of an agent that holds state of another cluster; empty if it does not. */
+  readonly otherCluster: string;
 }
 
 /** What is known of two agents under one name. */
@@ -50,6 +52,7 @@ const UNMET: HostFacts = {
   stateHash: Buffer.alloc(0),
   health: undefined,
   duplicateAgent: undefined,
+  otherCluster: '',
 };
 
 /** What is known of hosts, in memory: agents tell it when they connect. Bounded by the hosts of the store. */

@@ -27,7 +27,7 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
   };
 }
 
-function observe({ connected, disconnectReason, health, duplicateAgent }: HostFacts): Observation[] {
+function observe({ connected, disconnectReason, health, duplicateAgent, otherCluster }: HostFacts): Observation[] {
   const observedGeneration = 0n;
   const isKnown = connected && health !== undefined;
   const away = { reason: 'HostNotConnected', message: disconnectReason || 'no agent of this host has connected yet' };
@@ -53,9 +53,10 @@ function observe({ connected, disconnectReason, health, duplicateAgent }: HostFa
             duplicateAgent.message,
           ),
         ];
+  const other = otherCluster === '' ? [] : [observation('OtherCluster', true, 'StateOfAnotherCluster', otherCluster)];
   if (!isKnown) {
     const unknown = (type: string): Observation => observation(type, undefined, waiting.reason, waiting.message);
-    return [connection, unknown('DataplaneHealthy'), unknown('StateSaved'), ...duplicate];
+    return [connection, unknown('DataplaneHealthy'), unknown('StateSaved'), ...duplicate, ...other];
   }
   return [
     connection,
@@ -66,5 +67,6 @@ function observe({ connected, disconnectReason, health, duplicateAgent }: HostFa
       ? observation('StateSaved', true, 'Written', 'the host keeps its relays over a reboot')
       : observation('StateSaved', false, 'WriteFailed', health.storageMessage),
     ...duplicate,
+    ...other,
   ];
 }

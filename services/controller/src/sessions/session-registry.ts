@@ -34,6 +34,15 @@ function tell({ peer, startMs }: AgentIdentity): string {
   return startMs === 0 ? address : `${address} (started ${new Date(startMs).toISOString()})`;
 }
 
+/** What to say of an agent that comes with state of another cluster; empty if it does not. */
+function otherCluster({ clusterUid }: Hello, own: string): string {
+  if (clusterUid === '' || clusterUid === own) return '';
+  return (
+    `the host goes on with what cluster ${clusterUid} told it, and takes nothing from this controller, of cluster ${own}, ` +
+    `unless its agent is started with --adopt-cluster ${own}; if it is to stay there, give the agent a controller of that cluster`
+  );
+}
+
 /** All sessions, at most one per host. */
 export class SessionRegistry {
   readonly #parts: SessionRegistryParts;
@@ -90,6 +99,7 @@ export class SessionRegistry {
     let why = 'the agent ended the session';
     try {
       await session.run(requests);
+      why = session.farewell || why;
     } catch (thrown) {
       why = FleetError.from(thrown).message;
       throw thrown;
@@ -169,6 +179,7 @@ export class SessionRegistry {
       capabilities: hello.capabilities,
       interfaces: hello.inventory?.interfaces ?? [],
       health: undefined,
+      otherCluster: otherCluster(hello, fleet.store.clusterUid),
     });
   }
 

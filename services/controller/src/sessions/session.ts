@@ -32,6 +32,8 @@ import { startSync } from './sync.ts';
 
 /** After this many heartbeats in a row with another state hash the agent gets a snapshot. */
 const MAX_MISMATCHES = 3;
+/** Characters of what an agent says on leaving. */
+const MAX_FAREWELL = 1000;
 /** How long a session that ends waits for its last message to be taken. */
 const LAST_WORD_MS = 1000;
 
@@ -71,6 +73,7 @@ export class Session {
   readonly #parts: SessionParts;
   readonly #refusals: Refusals;
   readonly #rejections: Backoff;
+  #farewell = '';
   readonly #over = Promise.withResolvers<void>();
   #isOver = false;
   #sentSeq = 0n;
@@ -92,6 +95,11 @@ export class Session {
     const { retryMs, maxRetryMs } = parts.options;
     this.#refusals = new Refusals({ initialMs: retryMs, maxMs: maxRetryMs });
     this.#rejections = new Backoff({ initialMs: retryMs, maxMs: maxRetryMs });
+  }
+
+  /** Why the agent said goodbye; empty if it did not. */
+  get farewell(): string {
+    return this.#farewell;
   }
 
   /** Serves the session until it ends; rejects if it ends with an error. `requests` continues after Hello. */
@@ -200,6 +208,7 @@ export class Session {
         this.#onTelemetry(body.value);
         return true;
       case 'goodbye':
+        this.#farewell = body.value.reason.slice(0, MAX_FAREWELL);
         this.#parts.log.info({ session: this.id, host, reason: body.value.reason }, 'agent says goodbye');
         return false;
       case 'hello':
@@ -225,7 +234,7 @@ export class Session {
     this.#appliedRevision = flight.revision;
     this.#rejections.reset();
     const { fleet, host } = this.#parts;
-    fleet.setHostFacts(host, { appliedRevision: flight.revision, stateHash: answer.stateHash });
+    fleet.setHostFacts(host, { appliedRevision: flight.revision, stateHash: answer.stateHash, otherCluster: '' });
     if (!flight.targetHash.equals(answer.stateHash)) {
       this.#parts.log.warn(
         { session: this.id, host, revision: `${flight.revision}` },
