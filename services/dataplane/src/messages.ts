@@ -1,4 +1,4 @@
-import type { DropCount, ForwarderSnapshot, ForwarderStatus, InputCounts, RelayCounts } from '@mcfleet/native';
+import type { DropCount, ForwarderStatus, InputCounts, RelayCounts } from '@mcfleet/native';
 import type {
   InputCounters,
   InputStatus,
@@ -10,11 +10,11 @@ import type { ProgrammedIdentity } from './dataplane.ts';
 
 /** The counters of relays that are programmed, by uid. */
 export function toRelayMessages(
-  snapshot: ForwarderSnapshot,
+  relays: readonly RelayCounts[],
   programmed: ReadonlyMap<string, ProgrammedIdentity>,
 ): ProgrammedRelayCounters[] {
   const messages: ProgrammedRelayCounters[] = [];
-  for (const counts of snapshot.relays) {
+  for (const counts of relays) {
     const identity = programmed.get(counts.uid);
     if (identity !== undefined) messages.push({ uid: counts.uid, ...identity, counters: toRelayCounters(counts) });
   }

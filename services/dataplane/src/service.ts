@@ -5,20 +5,34 @@ import type { ServiceRegistration } from '@mcfleet/common/grpc/server';
 import { toRpcStatus } from '@mcfleet/common/status-details';
 import { VERSION } from '@mcfleet/common/version';
 import type { Forwarder } from '@mcfleet/native';
-import { type DataplaneServiceServer, DataplaneServiceService } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import {
+  type ApplyRequest,
+  type ApplyResponse,
+  DataplaneServiceService,
+  type SnapshotRequest,
+  type StatusRequest,
+  type StatusResponse,
+} from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { Dataplane } from './dataplane.ts';
-import { toInputCounters, toInputStatus, toOutputStatus, toRelayMessages } from './messages.ts';
+import { toInputStatus, toOutputStatus } from './messages.ts';
+import { encodeSnapshot } from './snapshot.ts';
 
 /** 10,000 relays with some outputs each are a few MiB. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** Snapshots come encoded. */
+const DEFINITION = {
+  ...DataplaneServiceService,
+  snapshot: { ...DataplaneServiceService.snapshot, responseSerialize: (bytes: Buffer) => bytes },
+};
 
 /** DataplaneService on a forwarder. */
 export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceRegistration {
   const dataplane = new Dataplane(forwarder);
   const startTime = new Date(performance.timeOrigin);
 
-  const implementation: DataplaneServiceServer = {
-    apply: unary(async (request, { log }) => {
+  const implementation = {
+    apply: unary<ApplyRequest, ApplyResponse>(async (request, { log }) => {
       const start = clock.monotonic();
       const errors = await dataplane.apply(request);
       const refused = errors.filter((error) => error !== undefined).length;
@@ -37,19 +51,12 @@ export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceReg
       };
     }),
 
-    snapshot: unary(({ uids }) =>
+    snapshot: unary(({ uids }: SnapshotRequest) =>
       // Not while a change is under way: counters and identities would be of different programs.
-      dataplane.exclusively(async () => {
-        const snapshot = forwarder.snapshot(uids.length === 0 ? null : uids);
-        return {
-          relays: toRelayMessages(snapshot, dataplane.programmed),
-          inputs: snapshot.inputs.map(toInputCounters),
-          time: new Date(clock.now()),
-        };
-      }),
+      dataplane.exclusively(async () => encodeSnapshot(forwarder, dataplane.programmed, uids, new Date(clock.now()))),
     ),
 
-    status: unary(async () => {
+    status: unary<StatusRequest, StatusResponse>(async () => {
       const { capabilities, inputs, outputs } = forwarder.status();
       return {
         version: VERSION,
@@ -61,6 +68,6 @@ export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceReg
         outputs: outputs.map(toOutputStatus),
       };
     }),
-  };
-  return { definition: DataplaneServiceService, implementation };
+  } satisfies Record<keyof typeof DataplaneServiceService, unknown>;
+  return { definition: DEFINITION, implementation };
 }

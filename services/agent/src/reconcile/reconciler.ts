@@ -205,7 +205,7 @@ export class Reconciler {
     const refused = response.results.filter(({ error }) => error !== undefined).length;
     const counts = { upserts: upserts.length, removed: removedUids.length, refused };
     this.#options.log.info(counts, 'programmed the data plane');
-    this.#settle(entries, await client.snapshot(), upserts, duration);
+    this.#settle(entries, await readAgain(client, snapshot, upserts), upserts, duration);
   }
 
   /** Makes what became of each relay what is told. */
@@ -261,6 +261,19 @@ export class Reconciler {
     if (message !== '') this.#options.log.warn({ detail: message }, 'the data plane does not answer; trying again');
     this.#options.onTrouble(message);
   }
+}
+
+/** What was read before the change, with what the change was about read again: nothing else has become another. */
+async function readAgain(
+  client: DataplaneCalls,
+  before: SnapshotResponse,
+  upserts: readonly ProgrammedRelay[],
+): Promise<SnapshotResponse> {
+  const uids = upserts.map(({ uid }) => uid);
+  if (uids.length === 0) return before;
+  const now = await client.snapshot(uids);
+  const changed = new Set(uids);
+  return { ...now, relays: [...before.relays.filter(({ uid }) => !changed.has(uid)), ...now.relays] };
 }
 
 function programsOf(entries: Entries): ProgrammedRelay[] {

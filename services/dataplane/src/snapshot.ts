@@ -1,0 +1,34 @@
+import type { Forwarder } from '@mcfleet/native';
+import { SnapshotResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import type { ProgrammedIdentity } from './dataplane.ts';
+import { toInputCounters, toRelayMessages } from './messages.ts';
+
+/** Relays that are read and encoded at a time. */
+const SLICE = 500;
+
+/**
+ * SnapshotResponse as bytes. An agent asks every second; the objects of 10,000 relays at once would live long enough to become old
+ * garbage, and the process would grow by more than its relays take. Those of a slice die young.
+ *
+ * @param uids only these relays; empty: all
+ */
+export function encodeSnapshot(
+  forwarder: Forwarder,
+  programmed: ReadonlyMap<string, ProgrammedIdentity>,
+  uids: readonly string[],
+  time: Date,
+): Buffer {
+  const { inputs } = forwarder.snapshot([]);
+  const parts = [encode({ relays: [], inputs: inputs.map(toInputCounters), time })];
+  const wanted = (uids.length === 0 ? [...programmed.keys()] : [...new Set(uids)]).sort();
+  for (let at = 0; at < wanted.length; at += SLICE) {
+    const { relays } = forwarder.snapshot(wanted.slice(at, at + SLICE));
+    parts.push(encode({ relays: toRelayMessages(relays, programmed), inputs: [], time: undefined }));
+  }
+  // Protobuf: bytes of one type in a row are one message, their repeated fields in a row.
+  return Buffer.concat(parts);
+}
+
+function encode(part: SnapshotResponse): Uint8Array {
+  return SnapshotResponse.encode(part).finish();
+}
