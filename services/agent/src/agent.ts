@@ -8,7 +8,6 @@ import {
   type ConfigStatus,
   type ConfigUpdate,
   type Heartbeat,
-  type RelayTelemetry,
   SyncMode,
   type Welcome,
 } from '@mcfleet/proto/mcfleet/v1/agent_service';
@@ -35,7 +34,8 @@ import { updateResults } from './reconcile/update-results.ts';
 import { byName } from './resolve/local-interfaces.ts';
 import { ControllerSession } from './session/controller-session.ts';
 import { type AgentIdentity, makeHello } from './session/hello.ts';
-import { relayTelemetry } from './session/telemetry.ts';
+import { LossWatch } from './session/loss-watch.ts';
+import { type HostTelemetry, inputTelemetry, relayTelemetry } from './session/telemetry.ts';
 import { sleep } from './sleep.ts';
 
 /** A session is opened after this time even if there is no data plane yet: the controller shall know that. */
@@ -65,6 +65,7 @@ export class Agent {
   readonly #supervisor: DataplaneSupervisor;
   readonly #session: ControllerSession;
   readonly #firstDataplane = new AbortController();
+  readonly #losses = new LossWatch();
   #held: HeldState = EMPTY_STATE;
   #client: DataplaneClient | undefined;
   #capabilities: string[] = [];
@@ -272,14 +273,20 @@ export class Agent {
     };
   }
 
-  async #telemetry(): Promise<readonly RelayTelemetry[] | undefined> {
+  async #telemetry(): Promise<HostTelemetry | undefined> {
     const client = this.#client;
     if (client === undefined) return undefined;
     try {
       const snapshot = await client.snapshot();
       if (client !== this.#client) return undefined;
       this.#reconciler.observe(snapshot);
-      return relayTelemetry(this.#reconciler.plans(), snapshot);
+      const losses = this.#losses;
+      losses.begin(new Date(this.#parts.clock.now()));
+      const names = new Map(this.#inventory.interfaces.map(({ index, name }) => [index, name]));
+      return {
+        relays: relayTelemetry(this.#reconciler.plans(), snapshot, losses),
+        inputs: inputTelemetry(names, snapshot, losses),
+      };
     } catch (thrown) {
       // The supervisor sees a data plane that died, the reconciler one that does not answer; both tell it.
       this.#parts.log.debug({ err: thrown }, 'cannot read counters');

@@ -2,7 +2,7 @@ import { FleetError } from '@mcfleet/common/error';
 import { toRpcStatus } from '@mcfleet/common/status-details';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
-import { InstanceState, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { InstanceState, InterfaceInput, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { condition, SessionHarness } from './testing/session-harness.ts';
 import { defined, eventually, relay } from './testing/test-controller.ts';
@@ -142,6 +142,7 @@ test('reports without an update change the instance; the transition time moves o
           up: false,
           downReason: 'InterfaceDown',
           startTime: undefined,
+          lastDropTime: undefined,
         },
       ],
     },
@@ -177,11 +178,33 @@ test('counters are shown, and only of relays that the host shall run', async () 
         { uid, counters },
         { uid: 'unknown', counters },
       ],
+      inputs: undefined,
     },
   });
   const shown = await eventually(harness.instance, (each) => each.counters !== undefined);
   expect(shown.counters).toEqual(counters);
   expect(shown.countersTime?.getTime()).toBe(time);
+});
+
+test('what an input interface lost is shown with the host and with the relays that take packets there', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  const name = defined(relay('a').spec?.input).interface;
+  const tell = (...kernelDrops: bigint[]): void => {
+    const interfaces = kernelDrops.map((drops, i) =>
+      InterfaceInput.fromPartial({ interface: i === 0 ? name : `other${i}`, kernelDrops: drops }),
+    );
+    agent.send({ $case: 'telemetry', value: { timeUnixNano: 1n, relays: [], inputs: { interfaces } } });
+  };
+  tell(5n, 6n);
+  const shown = await eventually(harness.instance, ({ input }) => input !== undefined);
+  expect(shown.input).toMatchObject({ interface: name, kernelDrops: 5n });
+  expect((await harness.host()).status?.inputs.map(({ kernelDrops }) => kernelDrops)).toEqual([5n, 6n]);
+  tell(7n);
+  await eventually(harness.instance, ({ input }) => input?.kernelDrops === 7n);
+  expect((await harness.host()).status?.inputs).toHaveLength(1);
 });
 
 test('a host that is gone keeps its last state, but is no longer known to be ready', async () => {

@@ -279,7 +279,10 @@ test('hosts and instances are watched, with counters if asked for', async () => 
     lastPacketTime: undefined,
     startTime: undefined,
   };
-  agent.send({ $case: 'telemetry', value: { timeUnixNano: 1_800_000_000_000_000_000n, relays: [{ uid, counters }] } });
+  agent.send({
+    $case: 'telemetry',
+    value: { timeUnixNano: 1_800_000_000_000_000_000n, relays: [{ uid, counters }], inputs: undefined },
+  });
   await eventually(seen, (all) => all.some((each) => each?.counters?.rxPackets === 7n));
   await remove('a');
   await eventually(

@@ -41,6 +41,8 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
       output: key,
       drops: toDrops(drops),
       startTime: toDate(startUnixNano),
+      // The agent sees it rise.
+      lastDropTime: undefined,
       ...rest,
     })),
     drops: toDrops(counts.drops),

@@ -26,6 +26,7 @@ import {
   InstanceState,
   instanceStateFromJSON,
   instanceStateToJSON,
+  InterfaceInput,
   LoopProtection,
   OutputCounters,
   RateLimit,
@@ -329,6 +330,14 @@ export interface TelemetryBatch {
   timeUnixNano: bigint;
   /** One per relay whose counters changed since the batch before. */
   relays: RelayTelemetry[];
+  /** All interfaces on which packets are received; they take the place of those told before. Absent if nothing changed there. */
+  inputs: InterfaceInputs | undefined;
+}
+
+/** Interfaces on which packets are received. */
+export interface InterfaceInputs {
+  /** By name. */
+  interfaces: InterfaceInput[];
 }
 
 /** Counters of one relay. */
@@ -2097,7 +2106,7 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
 messageTypeRegistry.set(Heartbeat.$type, Heartbeat);
 
 function createBaseTelemetryBatch(): TelemetryBatch {
-  return { timeUnixNano: 0n, relays: [] };
+  return { timeUnixNano: 0n, relays: [], inputs: undefined };
 }
 
 export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBatch"> = {
@@ -2112,6 +2121,9 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
     }
     for (const v of message.relays) {
       RelayTelemetry.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.inputs !== undefined) {
+      InterfaceInputs.encode(message.inputs, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -2145,6 +2157,14 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
             message.relays.push(RelayTelemetry.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.inputs = InterfaceInputs.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2165,6 +2185,7 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
         ? BigInt(object.time_unix_nano)
         : 0n,
       relays: globalThis.Array.isArray(object?.relays) ? object.relays.map((e: any) => RelayTelemetry.fromJSON(e)) : [],
+      inputs: isSet(object.inputs) ? InterfaceInputs.fromJSON(object.inputs) : undefined,
     };
   },
 
@@ -2175,6 +2196,9 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
     }
     if (message.relays?.length) {
       obj.relays = message.relays.map((e) => RelayTelemetry.toJSON(e));
+    }
+    if (message.inputs !== undefined) {
+      obj.inputs = InterfaceInputs.toJSON(message.inputs);
     }
     return obj;
   },
@@ -2188,11 +2212,89 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
       ? BigInt(object.timeUnixNano)
       : 0n;
     message.relays = object.relays?.map((e) => RelayTelemetry.fromPartial(e)) || [];
+    message.inputs = (object.inputs !== undefined && object.inputs !== null)
+      ? InterfaceInputs.fromPartial(object.inputs)
+      : undefined;
     return message;
   },
 };
 
 messageTypeRegistry.set(TelemetryBatch.$type, TelemetryBatch);
+
+function createBaseInterfaceInputs(): InterfaceInputs {
+  return { interfaces: [] };
+}
+
+export const InterfaceInputs: MessageFns<InterfaceInputs, "mcfleet.v1.InterfaceInputs"> = {
+  $type: "mcfleet.v1.InterfaceInputs" as const,
+
+  encode(message: InterfaceInputs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.interfaces) {
+      InterfaceInput.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InterfaceInputs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInterfaceInputs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.interfaces.push(InterfaceInput.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InterfaceInputs {
+    return {
+      interfaces: globalThis.Array.isArray(object?.interfaces)
+        ? object.interfaces.map((e: any) => InterfaceInput.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: InterfaceInputs): unknown {
+    const obj: any = {};
+    if (message.interfaces?.length) {
+      obj.interfaces = message.interfaces.map((e) => InterfaceInput.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<InterfaceInputs>, I>>(base?: I): InterfaceInputs {
+    return InterfaceInputs.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<InterfaceInputs>, I>>(object: I): InterfaceInputs {
+    const message = createBaseInterfaceInputs();
+    message.interfaces = object.interfaces?.map((e) => InterfaceInput.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+messageTypeRegistry.set(InterfaceInputs.$type, InterfaceInputs);
 
 function createBaseRelayTelemetry(): RelayTelemetry {
   return { uid: "", counters: undefined };

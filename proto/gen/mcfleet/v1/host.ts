@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
 import { Condition } from "./common.ts";
+import { InterfaceInput } from "./relay.ts";
 
 /**
  * A machine that runs (or shall run) an mcfleet agent. It comes into being when its agent first connects, or by UpdateHost with
@@ -90,6 +91,11 @@ export interface HostStatus {
   stateHash: Buffer;
   /** Relays it shall run. */
   relays: number;
+  /**
+   * Interfaces on which packets are received for relays, by name, with what was lost there. Watches are not told
+   * when this alone changes.
+   */
+  inputs: InterfaceInput[];
 }
 
 export interface HostStatus_AgentLabelsEntry {
@@ -616,6 +622,7 @@ function createBaseHostStatus(): HostStatus {
     desiredRevision: 0n,
     stateHash: Buffer.alloc(0),
     relays: 0,
+    inputs: [],
   };
 }
 
@@ -670,6 +677,9 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     }
     if (message.relays !== 0) {
       writer.uint32(112).uint32(message.relays);
+    }
+    for (const v of message.inputs) {
+      InterfaceInput.encode(v!, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -802,6 +812,14 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
             message.relays = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.inputs.push(InterfaceInput.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -890,6 +908,9 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
         ? Buffer.from(bytesFromBase64(object.state_hash))
         : Buffer.alloc(0),
       relays: isSet(object.relays) ? globalThis.Number(object.relays) : 0,
+      inputs: globalThis.Array.isArray(object?.inputs)
+        ? object.inputs.map((e: any) => InterfaceInput.fromJSON(e))
+        : [],
     };
   },
 
@@ -943,6 +964,9 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     if (message.relays !== 0) {
       obj.relays = Math.round(message.relays);
     }
+    if (message.inputs?.length) {
+      obj.inputs = message.inputs.map((e) => InterfaceInput.toJSON(e));
+    }
     return obj;
   },
 
@@ -977,6 +1001,7 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
       : 0n;
     message.stateHash = object.stateHash ?? Buffer.alloc(0);
     message.relays = object.relays ?? 0;
+    message.inputs = object.inputs?.map((e) => InterfaceInput.fromPartial(e)) || [];
     return message;
   },
 };

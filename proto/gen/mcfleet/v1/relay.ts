@@ -464,7 +464,37 @@ export interface RelayInstance {
     | Date
     | undefined;
   /** How long the host took to apply it. */
-  lastApplyDuration: Duration | undefined;
+  lastApplyDuration:
+    | Duration
+    | undefined;
+  /** What its input interface received, for all relays together that take packets there. Absent while nothing is received there. */
+  input: InterfaceInput | undefined;
+}
+
+/**
+ * What the data plane received on one interface of a host, before any relay could be told: losses here are losses of every relay that
+ * takes packets there. Totals since the data plane opened the interface; they begin again at zero when it is opened anew.
+ */
+export interface InterfaceInput {
+  /** Interface name. */
+  interface: string;
+  /** Packets taken from the receive ring. */
+  rxPackets: bigint;
+  /**
+   * Packets that the kernel dropped because the receive ring was full: the data plane had too little processor time, or the ring is too
+   * small (`mcfleet dataplane --ring-ms`).
+   */
+  kernelDrops: bigint;
+  /** Packets that the kernel's filter let pass and no relay wanted. */
+  unmatched: bigint;
+  /** Packets that were no usable datagrams, by reason: "malformed_udp_length", "fragment" (one that did not come in whole). */
+  drops: DropCounter[];
+  /** When `kernel_drops` last rose, by the agent's clock. Absent if it did not since the agent started. */
+  lastKernelDropTime:
+    | Date
+    | undefined;
+  /** The same of `drops`. */
+  lastDropTime: Date | undefined;
 }
 
 /**
@@ -503,7 +533,11 @@ export interface OutputCounters {
   /** Why it does not: a stable CamelCase code. Empty if it does. */
   downReason: string;
   /** Since when these values count, as RelayCounters.start_time: later than that if the output was added later. */
-  startTime: Date | undefined;
+  startTime:
+    | Date
+    | undefined;
+  /** When `drops` last rose, by the agent's clock. Absent if it did not since the agent started. */
+  lastDropTime: Date | undefined;
 }
 
 /** Packets lost for one named reason. */
@@ -2295,6 +2329,7 @@ function createBaseRelayInstance(): RelayInstance {
     counters: undefined,
     countersTime: undefined,
     lastApplyDuration: undefined,
+    input: undefined,
   };
 }
 
@@ -2349,6 +2384,9 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
     }
     if (message.lastApplyDuration !== undefined) {
       Duration.encode(message.lastApplyDuration, writer.uint32(114).fork()).join();
+    }
+    if (message.input !== undefined) {
+      InterfaceInput.encode(message.input, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2478,6 +2516,14 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
             message.lastApplyDuration = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.input = InterfaceInput.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2540,6 +2586,7 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
         : isSet(object.last_apply_duration)
         ? Duration.fromJSON(object.last_apply_duration)
         : undefined,
+      input: isSet(object.input) ? InterfaceInput.fromJSON(object.input) : undefined,
     };
   },
 
@@ -2587,6 +2634,9 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
     if (message.lastApplyDuration !== undefined) {
       obj.lastApplyDuration = Duration.toJSON(message.lastApplyDuration);
     }
+    if (message.input !== undefined) {
+      obj.input = InterfaceInput.toJSON(message.input);
+    }
     return obj;
   },
 
@@ -2619,11 +2669,218 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
     message.lastApplyDuration = (object.lastApplyDuration !== undefined && object.lastApplyDuration !== null)
       ? Duration.fromPartial(object.lastApplyDuration)
       : undefined;
+    message.input = (object.input !== undefined && object.input !== null)
+      ? InterfaceInput.fromPartial(object.input)
+      : undefined;
     return message;
   },
 };
 
 messageTypeRegistry.set(RelayInstance.$type, RelayInstance);
+
+function createBaseInterfaceInput(): InterfaceInput {
+  return {
+    interface: "",
+    rxPackets: 0n,
+    kernelDrops: 0n,
+    unmatched: 0n,
+    drops: [],
+    lastKernelDropTime: undefined,
+    lastDropTime: undefined,
+  };
+}
+
+export const InterfaceInput: MessageFns<InterfaceInput, "mcfleet.v1.InterfaceInput"> = {
+  $type: "mcfleet.v1.InterfaceInput" as const,
+
+  encode(message: InterfaceInput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.interface !== "") {
+      writer.uint32(10).string(message.interface);
+    }
+    if (message.rxPackets !== 0n) {
+      if (BigInt.asUintN(64, message.rxPackets) !== message.rxPackets) {
+        throw new globalThis.Error("value provided for field message.rxPackets of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.rxPackets);
+    }
+    if (message.kernelDrops !== 0n) {
+      if (BigInt.asUintN(64, message.kernelDrops) !== message.kernelDrops) {
+        throw new globalThis.Error("value provided for field message.kernelDrops of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.kernelDrops);
+    }
+    if (message.unmatched !== 0n) {
+      if (BigInt.asUintN(64, message.unmatched) !== message.unmatched) {
+        throw new globalThis.Error("value provided for field message.unmatched of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.unmatched);
+    }
+    for (const v of message.drops) {
+      DropCounter.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.lastKernelDropTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastKernelDropTime), writer.uint32(50).fork()).join();
+    }
+    if (message.lastDropTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastDropTime), writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InterfaceInput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInterfaceInput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.interface = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rxPackets = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.kernelDrops = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.unmatched = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.drops.push(DropCounter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.lastKernelDropTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.lastDropTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InterfaceInput {
+    return {
+      interface: isSet(object.interface) ? globalThis.String(object.interface) : "",
+      rxPackets: isSet(object.rxPackets)
+        ? BigInt(object.rxPackets)
+        : isSet(object.rx_packets)
+        ? BigInt(object.rx_packets)
+        : 0n,
+      kernelDrops: isSet(object.kernelDrops)
+        ? BigInt(object.kernelDrops)
+        : isSet(object.kernel_drops)
+        ? BigInt(object.kernel_drops)
+        : 0n,
+      unmatched: isSet(object.unmatched) ? BigInt(object.unmatched) : 0n,
+      drops: globalThis.Array.isArray(object?.drops) ? object.drops.map((e: any) => DropCounter.fromJSON(e)) : [],
+      lastKernelDropTime: isSet(object.lastKernelDropTime)
+        ? fromJsonTimestamp(object.lastKernelDropTime)
+        : isSet(object.last_kernel_drop_time)
+        ? fromJsonTimestamp(object.last_kernel_drop_time)
+        : undefined,
+      lastDropTime: isSet(object.lastDropTime)
+        ? fromJsonTimestamp(object.lastDropTime)
+        : isSet(object.last_drop_time)
+        ? fromJsonTimestamp(object.last_drop_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: InterfaceInput): unknown {
+    const obj: any = {};
+    if (message.interface !== "") {
+      obj.interface = message.interface;
+    }
+    if (message.rxPackets !== 0n) {
+      obj.rxPackets = message.rxPackets.toString();
+    }
+    if (message.kernelDrops !== 0n) {
+      obj.kernelDrops = message.kernelDrops.toString();
+    }
+    if (message.unmatched !== 0n) {
+      obj.unmatched = message.unmatched.toString();
+    }
+    if (message.drops?.length) {
+      obj.drops = message.drops.map((e) => DropCounter.toJSON(e));
+    }
+    if (message.lastKernelDropTime !== undefined) {
+      obj.lastKernelDropTime = message.lastKernelDropTime.toISOString();
+    }
+    if (message.lastDropTime !== undefined) {
+      obj.lastDropTime = message.lastDropTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<InterfaceInput>, I>>(base?: I): InterfaceInput {
+    return InterfaceInput.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<InterfaceInput>, I>>(object: I): InterfaceInput {
+    const message = createBaseInterfaceInput();
+    message.interface = object.interface ?? "";
+    message.rxPackets = (object.rxPackets !== undefined && object.rxPackets !== null) ? BigInt(object.rxPackets) : 0n;
+    message.kernelDrops = (object.kernelDrops !== undefined && object.kernelDrops !== null)
+      ? BigInt(object.kernelDrops)
+      : 0n;
+    message.unmatched = (object.unmatched !== undefined && object.unmatched !== null) ? BigInt(object.unmatched) : 0n;
+    message.drops = object.drops?.map((e) => DropCounter.fromPartial(e)) || [];
+    message.lastKernelDropTime = object.lastKernelDropTime ?? undefined;
+    message.lastDropTime = object.lastDropTime ?? undefined;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(InterfaceInput.$type, InterfaceInput);
 
 function createBaseRelayCounters(): RelayCounters {
   return { rxPackets: 0n, rxBytes: 0n, outputs: [], drops: [], lastPacketTime: undefined, startTime: undefined };
@@ -2799,7 +3056,16 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
 messageTypeRegistry.set(RelayCounters.$type, RelayCounters);
 
 function createBaseOutputCounters(): OutputCounters {
-  return { output: "", txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason: "", startTime: undefined };
+  return {
+    output: "",
+    txPackets: 0n,
+    txBytes: 0n,
+    drops: [],
+    up: false,
+    downReason: "",
+    startTime: undefined,
+    lastDropTime: undefined,
+  };
 }
 
 export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounters"> = {
@@ -2832,6 +3098,9 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     }
     if (message.startTime !== undefined) {
       Timestamp.encode(toTimestamp(message.startTime), writer.uint32(58).fork()).join();
+    }
+    if (message.lastDropTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastDropTime), writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -2905,6 +3174,14 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
             message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastDropTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2938,6 +3215,11 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
         : isSet(object.start_time)
         ? fromJsonTimestamp(object.start_time)
         : undefined,
+      lastDropTime: isSet(object.lastDropTime)
+        ? fromJsonTimestamp(object.lastDropTime)
+        : isSet(object.last_drop_time)
+        ? fromJsonTimestamp(object.last_drop_time)
+        : undefined,
     };
   },
 
@@ -2964,6 +3246,9 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     if (message.startTime !== undefined) {
       obj.startTime = message.startTime.toISOString();
     }
+    if (message.lastDropTime !== undefined) {
+      obj.lastDropTime = message.lastDropTime.toISOString();
+    }
     return obj;
   },
 
@@ -2979,6 +3264,7 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     message.up = object.up ?? false;
     message.downReason = object.downReason ?? "";
     message.startTime = object.startTime ?? undefined;
+    message.lastDropTime = object.lastDropTime ?? undefined;
     return message;
   },
 };

@@ -100,7 +100,8 @@ function downOutputs(plan: RelayPlan, runtime: RelayCounters | undefined): Outpu
 
 /** An output that sends nothing, without counters. */
 export function downOutput(output: string, downReason: string): OutputCounters {
-  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, startTime: undefined };
+  const never = { startTime: undefined, lastDropTime: undefined };
+  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, ...never };
 }
 
 function runtimeProblem(down: readonly OutputCounters[]): Problem {

@@ -14,13 +14,12 @@ import {
   type ConfigUpdate,
   type ControllerMessage,
   type Hello,
-  type RelayTelemetry,
   type SessionControl,
   type Welcome,
 } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import type { CompleteUpdate } from '../cache/held-state.ts';
 import { Outbox, type OutboxSource } from './outbox.ts';
-import { TelemetryDiff } from './telemetry.ts';
+import { type HostTelemetry, TelemetryDiff } from './telemetry.ts';
 import { UpdateAssembler } from './update-assembler.ts';
 
 /** From opening the stream to Welcome. */
@@ -52,7 +51,7 @@ export interface SessionHandler extends OutboxSource {
   /** The answer to an update that could not even be put together. */
   readonly refuse: (update: ConfigUpdate, error: FleetError) => ConfigStatus;
   /** All counters; undefined if the data plane does not answer. */
-  readonly telemetry: () => Promise<readonly RelayTelemetry[] | undefined>;
+  readonly telemetry: () => Promise<HostTelemetry | undefined>;
 }
 
 export interface ConnectionOptions {
@@ -221,10 +220,10 @@ export class Connection {
 
   async #readTelemetry(): Promise<void> {
     if (!this.#outbox.wantsTelemetry) return;
-    const relays = await this.#options.handler.telemetry();
-    if (relays === undefined || this.#over) return;
+    const telemetry = await this.#options.handler.telemetry();
+    if (telemetry === undefined || this.#over) return;
     const time = BigInt(Math.round(this.#options.clock.now())) * 1_000_000n;
-    this.#outbox.addTelemetry(this.#telemetry.next(relays, time));
+    this.#outbox.addTelemetry(this.#telemetry.next(telemetry, time));
   }
 
   /** Sends what the outbox holds, one message at a time, until the stream is over. */

@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RelayPlan } from '../resolve/resolve-relay.ts';
 import { MAX_MESSAGE_BYTES } from './batches.ts';
-import { relayTelemetry, TelemetryDiff } from './telemetry.ts';
+import { LossWatch } from './loss-watch.ts';
+import { inputTelemetry, relayTelemetry, TelemetryDiff } from './telemetry.ts';
 
 const telemetry = (uid: string, rxPackets: bigint, outputs = 1): RelayTelemetry =>
   RelayTelemetry.fromPartial({
@@ -24,7 +25,7 @@ describe('TelemetryDiff', () => {
   it('tells what changed since it was told last, and all of it at first', () => {
     const diff = new TelemetryDiff();
     const told = (...relays: RelayTelemetry[]) =>
-      diff.next(relays, 1n).flatMap((batch) => batch.relays.map(({ uid }) => uid));
+      diff.next({ relays, inputs: [] }, 1n).flatMap((batch) => batch.relays.map(({ uid }) => uid));
     expect(told(telemetry('a', 1n), telemetry('b', 1n))).toEqual(['a', 'b']);
     expect(told(telemetry('a', 1n), telemetry('b', 2n))).toEqual(['b']);
     expect(told(telemetry('a', 1n), telemetry('b', 2n))).toEqual([]);
@@ -34,7 +35,7 @@ describe('TelemetryDiff', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 64 }), { maxLength: 60 }), (outputs) => {
         const relays = outputs.map((count, i) => telemetry(`relay-${i}`, 2n ** 63n, count));
-        const batches = new TelemetryDiff().next(relays, 2n ** 63n);
+        const batches = new TelemetryDiff().next({ relays, inputs: [] }, 2n ** 63n);
         for (const value of batches) {
           const message = AgentMessage.fromPartial({ seq: 2n ** 40n, body: { $case: 'telemetry', value } });
           expect(AgentMessage.encode(message).finish().length).toBeLessThanOrEqual(MAX_MESSAGE_BYTES);
@@ -68,7 +69,7 @@ describe('relayTelemetry', () => {
         { uid: 'stray' },
       ],
     });
-    expect(relayTelemetry([plan], snapshot)).toMatchObject([
+    expect(relayTelemetry([plan], snapshot, new LossWatch())).toMatchObject([
       {
         uid: 'a',
         counters: {
@@ -80,5 +81,45 @@ describe('relayTelemetry', () => {
         },
       },
     ]);
+  });
+});
+
+describe('inputTelemetry', () => {
+  const snapshot = (kernelDrops: bigint, malformed: bigint): SnapshotResponse =>
+    SnapshotResponse.fromPartial({
+      inputs: [
+        { ifindex: 7, rxPackets: 9n, kernelDrops, drops: [{ reason: 'malformed_udp_length', packets: malformed }] },
+        { ifindex: 8 },
+      ],
+    });
+  const names = new Map([[7, 'eth0']]);
+
+  it('names interfaces, and tells when losses last rose since the agent looked first', () => {
+    const losses = new LossWatch();
+    const read = (second: number, drops: bigint, malformed: bigint) => {
+      losses.begin(new Date(second * 1000));
+      const [input, ...others] = inputTelemetry(names, snapshot(drops, malformed), losses);
+      expect(others).toEqual([]);
+      expect(input).toMatchObject({ interface: 'eth0', rxPackets: 9n, kernelDrops: drops });
+      return [input?.lastKernelDropTime?.getTime(), input?.lastDropTime?.getTime()];
+    };
+    expect(read(1, 5n, 0n)).toEqual([undefined, undefined]);
+    expect(read(2, 5n, 1n)).toEqual([undefined, 2000]);
+    expect(read(3, 6n, 1n)).toEqual([3000, 2000]);
+    expect(read(4, 6n, 1n)).toEqual([3000, 2000]);
+    // Another data plane, which counts from zero.
+    expect(read(5, 0n, 1n)).toEqual([3000, 2000]);
+    expect(read(6, 2n, 0n)).toEqual([6000, 2000]);
+  });
+
+  it('is told with the relays, and again only if it changed', () => {
+    const diff = new TelemetryDiff();
+    const inputs = (drops: bigint) => inputTelemetry(names, snapshot(drops, 0n), new LossWatch());
+    const told = (drops: bigint) => diff.next({ relays: [telemetry('a', 1n)], inputs: inputs(drops) }, 1n);
+    expect(told(1n).map((batch) => batch.inputs?.interfaces.length)).toEqual([undefined, 1]);
+    expect(told(1n)).toEqual([]);
+    expect(told(2n)).toMatchObject([{ relays: [], inputs: { interfaces: [{ kernelDrops: 2n }] } }]);
+    // The last input has gone.
+    expect(diff.next({ relays: [], inputs: [] }, 1n)).toMatchObject([{ inputs: { interfaces: [] } }]);
   });
 });

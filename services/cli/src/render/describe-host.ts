@@ -1,7 +1,9 @@
 import type { Host, NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
-import type { RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { InterfaceInput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
 import { timeText } from './describe-relay.ts';
+import { dropReasons } from './drops.ts';
 import { effectiveLabels, syncText } from './host-view.ts';
 import { instanceColumns } from './instance-view.ts';
 import { bare, labelList } from './names.ts';
@@ -18,6 +20,23 @@ const interfaceColumns: Column<NetworkInterface>[] = [
   { title: 'ADDRESSES', value: ({ addresses }) => addresses.join(',') },
   { title: 'FLAGS', value: ({ flags }) => flags.join(',') },
 ];
+
+/** What is received for relays, and what is lost before any of them could be told. */
+function inputColumns(nowMs: number): Column<InterfaceInput>[] {
+  const newest = (a: Date | undefined, b: Date | undefined): Date | undefined =>
+    (a?.getTime() ?? 0) > (b?.getTime() ?? 0) ? a : b;
+  return [
+    { title: 'NAME', value: ({ interface: name }) => name },
+    { title: 'PACKETS', value: ({ rxPackets }) => String(rxPackets), align: 'right' },
+    { title: 'LOST IN RING', value: ({ kernelDrops }) => String(kernelDrops), align: 'right' },
+    { title: 'NO RELAY', value: ({ unmatched }) => String(unmatched), align: 'right' },
+    { title: 'UNUSABLE', value: ({ drops }) => dropReasons(drops) || '0' },
+    {
+      title: 'LAST LOSS',
+      value: ({ lastKernelDropTime, lastDropTime }) => age(newest(lastKernelDropTime, lastDropTime), nowMs),
+    },
+  ];
+}
 
 /** Everything about a host: its session, its interfaces, and the relays it runs. */
 export function describeHost(host: Host, instances: readonly RelayInstance[], nowMs: number): string {
@@ -44,6 +63,10 @@ export function describeHost(host: Host, instances: readonly RelayInstance[], no
   const interfaces = status?.interfaces ?? [];
   if (interfaces.length > 0) {
     outline.section('Interfaces', (inner) => inner.block(new Table(interfaceColumns, noPaint).rows(interfaces)));
+  }
+  const inputs = status?.inputs ?? [];
+  if (inputs.length > 0) {
+    outline.section('Inputs', (inner) => inner.block(new Table(inputColumns(nowMs), noPaint).rows(inputs)));
   }
   if (instances.length > 0) {
     const columns = instanceColumns(() => nowMs, true).filter(({ title }) => title !== 'HOST');

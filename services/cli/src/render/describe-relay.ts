@@ -1,5 +1,6 @@
 import {
   type DropCounter,
+  type InterfaceInput,
   type LoopProtection,
   OversizePolicy,
   type RateLimit,
@@ -11,6 +12,7 @@ import {
 import { engineName } from '../document/relay-document.ts';
 import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
+import { dropReasons, total } from './drops.ts';
 import { dropTotal, effectiveEngineText, stateWord } from './instance-view.ts';
 import { bare, endpoint, labelList } from './names.ts';
 import { Outline } from './outline.ts';
@@ -60,7 +62,7 @@ export function describeRelay(relay: Relay, instances: readonly RelayInstance[],
     outline.section(`Host ${bare(instance.host)}`, (host) => describeInstance(host, instance, nowMs));
   }
   outline.section('What to do', (inner) => {
-    for (const advice of advise(relay, instances)) inner.line(`- ${advice}`);
+    for (const advice of advise(relay, instances, nowMs)) inner.line(`- ${advice}`);
   });
   return outline.toString();
 }
@@ -112,6 +114,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
     ['Received', counters === undefined ? '' : `${counters.rxPackets} packets, ${counters.rxBytes} bytes`],
     ['Last packet', counters === undefined ? '' : timeText(counters.lastPacketTime, nowMs) || 'none yet'],
     ['Dropped', counters === undefined ? '' : `${dropTotal(instance)}${dropText(counters.drops)}`],
+    ['Lost before', inputLossText(instance.input)],
     ['Counted', timeText(instance.countersTime, nowMs)],
     ['Counted since', timeText(counters?.startTime, nowMs)],
   ]);
@@ -133,10 +136,17 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
   outline.section('Outputs', (inner) => inner.block(table.rows(outputs)));
 }
 
+/** What its input interface lost before any relay could be told. */
+function inputLossText(input: InterfaceInput | undefined): string {
+  if (input === undefined) return '';
+  const { interface: name, kernelDrops, drops } = input;
+  const unusable = total(drops) === 0n ? '' : `, ${total(drops)} were no usable datagrams${dropText(drops)}`;
+  return `${kernelDrops} in the receive ring of ${name}${unusable}; of all relays that take packets there`;
+}
+
 /** " (tx_full 12, mtu 1)", or nothing. */
 function dropText(drops: readonly DropCounter[]): string {
-  const counted = drops.filter(({ packets }) => packets > 0n).map(({ reason, packets }) => `${reason} ${packets}`);
-  return counted.length === 0 ? '' : ` (${counted.join(', ')})`;
+  return total(drops) === 0n ? '' : ` (${dropReasons(drops)})`;
 }
 
 /** "2026-01-02T03:04:05Z (5m ago)"; empty if it never was. */

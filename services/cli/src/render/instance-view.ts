@@ -1,5 +1,6 @@
-import { type DropCounter, InstanceState, RelayEngine, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { InstanceState, RelayEngine, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
+import { lostAt, total } from './drops.ts';
 import { bare } from './names.ts';
 import type { Tone } from './paint.ts';
 import type { Column } from './table.ts';
@@ -24,10 +25,6 @@ export function stateTone({ state }: RelayInstance): Tone {
 export function effectiveEngineText({ effectiveEngine }: RelayInstance): string {
   if (effectiveEngine === RelayEngine.KERNEL) return 'KERNEL';
   return effectiveEngine === RelayEngine.USERSPACE ? 'USERSPACE' : '';
-}
-
-function total(drops: readonly DropCounter[]): bigint {
-  return drops.reduce((sum, { packets }) => sum + packets, 0n);
 }
 
 /** Packets that matched and that at least one output, or all, did not send. */
@@ -92,6 +89,12 @@ export function instanceColumns(nowMs: () => number, wide: boolean): Column<Rela
       title: 'GENERATION',
       value: ({ appliedGeneration, desiredGeneration }) => `${appliedGeneration}/${desiredGeneration}`,
       align: 'right',
+    },
+    {
+      title: 'LOST BEFORE',
+      value: ({ input }) => (input === undefined ? '' : String(lostAt(input))),
+      align: 'right',
+      tone: ({ input }) => (lostAt(input) > 0n ? 'warn' : 'plain'),
     },
     { title: 'COUNTED', value: ({ countersTime }) => age(countersTime, nowMs()) },
     { title: 'MESSAGE', value: instanceMessage },

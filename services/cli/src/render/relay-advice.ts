@@ -1,14 +1,15 @@
 import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { InstanceState, type Relay, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { effectiveEngineText } from './instance-view.ts';
+import { adviseLosses } from './loss-advice.ts';
 import { bare } from './names.ts';
 
 /** What a person should do about a relay, most urgent first; empty if it is well and carries packets. */
-export function advise(relay: Relay, instances: readonly RelayInstance[]): string[] {
+export function advise(relay: Relay, instances: readonly RelayInstance[], nowMs: number): string[] {
   if (instances.length === 0) {
     return ['No host runs it. Compare spec.hosts with: mcfleet get hosts -o wide'];
   }
-  const advice = instances.flatMap((instance) => adviseInstance(instance));
+  const advice = instances.flatMap((instance) => [...adviseInstance(instance), ...adviseLosses(instance, nowMs)]);
   return advice.length > 0 ? advice : adviseTraffic(relay, instances);
 }
 

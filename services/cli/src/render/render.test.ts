@@ -70,6 +70,7 @@ const instance = RelayInstance.fromPartial({
     lastPacketTime: ago(1),
   },
   countersTime: ago(2),
+  input: { interface: 'eth0', rxPackets: 1010n },
 });
 
 function table<T>(columns: readonly Column<T>[], objects: readonly T[]): string {
@@ -113,8 +114,8 @@ camera-7  AUTO    239.1.1.1:5001@eth0  239.10.10.10:6001@eth1 +1    1/1  Ready  
         [instance],
       ),
     ).toBe(
-      `RELAY     HOST    STATE  ENGINE                           RX    TX  DROPS  AGE   GENERATION  COUNTED  MESSAGE
-camera-7  edge-1  Ready  USERSPACE (REWRITE_REQUESTED)  1000  1990     10  1m5s         2/2  2s       -
+      `RELAY     HOST    STATE  ENGINE                           RX    TX  DROPS  AGE   GENERATION  LOST BEFORE  COUNTED  MESSAGE
+camera-7  edge-1  Ready  USERSPACE (REWRITE_REQUESTED)  1000  1990     10  1m5s         2/2            0  2s       -
 `,
     );
   });
@@ -211,6 +212,7 @@ Host edge-1:
   Received:     1000 packets, 1344000 bytes
   Last packet:  2026-01-02T03:04:04Z (1s ago)
   Dropped:      10
+  Lost before:  0 in the receive ring of eth0; of all relays that take packets there
   Counted:      2026-01-02T03:04:03Z (2s ago)
   Conditions:
     Ready: yes, for 1m5s (AllOutputsForward)
@@ -242,6 +244,58 @@ Host edge-1:
     );
     expect(describeRelay(relay, [waiting('HostNotConnected')], now)).toContain('see that its agent runs');
     expect(describeRelay(relay, [], now)).toContain('No host runs it');
+  });
+
+  it('what to do about packets that the input interface loses', () => {
+    const drops = [{ reason: 'malformed_udp_length', packets: 3n }];
+    const losing = (seconds: number): RelayInstance =>
+      RelayInstance.fromPartial({
+        ...instance,
+        input: {
+          interface: 'eth0',
+          kernelDrops: 42_590n,
+          drops,
+          lastKernelDropTime: ago(seconds),
+          lastDropTime: ago(seconds),
+        },
+      });
+    const shown = describeRelay(relay, [losing(5)], now);
+    expect(shown).toContain(
+      'Lost before:  42590 in the receive ring of eth0, 3 were no usable datagrams (malformed_udp_length 3); of all relays',
+    );
+    expect(shown).toContain('- edge-1 lost 42590 packets in the receive ring of eth0, the last 5s ago: ');
+    expect(shown).toContain(
+      '- edge-1 got packets on eth0 that are no usable datagrams: malformed_udp_length 3, the last 5s',
+    );
+    const later = describeRelay(relay, [losing(3600)], now);
+    expect(later).toContain('42590 in the receive ring');
+    expect(later).not.toContain('What to do');
+    expect(
+      table(
+        instanceColumns(() => now, true),
+        [losing(5)],
+      ),
+    ).toContain(' 42593 ');
+    const host = Host.fromPartial({ name: 'hosts/edge-1', status: { inputs: [losing(5).input ?? {}] } });
+    expect(describeHost(host, [], now)).toContain(`Inputs:
+  NAME  PACKETS  LOST IN RING  NO RELAY  UNUSABLE                LAST LOSS
+  eth0        0         42590         0  malformed_udp_length 3  5s
+`);
+  });
+
+  it('what to do about an output that drops everything, or drops still', () => {
+    const dropping = (txPackets: bigint, reason: string, lastDropTime?: Date): string => {
+      const output = { output: 'x@eth1', txPackets, up: true, drops: [{ reason, packets: 10n }], lastDropTime };
+      return describeRelay(relay, [RelayInstance.fromPartial({ ...instance, counters: { outputs: [output] } })], now);
+    };
+    expect(dropping(0n, 'mtu')).toContain(
+      '- edge-1: output x@eth1 dropped every packet (mtu 10). The copies are longer',
+    );
+    expect(dropping(30n, 'not_permitted', ago(5))).toContain(
+      '- edge-1: output x@eth1 dropped 10 of 40 packets (not_permitted 10), the last 5s ago. The kernel forbids',
+    );
+    expect(dropping(30n, 'mtu', ago(3600))).not.toContain('output x@eth1 dropped');
+    expect(dropping(30n, 'mtu')).not.toContain('output x@eth1 dropped');
   });
 
   it('a host with its interfaces and relays', () => {

@@ -1,7 +1,7 @@
 import type { Clock } from '@mcfleet/common/clock';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { Host } from '@mcfleet/proto/mcfleet/v1/host';
-import { Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { type InterfaceInput, Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { HostPlan } from '../resolve/place.ts';
 import type { Change, FleetStore, Transaction } from '../store/store.ts';
 import { Board } from './board.ts';
@@ -121,6 +121,11 @@ export class Fleet {
     if (this.planOf(host).assignments.has(uid)) this.#instanceBook.noteCounters(host, uid, counters, time);
   }
 
+  /** The host said what it receives on its interfaces. Passed over if the host is not (or no longer) stored. */
+  noteInputs(host: string, inputs: readonly InterfaceInput[]): void {
+    if (this.store.tables.host.has(host)) this.#hostBook.noteInputs(host, inputs);
+  }
+
   /** An instance with its counters; undefined if the relay does not select the host. */
   instance(host: string, relay: string): RelayInstance | undefined {
     const view = this.instances.get(`${host}/${relay}`);
@@ -135,16 +140,21 @@ export class Fleet {
     return relayView(relay, facts, previous, this.#statusTime(relay, previous));
   }
 
-  /** Adds the counters, which are no part of the board: they change all the time. */
+  /** Adds the counters, its own and those of its input, which are no part of the board: they change all the time. */
   withCounters(view: RelayInstance): RelayInstance {
-    const record = this.#instanceBook.get(keyOf({ name: view.host }), view.relayUid);
-    return { ...view, counters: record?.counters, countersTime: record?.countersTime };
+    const host = keyOf({ name: view.host });
+    const record = this.#instanceBook.get(host, view.relayUid);
+    const { spec } = this.store.tables.relay.get(keyOf({ name: view.relay })) ?? {};
+    const input = this.#hostBook.inputs(host).get(spec?.input?.interface ?? '');
+    return { ...view, counters: record?.counters, countersTime: record?.countersTime, input };
   }
 
-  /** Adds when the host was last seen, which is no part of the board. */
+  /** Adds when the host was last seen and what it receives, which is no part of the board. */
   withLastSeen(view: Host): Host {
     if (view.status === undefined) return view;
-    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(keyOf(view)) } };
+    const host = keyOf(view);
+    const inputs = [...this.#hostBook.inputs(host).values()];
+    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(host), inputs } };
   }
 
   /** Subscribes to changed plans; call the result to stop. */

@@ -1,4 +1,5 @@
 import type { NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
+import type { InterfaceInput } from '@mcfleet/proto/mcfleet/v1/relay';
 
 /** What is known of a host from its sessions. */
 export interface HostFacts {
@@ -55,10 +56,13 @@ const UNMET: HostFacts = {
   otherCluster: '',
 };
 
+const NO_INPUTS: ReadonlyMap<string, InterfaceInput> = new Map();
+
 /** What is known of hosts, in memory: agents tell it when they connect. Bounded by the hosts of the store. */
 export class HostBook {
   readonly #facts = new Map<string, HostFacts>();
   readonly #lastSeen = new Map<string, Date>();
+  readonly #inputs = new Map<string, ReadonlyMap<string, InterfaceInput>>();
 
   get(host: string): HostFacts {
     return this.#facts.get(host) ?? UNMET;
@@ -66,6 +70,16 @@ export class HostBook {
 
   lastSeen(host: string): Date | undefined {
     return this.#lastSeen.get(host);
+  }
+
+  /** What a host last said of the interfaces on which it receives, by name. */
+  inputs(host: string): ReadonlyMap<string, InterfaceInput> {
+    return this.#inputs.get(host) ?? NO_INPUTS;
+  }
+
+  /** Takes the place of what it said before, so that its size is bounded by one message. */
+  noteInputs(host: string, inputs: readonly InterfaceInput[]): void {
+    this.#inputs.set(host, new Map(inputs.map((input) => [input.interface, input])));
   }
 
   /** The agent sent something. */
@@ -80,5 +94,6 @@ export class HostBook {
   delete(host: string): void {
     this.#facts.delete(host);
     this.#lastSeen.delete(host);
+    this.#inputs.delete(host);
   }
 }

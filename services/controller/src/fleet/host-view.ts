@@ -23,6 +23,7 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
       desiredRevision,
       stateHash,
       relays,
+      inputs: [],
     },
   };
 }

@@ -278,7 +278,8 @@ export class Session {
     this.#parts.fleet.noteResult(this.host, result);
   }
 
-  #onTelemetry({ timeUnixNano, relays }: TelemetryBatch): void {
+  #onTelemetry({ timeUnixNano, relays, inputs }: TelemetryBatch): void {
+    if (inputs !== undefined) this.#parts.fleet.noteInputs(this.host, inputs.interfaces);
     const time = new Date(Number(timeUnixNano / 1_000_000n));
     for (const { uid, counters } of relays) {
       if (counters !== undefined) this.#parts.fleet.noteCounters(this.host, uid, counters, time);

@@ -1,0 +1,39 @@
+import type { DropCounter } from '@mcfleet/proto/mcfleet/v1/relay';
+
+interface Seen {
+  readonly packets: bigint;
+  /** Undefined if it was not seen to rise. */
+  readonly rose: Date | undefined;
+}
+
+/**
+ * Tells when counters of lost packets last rose, from one reading to the next. What a data plane has lost before the first reading was
+ * lost at a time that nobody knows. Bounded by the counters of one reading: those that are not in it are forgotten.
+ */
+export class LossWatch {
+  #before: ReadonlyMap<string, Seen> | undefined;
+  #now = new Map<string, Seen>();
+  #time = new Date(0);
+
+  /** Begins a reading. */
+  begin(time: Date): void {
+    if (this.#time.getTime() > 0) this.#before = this.#now;
+    this.#now = new Map();
+    this.#time = time;
+  }
+
+  /** When the counter last rose, this reading included. */
+  lastRise(key: string, packets: bigint): Date | undefined {
+    const before = this.#before?.get(key);
+    // Fewer than before: it counts from zero again. Not there before: it is new since the last reading.
+    const base = before !== undefined && packets >= before.packets ? before.packets : 0n;
+    const rose = this.#before !== undefined && packets > base ? this.#time : before?.rose;
+    this.#now.set(key, { packets, rose });
+    return rose;
+  }
+}
+
+/** Packets of all reasons. */
+export function dropTotal(drops: readonly DropCounter[]): bigint {
+  return drops.reduce((sum, { packets }) => sum + packets, 0n);
+}

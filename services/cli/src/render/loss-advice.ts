@@ -1,0 +1,68 @@
+import type { InterfaceInput, OutputCounters, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { age } from './age.ts';
+import { dropReasons, total } from './drops.ts';
+import { bare } from './names.ts';
+
+/** A loss that is longer ago is still counted, and no longer a thing to act on. */
+const RECENT_MS = 10 * 60_000;
+
+/** What to do about each reason for which an output drops packets, after "host: output x dropped ...". */
+const OUTPUT_ADVICE: Readonly<Record<string, string>> = {
+  mtu: 'The copies are longer than its MTU and their sender forbids fragments, or oversize is DROP: raise the MTU, or send shorter packets',
+  not_permitted:
+    'The kernel forbids to send there: see whether a firewall drops it, and that it is no broadcast address',
+  no_route: 'The kernel has no route there: see ip route get',
+  no_source: 'The interface has no address to send from: give it one, or set the source of the output',
+  tx_full: 'The interface takes less than arrives: send less, or limit the rate of the relay',
+  interface_down: 'The interface was down: ip link set it up',
+  interface_missing: 'The interface was not there',
+  no_carrier: 'The interface had no carrier: check its cable, peer or ports',
+};
+
+/** What to do about packets that a relay loses on a host while everything forwards; empty if it loses none. */
+export function adviseLosses(instance: RelayInstance, nowMs: number): string[] {
+  const host = bare(instance.host);
+  return [
+    ...adviseInput(host, instance.input, nowMs),
+    ...(instance.counters?.outputs ?? []).flatMap((output) => adviseOutput(host, output, nowMs)),
+  ];
+}
+
+function adviseInput(host: string, input: InterfaceInput | undefined, nowMs: number): string[] {
+  if (input === undefined) return [];
+  const advice: string[] = [];
+  if (isRecent(input.lastKernelDropTime, nowMs)) {
+    advice.push(
+      `${host} lost ${input.kernelDrops} packets in the receive ring of ${input.interface}, the last ` +
+        `${age(input.lastKernelDropTime, nowMs)} ago: its data plane has too little processor time, or too small a ring (mcfleet dataplane --ring-ms).`,
+    );
+  }
+  if (isRecent(input.lastDropTime, nowMs)) {
+    advice.push(
+      `${host} got packets on ${input.interface} that are no usable datagrams: ${dropReasons(input.drops)}, the last ` +
+        `${age(input.lastDropTime, nowMs)} ago. Look there: tcpdump -vni ${input.interface} udp`,
+    );
+  }
+  return advice;
+}
+
+function adviseOutput(
+  host: string,
+  { output, up, drops, txPackets, lastDropTime }: OutputCounters,
+  nowMs: number,
+): string[] {
+  const dropped = total(drops);
+  // One that is down is told of by its interface.
+  if (!up || dropped === 0n || (txPackets > 0n && !isRecent(lastDropTime, nowMs))) return [];
+  const worst = drops.toSorted((a, b) => Number(b.packets - a.packets))[0];
+  const what = txPackets === 0n ? 'every packet' : `${dropped} of ${dropped + txPackets} packets`;
+  const when = lastDropTime === undefined ? '' : `, the last ${age(lastDropTime, nowMs)} ago`;
+  const advice = OUTPUT_ADVICE[worst?.reason ?? ''];
+  return [
+    `${host}: output ${output} dropped ${what} (${dropReasons(drops)})${when}.${advice === undefined ? '' : ` ${advice}.`}`,
+  ];
+}
+
+function isRecent(time: Date | undefined, nowMs: number): boolean {
+  return time !== undefined && nowMs - time.getTime() < RECENT_MS;
+}
