@@ -49,6 +49,9 @@ struct Output {
   int socket = -1;
 };
 
+// What residue() gives for a right checksum.
+constexpr uint16_t kRight = 0xffff;
+
 // What was added, and what is expected of it at each output: one datagram, or the segments of a
 // super-frame.
 struct Expected {
@@ -56,6 +59,8 @@ struct Expected {
   size_t ip_header;
   UdpChecksum checksum;
   bool any_id;
+  // Its residue() shall be this.
+  uint16_t residue;
 };
 
 struct Stage {
@@ -115,6 +120,10 @@ Arriving arriving(Input& input, size_t usual_size, size_t number) {
   spec.source_port = static_cast<uint16_t>(4000 + flow / 64);
   spec.id = static_cast<uint16_t>(flow % 3 == 0 ? 0 : 77 + number);
   spec.flags = (kind & 8) != 0 ? 0x4000 : 0;
+  if ((kind & 0x80) != 0) {
+    spec.ttl = static_cast<uint8_t>(at % 4);
+    spec.tos = static_cast<uint8_t>(at & 0xf0);
+  }
   if ((kind & 0x70) == 0x10) spec.options = {7, 3, 4, 0x94, 4, 0, 0, 0};
   const bool super = (kind & 0x74) == 0x44;
   const size_t size = (kind & 0x70) == 0x20 ? own_size % 5000 : usual_size;
@@ -179,24 +188,23 @@ void check_rewritten(const Expected& before, const Taken::One& after, const Rewr
     return;
   }
   require(checksum != 0, "a checksum stays one");
-  const uint16_t arrived = before.checksum == UdpChecksum::kFinished
-                               ? residue(before.packet, before.ip_header)
-                               : uint16_t{0xffff};
-  require(residue(after.packet, before.ip_header) == arrived,
+  require(residue(after.packet, before.ip_header) == before.residue,
           "a right checksum stays right and a wrong one wrong");
 }
 
 void expect(std::vector<Expected>& expected, const Bytes& ip, const Datagram& datagram) {
   Bytes packet(ip.begin(), ip.begin() + datagram.ip_length);
   if (datagram.segments == 1) {
-    expected.push_back({packet, datagram.ip_header, datagram.checksum, false});
+    const uint16_t arrived =
+        datagram.checksum == UdpChecksum::kFinished ? residue(packet, datagram.ip_header) : kRight;
+    expected.push_back({packet, datagram.ip_header, datagram.checksum, false, arrived});
     return;
   }
   const size_t payload = datagram.udp_length - kUdpHeader;
   for (size_t offset = 0; offset < payload; offset += datagram.segment_size) {
     const size_t size = std::min<size_t>(datagram.segment_size, payload - offset);
     expected.push_back({cut(packet, datagram.ip_header, offset, size), datagram.ip_header,
-                        UdpChecksum::kFinished, true});
+                        UdpChecksum::kFinished, true, kRight});
   }
 }
 
