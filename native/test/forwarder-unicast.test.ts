@@ -30,6 +30,9 @@ describeWithLab('packets to unicast addresses', () => {
   const counts = async (): Promise<RelayReport['outputs']> => (await forwarder.relay('simple')).outputs;
 
   it('of receivers are counted as dropped when the queue of the device is full', async () => {
+    // Of super-frames this queue takes a part, and tells success.
+    await lab.endProcesses();
+    forwarder = await lab.forwarder({ transmit: 'sendmmsg' });
     expect(await forwarder.apply([{ ...simpleRelay, outputs: [receiver] }])).toEqual([]);
     await lab.read('relay', ...'tc qdisc add dev out1 root tbf rate 4mbit burst 3000 limit 6000'.split(' '));
     const capture = await lab.capture(1);

@@ -2,9 +2,9 @@
 // processor time is read when it has forwarded them. Independent of the sender's speed. See docs/measurements.md.
 //
 //   node native/test/measure-backlog.ts [--rounds 10] [--size 1316] [--flows 1] [--outputs 1] [--segments 20] [--super] [--no-uso]
-//        [--transmit auto]
+//        [--transmit auto] [--unicast]
 //
-// --segments, --super, --no-uso as in measure-forwarder.ts. The source runs on core 0, the relay on core 1.
+// --segments, --super, --no-uso as in measure-forwarder.ts. --unicast: to unicast addresses rather than groups. The source runs on core 0, the relay on core 1.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     super: { type: 'boolean', default: false },
     'no-uso': { type: 'boolean', default: false },
     transmit: { type: 'string', default: 'auto' },
+    unicast: { type: 'boolean', default: false },
   },
 });
 const PACKETS = 30_000;
@@ -51,8 +52,12 @@ try {
   const forwarder = await lab.forwarder({ ringBytes: 64 << 20, transmit }, ['taskset', '-c', '1']);
   const addresses = Array.from({ length: outputs }, (_, i) => ({
     interface: 'out1',
-    address: `239.10.10.${i + 1}`,
+    address: values.unicast ? `10.2.1.${i + 2}` : `239.10.10.${i + 1}`,
   }));
+  const { address: neighbour } = await lab.device('sink1', 'sink1');
+  for (const { address } of values.unicast ? addresses : []) {
+    await lab.ip('relay', `neighbour replace ${address} lladdr ${neighbour} dev out1`);
+  }
   const refusals = await forwarder.apply([{ ...simpleRelay, outputs: addresses }]);
   const { pid } = forwarder.child;
   if (JSON.stringify(refusals) !== '[]' || pid === undefined) throw new Error(JSON.stringify(refusals));

@@ -13,14 +13,12 @@ namespace {
 
 void chooses_super_frames_where_the_kernel_takes_them() {
   for (const TransmitRequest request : {TransmitRequest::kAuto, TransmitRequest::kGso}) {
-    CHECK(choose_transmit({request, true, true, true}) == Transmit::kGsoDevice);
-    CHECK(choose_transmit({request, true, true, false}) == Transmit::kGsoKernel);
-    CHECK(choose_transmit({request, true, false, true}) == Transmit::kFramesOldKernel);
-    CHECK(choose_transmit({request, false, true, true}) == Transmit::kPackets);
+    CHECK(choose_transmit({request, true, true}) == Transmit::kGsoDevice);
+    CHECK(choose_transmit({request, true, false}) == Transmit::kGsoKernel);
+    CHECK(choose_transmit({request, false, true}) == Transmit::kFramesOldKernel);
   }
-  CHECK(choose_transmit({TransmitRequest::kSendmmsg, true, true, true}) == Transmit::kFramesAsked);
-  CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, true}) == Transmit::kFramesUring);
-  CHECK(choose_transmit({TransmitRequest::kSendmmsg, false, true, true}) == Transmit::kPackets);
+  CHECK(choose_transmit({TransmitRequest::kSendmmsg, true, true}) == Transmit::kFramesAsked);
+  CHECK(choose_transmit({TransmitRequest::kIoUring, true, true}) == Transmit::kFramesUring);
 }
 
 void goes_on_without_io_uring() {
@@ -30,8 +28,8 @@ void goes_on_without_io_uring() {
       {ENOMEM, Transmit::kFramesUringFailed},   {EMFILE, Transmit::kFramesUringFailed},
   };
   for (const auto& [error, transmit] : kRefusals) {
-    CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, true,
-                           classify_uring_error(error)}) == transmit);
+    CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, classify_uring_error(error)}) ==
+          transmit);
     CHECK(std::strcmp(transmit_name(transmit), "sendmmsg") == 0);
     CHECK(std::strstr(transmit_reason(transmit), "io_uring is asked for") != nullptr);
   }
@@ -42,7 +40,9 @@ void names_and_reasons_differ() {
   for (int i = 0; i <= static_cast<int>(Transmit::kPackets); i++) {
     const auto transmit = static_cast<Transmit>(i);
     CHECK(std::strlen(transmit_reason(transmit)) > 20);
-    CHECK((std::strcmp(transmit_name(transmit), "gso") == 0) == sends_super_frames(transmit));
+    const bool gso = std::strncmp(transmit_reason(transmit), "super-frames", 12) == 0;
+    CHECK((std::strcmp(transmit_name(transmit), "gso") == 0) == gso);
+    CHECK(gso || !sends_super_frames(transmit));
   }
 }
 

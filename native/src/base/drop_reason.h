@@ -33,6 +33,7 @@ enum class DropReason : uint8_t {
   kNoSocket,
   kMtu,
   kNoRoute,
+  kNoNeighbour,
   kNoSource,
   kNotPermitted,
   kTxError,
@@ -88,6 +89,8 @@ constexpr const char* drop_reason_name(DropReason reason) {
       return "mtu";
     case DropReason::kNoRoute:
       return "no_route";
+    case DropReason::kNoNeighbour:
+      return "no_neighbour";
     case DropReason::kNoSource:
       return "no_source";
     case DropReason::kNotPermitted:

@@ -4,8 +4,18 @@
 
 namespace mcfleet {
 
-EgressPort::EgressPort(int ifindex, Kind kind, TransmitRequest request)
-    : ifindex_(ifindex), kind_(kind), request_(request), link_(0) {
+EgressPort::EgressPort(int ifindex, TransmitRequest request)
+    : ifindex_(ifindex), kind_(Kind::kFrames), request_(request), link_(0) {
+  publish(LinkState::kMissing, 0, 0);
+}
+
+EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, uint32_t destination)
+    : ifindex_(frames->ifindex_),
+      kind_(Kind::kPackets),
+      request_(frames->request_),
+      link_(0),
+      frames_(std::move(frames)),
+      unicast_(std::in_place, destination) {
   publish(LinkState::kMissing, 0, 0);
 }
 
@@ -46,6 +56,10 @@ Status EgressPort::open_socket() {
   return {};
 }
 
+void EgressPort::refresh_unicast(HostPolicy policy) {
+  unicast_->refresh(ifindex_, request_, frames_->transmit(), frames_->link().header, policy);
+}
+
 void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
   link_.store(uint64_t{mtu} << 32 | static_cast<uint64_t>(choose()) << 16 |
                   static_cast<uint64_t>(header) << 8 | static_cast<uint64_t>(state),
@@ -53,8 +67,9 @@ void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
 }
 
 Transmit EgressPort::choose() const {
-  return choose_transmit({request_, kind_ == Kind::kFrames, kernel_takes_super_frames(),
-                          kind_ == Kind::kFrames && device_segments(ifindex_), uring_});
+  if (kind_ == Kind::kPackets) return Transmit::kPackets;
+  return choose_transmit(
+      {request_, kernel_takes_super_frames(), device_segments(ifindex_), uring_});
 }
 
 void EgressPort::flush() {

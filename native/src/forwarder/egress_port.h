@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/transmit.h"
+#include "forwarder/unicast_way.h"
 #include "ring/tx_batch.h"
 #include "ring/uring_sender.h"
 
@@ -27,7 +29,9 @@ class EgressPort final {
   enum class Kind : uint8_t {
     // Whole frames to groups, through a packet socket.
     kFrames,
-    // IP packets to a unicast address, which the kernel routes and resolves, through a raw socket.
+    // To one unicast address: IP packets, which the kernel routes and resolves, through a raw
+    // socket;
+    // or, where that comes to the same, frames through the port to groups.
     kPackets,
   };
 
@@ -41,7 +45,10 @@ class EgressPort final {
     bool super_frames;
   };
 
-  EgressPort(int ifindex, Kind kind, TransmitRequest request);
+  // To groups.
+  EgressPort(int ifindex, TransmitRequest request);
+  // To a unicast address; `frames`: the port to groups of the same worker and interface.
+  EgressPort(std::shared_ptr<EgressPort> frames, uint32_t destination);
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
 
@@ -59,10 +66,16 @@ class EgressPort final {
   }
   // How it sends.
   [[nodiscard]] Transmit transmit() const {
-    return unpack_transmit(link_.load(std::memory_order_relaxed));
+    return unicast_ ? unicast_->transmit() : unpack_transmit(link_.load(std::memory_order_relaxed));
   }
   // Address of the interface, in the low 48 bits.
   [[nodiscard]] uint64_t mac() const { return mac_.load(std::memory_order_relaxed); }
+
+  // Of kPackets only.
+  UnicastWay& unicast() { return *unicast_; }
+  EgressPort& frames() { return *frames_; }
+  // As refresh(), of route and neighbour only. Control thread.
+  void refresh_unicast(HostPolicy policy);
 
   TxBatch& batch() { return batch_; }
   // Sends the batch, or accounts it as lost. Worker.
@@ -74,6 +87,10 @@ class EgressPort final {
   // there.
   bool pending = false;
   EgressPort* next_pending = nullptr;
+  // Of kPackets: whether the last packet left as a frame, and when one was last sent to a neighbour
+  // that does not answer. Worker.
+  bool was_direct = false;
+  uint64_t tried_ns = 0;
 
  private:
   static Transmit unpack_transmit(uint64_t packed) {
@@ -94,6 +111,8 @@ class EgressPort final {
   std::atomic<EgressSocket*> view_{nullptr};
   std::unique_ptr<EgressSocket> socket_;
   UringSupport uring_ = UringSupport::kReady;
+  std::shared_ptr<EgressPort> frames_;
+  std::optional<UnicastWay> unicast_;
   TxBatch batch_;
   uint16_t id_ = 0;
 };

@@ -14,6 +14,8 @@ namespace mcfleet {
 namespace {
 
 constexpr uint16_t kUdpChecksumOffset = 6;
+// Between packets to a neighbour that does not answer.
+constexpr uint64_t kTryAgainNs = 1'000'000'000;
 // A datagram of this size is sent from where it lies, rather than copied. The limit was not
 // measured.
 constexpr size_t kLongDatagram = 4096;
@@ -44,10 +46,19 @@ bool takes_super_frame(const EgressPort::Link& link, const Datagram& datagram) {
          size_t{datagram.ip_header} + kUdpHeader + datagram.segment_size <= link.mtu;
 }
 
-void write_ethernet(uint8_t* at, uint32_t group, uint64_t mac) {
-  group_mac(group, at);
-  store16(at + 6, static_cast<uint16_t>(mac >> 32 & 0xffff));
-  store32(at + 8, static_cast<uint32_t>(mac & 0xffffffff));
+void write_mac(uint8_t* at, uint64_t mac) {
+  store16(at, static_cast<uint16_t>(mac >> 32 & 0xffff));
+  store32(at + 2, static_cast<uint32_t>(mac & 0xffffffff));
+}
+
+// `to`: the address of a neighbour, or 0 for that of the group.
+void write_ethernet(uint8_t* at, uint32_t group, uint64_t to, uint64_t mac) {
+  if (to != 0) {
+    write_mac(at, to);
+  } else {
+    group_mac(group, at);
+  }
+  write_mac(at + 6, mac);
   store16(at + 12, ETH_P_IP);
 }
 
@@ -63,14 +74,13 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
   std::span<const iovec> pieces;
   const Datagram merged = train.merged();
   for (const OutputAction& action : outputs) {
-    const Way way{*action.port, action.port->link(), action};
-    if (way.link.state != LinkState::kUp) {
-      action.counters->drops.add(link_drop_reason(way.link.state), merged.segments);
-    } else if (way.port.kind() == EgressPort::Kind::kPackets && merged.source == 0 &&
-               action.rewrite.source == 0) {
-      // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
-      action.counters->drops.add(DropReason::kNoSource, merged.segments);
-    } else if (train.size() > 1 && takes_super_frame(way.link, merged)) {
+    const auto chosen = choose_way(action, train);
+    if (const auto* reason = std::get_if<DropReason>(&chosen)) {
+      action.counters->drops.add(*reason, merged.segments);
+      continue;
+    }
+    const Way& way = std::get<Way>(chosen);
+    if (train.size() > 1 && takes_super_frame(way.link, merged)) {
       if (pieces.empty()) {
         train.write_headers(headers.data());
         pieces = share_payload(train);
@@ -82,6 +92,31 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
       }
     }
   }
+}
+
+std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& action,
+                                                           const Train& train) {
+  EgressPort& port = *action.port;
+  const Way routed{port, port.link(), action, action.counters};
+  if (routed.link.state != LinkState::kUp) return link_drop_reason(routed.link.state);
+  if (port.kind() == EgressPort::Kind::kFrames) return routed;
+  // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
+  if (train.first().source == 0 && action.rewrite.source == 0) return DropReason::kNoSource;
+  const UnicastWay::View view = port.unicast().view();
+  if (view.mode == UnicastWay::Mode::kUnreachable) {
+    // What the kernel is given it would drop without telling. Something must go there now and then,
+    // so that it asks for the neighbour again.
+    if (train.last_time_ns() < port.tried_ns + kTryAgainNs) return DropReason::kNoNeighbour;
+    port.tried_ns = train.last_time_ns();
+    action.counters->drops.add(DropReason::kNoNeighbour, train.merged().segments);
+    return Way{port, routed.link, action, &discarded_};
+  }
+  const bool direct = view.mode == UnicastWay::Mode::kDirect && !port.unicast().take_confirmation();
+  // What left the other way must not be overtaken.
+  if (direct != port.was_direct) (direct ? port : port.frames()).flush();
+  port.was_direct = direct;
+  if (!direct) return routed;
+  return Way{port.frames(), port.frames().link(), action, action.counters, view.mac};
 }
 
 void Emitter::emit_one(const Way& way, const Datagram& datagram, const uint8_t* ip,
@@ -120,7 +155,7 @@ void Emitter::emit_whole(const Way& way, const Datagram& datagram, const uint8_t
   uint8_t* copy = open_frame(way, datagram.ip_length);
   std::memcpy(copy, ip, datagram.ip_length);
   rewrite_datagram(copy, datagram, way.action.rewrite);
-  const TxAccount account{way.action.counters, datagram.segments, datagram.wire_bytes(), true};
+  const TxAccount account{way.counters, datagram.segments, datagram.wire_bytes(), true};
   if (way.port.kind() == EgressPort::Kind::kPackets && needs_checksum(datagram)) {
     finish_checksum(copy, datagram);
   }
@@ -133,7 +168,7 @@ void Emitter::emit_pieces(const Way& way, const Datagram& datagram, const uint8_
   uint8_t* copy = open_frame(way, size, pieces.size());
   std::memcpy(copy, headers, size);
   rewrite_datagram(copy, datagram, way.action.rewrite);
-  const TxAccount account{way.action.counters, datagram.segments, datagram.wire_bytes(), true};
+  const TxAccount account{way.counters, datagram.segments, datagram.wire_bytes(), true};
   close_frame(way, copy, size, datagram, account, pieces);
 }
 
@@ -159,7 +194,7 @@ void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t
     uint8_t* copy = open_frame(way, datagram.ip_length);
     std::memcpy(copy, segment_.get(), datagram.ip_length);
     close_frame(way, copy, datagram.ip_length, datagram,
-                {way.action.counters, 1, datagram.ip_length, true});
+                {way.counters, 1, datagram.ip_length, true});
   }
 }
 
@@ -170,7 +205,7 @@ void Emitter::emit_fragments(const Way& way, const Datagram& datagram, const uin
   Fragmenter fragmenter(rewritten, datagram.ip_header, datagram.ip_length, way.link.mtu, id,
                         datagram.dont_fragment);
   if (!may_fragment || !fragmenter.possible()) {
-    way.action.counters->drops.add(DropReason::kMtu, 1);
+    way.counters->drops.add(DropReason::kMtu, 1);
     return;
   }
   // Fragments carry finished bytes: nothing is left to the device.
@@ -179,7 +214,7 @@ void Emitter::emit_fragments(const Way& way, const Datagram& datagram, const uin
   for (size_t left = fragmenter.count(); left > 0; left--) {
     uint8_t* copy = open_frame(way, way.link.mtu);
     const size_t size = fragmenter.next(copy);
-    close_frame(way, copy, size, plain, {way.action.counters, 1, datagram.ip_length, left == 1});
+    close_frame(way, copy, size, plain, {way.counters, 1, datagram.ip_length, left == 1});
   }
 }
 
@@ -209,7 +244,7 @@ void Emitter::close_frame(const Way& way, uint8_t* ip, size_t size, const Datagr
   }
   const size_t link_header = way.link.header;
   if (link_header != 0) {
-    write_ethernet(ip - link_header, way.action.rewrite.destination, way.port.mac());
+    write_ethernet(ip - link_header, way.action.rewrite.destination, way.mac, way.port.mac());
   }
   write_offload(ip - link_header - sizeof(VnetHeader), datagram, link_header);
   batch.commit(sizeof(VnetHeader) + link_header + size, pieces, 0, account);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <variant>
 
 #include "forwarder/egress_port.h"
 #include "forwarder/rule_table.h"
@@ -31,7 +32,13 @@ class Emitter final {
     EgressPort& port;
     EgressPort::Link link;
     const OutputAction& action;
+    OutputCounters* counters;
+    // Of the neighbour to which frames go; 0: the group's.
+    uint64_t mac = 0;
   };
+
+  // How a copy leaves, or why it does not.
+  std::variant<Way, DropReason> choose_way(const OutputAction& action, const Train& train);
 
   void emit_one(const Way& way, const Datagram& datagram, const uint8_t* ip, uint32_t input_mtu);
   void emit_whole(const Way& way, const Datagram& datagram, const uint8_t* ip);
@@ -53,6 +60,8 @@ class Emitter final {
                    const TxAccount& account, std::span<const iovec> pieces = {});
 
   EgressPort* pending_ = nullptr;
+  // For what is sent although it is counted as lost.
+  OutputCounters discarded_;
   // Payload of one train, and where it is; in use until flush().
   iovec piece_{};
   std::unique_ptr<uint8_t[]> shared_;

@@ -35,6 +35,7 @@ Forwarder::Forwarder(const ForwarderOptions& options, std::unique_ptr<Worker> wo
 Forwarder::~Forwarder() {
   // Threads first: they use all the rest.
   watch_.reset();
+  neighbours_.reset();
   worker_.reset();
 }
 
@@ -95,7 +96,9 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   entry->counted_since = old != nullptr ? old->counted_since : now;
   entry->limiter = limiter_for(program, old);
   for (const CompiledOutput& output : compiled.outputs) {
-    auto port = output.ifindex == kNoInterface ? nullptr : port_for(output);
+    auto port = output.ifindex == kNoInterface
+                    ? nullptr
+                    : port_for(output.ifindex, output.kind, output.rewrite.destination);
     OutputEntry next{output.key,      nullptr,        now,
                      std::move(port), output.rewrite, output.drop_oversize};
     if (old != nullptr) {
@@ -141,19 +144,6 @@ Status Forwarder::join_all(const std::vector<Membership>& memberships) {
     return status;
   }
   return {};
-}
-
-std::shared_ptr<EgressPort> Forwarder::port_for(const CompiledOutput& output) {
-  const bool frames = output.kind == EgressPort::Kind::kFrames;
-  const PortKey key{output.ifindex, output.kind, frames ? 0 : output.rewrite.destination};
-  const auto found = ports_.find(key);
-  if (found != ports_.end()) return found->second;
-  auto port = std::make_shared<EgressPort>(output.ifindex, output.kind, options_.transmit);
-  // A new port has no socket to give back.
-  const auto none = port->refresh();
-  const std::lock_guard state(state_);
-  ports_[key] = port;
-  return port;
 }
 
 // Makes the changes take effect without a gap: filters first let pass what old and new rules want,
@@ -234,7 +224,6 @@ Rule Forwarder::rule_of(const RelayEntry& entry) {
 // Closes inputs without relays and ports without outputs.
 void Forwarder::drop_unused(Retired& retired) {
   std::vector<std::unique_ptr<Receiver>> receivers;
-  std::vector<std::shared_ptr<EgressPort>> ports;
   {
     const std::lock_guard state(state_);
     for (auto input = inputs_.begin(); input != inputs_.end();) {
@@ -246,15 +235,10 @@ void Forwarder::drop_unused(Retired& retired) {
       receivers.push_back(std::move(input->second.receiver));
       input = inputs_.erase(input);
     }
-    for (auto port = ports_.begin(); port != ports_.end();) {
-      if (port->second.use_count() > 1) {
-        port++;
-        continue;
-      }
-      ports.push_back(std::move(port->second));
-      port = ports_.erase(port);
-    }
   }
+  // Those to unicast addresses first: they use the others.
+  drop_unused_ports(EgressPort::Kind::kPackets);
+  drop_unused_ports(EgressPort::Kind::kFrames);
   if (!receivers.empty()) worker_->quiesce();
 }
 
@@ -266,7 +250,11 @@ void Forwarder::refresh_links() {
     // What failed is told by the receiver's state.
     if (input.receiver->refresh(retired).ok() && missing) memberships_.rejoin(ifindex);
   }
-  for (auto& [key, port] : ports_) retired.sockets.push_back(port->refresh());
+  for (auto& [key, port] : ports_) {
+    retired.sockets.push_back(port->refresh());
+    // After the port to groups, which it uses.
+    if (key.kind == EgressPort::Kind::kPackets) port->refresh_unicast(policy_);
+  }
   worker_->quiesce();
 }
 
@@ -326,7 +314,12 @@ ForwarderStatus Forwarder::status() {
                              memberships.size()});
   }
   std::set<std::pair<int, Transmit>> ways;
-  for (const auto& [key, port] : ports_) ways.insert({key.ifindex, port->transmit()});
+  for (const auto& [uid, entry] : relays_) {
+    for (const OutputEntry& output : entry->outputs) {
+      if (output.port == nullptr) continue;
+      ways.insert({output.port->ifindex(), output.port->transmit()});
+    }
+  }
   for (const auto& [ifindex, transmit] : ways) {
     result.outputs.push_back({ifindex, transmit_name(transmit), transmit_reason(transmit)});
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "forwarder/forwarder_options.h"
 #include "forwarder/link_watch.h"
 #include "forwarder/memberships.h"
+#include "forwarder/neighbour_watch.h"
 #include "forwarder/receiver.h"
 #include "forwarder/relay_program.h"
 #include "forwarder/rule_set.h"
@@ -94,11 +96,15 @@ class Forwarder final {
                                                   const RelayEntry* old);
   Status open_input(int ifindex);
   Status join_all(const std::vector<Membership>& memberships);
-  std::shared_ptr<EgressPort> port_for(const CompiledOutput& output);
+  std::shared_ptr<EgressPort> port_for(int ifindex, EgressPort::Kind kind, uint32_t destination);
+  void watch_neighbours();
+  void take_neighbours(std::span<const Neighbour> neighbours);
+  void refresh_unicast(HostPolicy policy);
   void carry_out(const Changes& changes);
   void replace_entry(const std::string& uid, const Entry& entry);
   static Rule rule_of(const RelayEntry& entry);
   void drop_unused(Retired& retired);
+  void drop_unused_ports(EgressPort::Kind kind);
   void refresh_links();
 
   const ForwarderOptions options_;
@@ -111,6 +117,8 @@ class Forwarder final {
   Memberships memberships_;
   Endpoints endpoints_;
   std::unique_ptr<LinkWatch> watch_;
+  std::unique_ptr<NeighbourWatch> neighbours_;
+  HostPolicy policy_ = HostPolicy::kUnknown;
 };
 
 }  // namespace mcfleet

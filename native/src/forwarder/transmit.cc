@@ -88,7 +88,6 @@ Transmit choose_uring(UringSupport support) {
 }  // namespace
 
 Transmit choose_transmit(const TransmitFacts& facts) {
-  if (!facts.frames) return Transmit::kPackets;
   if (facts.request == TransmitRequest::kSendmmsg) return Transmit::kFramesAsked;
   if (facts.request == TransmitRequest::kIoUring) return choose_uring(facts.uring);
   if (!facts.kernel_takes_super_frames) return Transmit::kFramesOldKernel;
@@ -97,7 +96,8 @@ Transmit choose_transmit(const TransmitFacts& facts) {
 
 const char* transmit_name(Transmit transmit) {
   if (transmit == Transmit::kFramesUring) return "io_uring";
-  return sends_super_frames(transmit) ? "gso" : "sendmmsg";
+  const bool unicast = transmit == Transmit::kUnicastDevice || transmit == Transmit::kUnicastKernel;
+  return unicast || sends_super_frames(transmit) ? "gso" : "sendmmsg";
 }
 
 const char* transmit_reason(Transmit transmit) {
@@ -124,9 +124,34 @@ const char* transmit_reason(Transmit transmit) {
       return "frame by frame through a packet socket; io_uring is asked for by --transmit and "
              "could "
              "not be set up (memory or descriptors)";
+    case Transmit::kUnicastDevice:
+      return "super-frames to the link-layer address of a unicast receiver or its gateway; the "
+             "device cuts them (tx-udp-segmentation)";
+    case Transmit::kUnicastKernel:
+      return "super-frames to the link-layer address of a unicast receiver or its gateway; the "
+             "kernel cuts them, for the device's tx-udp-segmentation is off";
+    case Transmit::kPacketsAsked:
+      return "packet by packet to unicast receivers through a raw socket, as asked for by "
+             "--transmit";
+    case Transmit::kPacketsPolicy:
+      return "packet by packet to unicast receivers through a raw socket, so that the host's "
+             "nftables, iptables, IPsec policies or routing rules apply; --transmit gso passes "
+             "them "
+             "by";
+    case Transmit::kPacketsPolicyUnknown:
+      return "packet by packet to unicast receivers through a raw socket: without CAP_NET_ADMIN "
+             "the "
+             "kernel does not tell whether the host has nftables or IPsec policies; --transmit gso "
+             "passes them by";
+    case Transmit::kPacketsRoute:
+      return "packet by packet to unicast receivers through a raw socket: the route has several "
+             "next hops, a tunnel or an MTU of its own, or leads to no other host";
+    case Transmit::kPacketsUnresolved:
+      return "packet by packet to unicast receivers through a raw socket, until the kernel has "
+             "resolved the receiver's or gateway's link-layer address";
     case Transmit::kPackets:
-      return "packets to unicast addresses through a raw socket, routed by the kernel; it takes no "
-             "super-frames";
+      return "packet by packet to unicast receivers through a raw socket; super-frames need Linux "
+             "6.2";
   }
   return "";
 }

@@ -22,13 +22,21 @@ enum class Transmit : uint8_t {
   kFramesUringForbidden,
   kFramesUringTooOld,
   kFramesUringFailed,
+  // To a unicast address: to the neighbour, and cut by the device or the kernel.
+  kUnicastDevice,
+  kUnicastKernel,
+  // To a unicast address, through a raw socket: as asked for; for the host's policy; while the
+  // neighbour is not resolved; since frames to groups are no super-frames either.
+  kPacketsAsked,
+  kPacketsPolicy,
+  kPacketsPolicyUnknown,
+  kPacketsRoute,
+  kPacketsUnresolved,
   kPackets,
 };
 
 struct TransmitFacts {
   TransmitRequest request = TransmitRequest::kAuto;
-  // Groups, through a packet socket; otherwise unicast, through a raw socket.
-  bool frames = true;
   // The kernel takes UDP super-frames from packet sockets.
   bool kernel_takes_super_frames = false;
   // The device cuts them (tx-udp-segmentation).
@@ -37,8 +45,10 @@ struct TransmitFacts {
   UringSupport uring = UringSupport::kReady;
 };
 
+// For frames to groups; UnicastWay chooses for unicast.
 Transmit choose_transmit(const TransmitFacts& facts);
 
+// Whether frames leave as super-frames.
 constexpr bool sends_super_frames(Transmit transmit) {
   return transmit == Transmit::kGsoDevice || transmit == Transmit::kGsoKernel;
 }

@@ -43,9 +43,10 @@ Forwards packets on this host as its agent says. Usually the agent starts it. It
   --ring-bytes N      the same in bytes, ${RING_SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}
   --busy-poll-us N    microseconds for which it looks for packets before it sleeps, 0 to ${MAX_BUSY_POLL_US}; default 0: when idle it uses no
                       processor time. More makes packets faster by the time of a wake-up, and costs up to one core
-  --transmit HOW      ${TRANSMIT_REQUESTS.join(', ')}: how copies to groups are sent; default auto, which is gso (several datagrams at once)
-                      where the kernel takes that. sendmmsg and io_uring send one by one; where io_uring is forbidden or too
-                      old, sendmmsg is used. Status tells what is used and why
+  --transmit HOW      ${TRANSMIT_REQUESTS.join(', ')}: how copies are sent; default auto, which is gso (several datagrams at once)
+                      where the kernel takes that, and to unicast addresses only where the host has no nftables, iptables, IPsec
+                      or routing rules, which such frames pass by. sendmmsg and io_uring send one by one; where io_uring is
+                      forbidden or too old, sendmmsg is used. Status tells what is used and why
   --log-level LEVEL   ${LOG_LEVELS.join(', ')}; default info
   --version           print the version
   --help              print this

@@ -1,0 +1,77 @@
+// The ports of a Forwarder, and what it learns of the neighbours of those to unicast addresses.
+#include "forwarder/forwarder.h"
+
+namespace mcfleet {
+
+std::shared_ptr<EgressPort> Forwarder::port_for(int ifindex, EgressPort::Kind kind,
+                                                uint32_t destination) {
+  const bool frames = kind == EgressPort::Kind::kFrames;
+  const PortKey key{ifindex, kind, frames ? 0 : destination};
+  const auto found = ports_.find(key);
+  if (found != ports_.end()) return found->second;
+  std::shared_ptr<EgressPort> port;
+  if (frames) {
+    port = std::make_shared<EgressPort>(ifindex, options_.transmit);
+  } else {
+    watch_neighbours();
+    port =
+        std::make_shared<EgressPort>(port_for(ifindex, EgressPort::Kind::kFrames, 0), destination);
+  }
+  // A new port has no socket to give back.
+  const auto none = port->refresh();
+  if (!frames) port->refresh_unicast(policy_);
+  const std::lock_guard state(state_);
+  ports_[key] = port;
+  return port;
+}
+
+// From the first unicast output on.
+void Forwarder::watch_neighbours() {
+  if (neighbours_ != nullptr) return;
+  auto watch = NeighbourWatch::start(
+      {[this](std::span<const Neighbour> neighbours) { take_neighbours(neighbours); },
+       [this](HostPolicy policy) { refresh_unicast(policy); }});
+  // Without news of neighbours, and with no known policy, packets are left to the kernel.
+  if (!watch.ok()) return;
+  neighbours_ = std::move(watch.value());
+  policy_ = read_host_policy();
+}
+
+void Forwarder::take_neighbours(std::span<const Neighbour> neighbours) {
+  // The last word counts.
+  std::map<std::pair<int, uint32_t>, Neighbour> news;
+  for (const Neighbour& neighbour : neighbours) {
+    news[{neighbour.ifindex, neighbour.address}] = neighbour;
+  }
+  const std::lock_guard control(control_);
+  for (auto& [key, port] : ports_) {
+    if (key.kind != EgressPort::Kind::kPackets) continue;
+    const auto next_hop = port->unicast().next_hop();
+    if (!next_hop) continue;
+    const auto found = news.find({key.ifindex, *next_hop});
+    if (found != news.end()) port->unicast().take(found->second);
+  }
+}
+
+void Forwarder::refresh_unicast(HostPolicy policy) {
+  const std::lock_guard control(control_);
+  policy_ = policy;
+  for (auto& [key, port] : ports_) {
+    if (key.kind == EgressPort::Kind::kPackets) port->refresh_unicast(policy_);
+  }
+}
+
+void Forwarder::drop_unused_ports(EgressPort::Kind kind) {
+  std::vector<std::shared_ptr<EgressPort>> ports;
+  const std::lock_guard state(state_);
+  for (auto port = ports_.begin(); port != ports_.end();) {
+    if (port->first.kind != kind || port->second.use_count() > 1) {
+      port++;
+      continue;
+    }
+    ports.push_back(std::move(port->second));
+    port = ports_.erase(port);
+  }
+}
+
+}  // namespace mcfleet

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+namespace mcfleet {
+
+// Whether the host does something of its own with the packets that it sends, which frames through a
+// packet socket would pass by.
+enum class HostPolicy : uint8_t {
+  kNone,
+  // Tables of nftables or iptables, IPsec policies, routing rules.
+  kPresent,
+  // The kernel does not tell: that needs CAP_NET_ADMIN.
+  kUnknown,
+};
+
+// Asks the kernel, for this network namespace and IPv4.
+HostPolicy read_host_policy();
+
+}  // namespace mcfleet

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "forwarder/host_policy.h"
+#include "forwarder/neighbour.h"
+#include "forwarder/transmit.h"
+
+namespace mcfleet {
+
+// Whether packets to one unicast address can leave as frames to the neighbour that the kernel would
+// hand them to, in super-frames, rather than one by one through a raw socket. The raw socket is the
+// way until the kernel has resolved the neighbour, which it does for what goes there.
+//
+// The control thread decides and follows the kernel's news; the worker reads.
+class UnicastWay final {
+ public:
+  enum class Mode : uint8_t {
+    // Through the raw socket.
+    kRouted,
+    // As frames to mac().
+    kDirect,
+    // The kernel has asked for the neighbour in vain.
+    kUnreachable,
+  };
+
+  struct View {
+    Mode mode;
+    uint64_t mac;
+  };
+
+  explicit UnicastWay(uint32_t destination) : destination_(destination) {}
+  UnicastWay(const UnicastWay&) = delete;
+  UnicastWay& operator=(const UnicastWay&) = delete;
+
+  // Reads route and neighbour again. `frames`: how frames leave through this interface; `header`:
+  // bytes of their link-layer header, 0 where there are no neighbours. Control thread.
+  void refresh(int ifindex, TransmitRequest request, Transmit frames, int header,
+               HostPolicy policy);
+  // Takes news of a neighbour, if it is this one's. Control thread.
+  void take(const Neighbour& neighbour);
+  // Whose news matter. Control thread.
+  [[nodiscard]] std::optional<uint32_t> next_hop() const { return next_hop_; }
+  // How packets leave, and why. Any thread.
+  [[nodiscard]] Transmit transmit() const { return transmit_.load(std::memory_order_relaxed); }
+
+  // Worker.
+  [[nodiscard]] View view() const {
+    const uint64_t packed = view_.load(std::memory_order_relaxed);
+    return {static_cast<Mode>(packed >> 48), packed & 0xffffffffffff};
+  }
+  // True once after the neighbour went stale: then something must go through the raw socket, so
+  // that the kernel asks whether it is still there. Worker.
+  bool take_confirmation() {
+    if (!confirm_.load(std::memory_order_relaxed)) return false;
+    confirm_.store(false, std::memory_order_relaxed);
+    return true;
+  }
+
+ private:
+  void publish(Mode mode, uint64_t mac, Transmit transmit);
+
+  const uint32_t destination_;
+  // Of a route that allows to send directly.
+  std::optional<uint32_t> next_hop_;
+  int ifindex_ = 0;
+  // What speaks against sending directly; nothing if it can be done.
+  std::optional<Transmit> obstacle_;
+  Transmit direct_ = Transmit::kUnicastDevice;
+  std::atomic<uint64_t> view_{0};
+  std::atomic<Transmit> transmit_{Transmit::kPackets};
+  std::atomic<bool> confirm_{false};
+};
+
+// What speaks against it for every neighbour; nothing if nothing does.
+std::optional<Transmit> unicast_obstacle(TransmitRequest request, Transmit frames,
+                                         HostPolicy policy, bool plain_route);
+
+}  // namespace mcfleet
