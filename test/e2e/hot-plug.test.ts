@@ -103,3 +103,25 @@ describeWithLab('an interface that comes and goes', () => {
     expect(extraGone?.txPackets).toBeGreaterThanOrEqual(sent);
   });
 });
+
+describeWithLab('an input that is an address of the host', () => {
+  it('waits while the host does not have it, and starts by itself when it does', async () => {
+    await using path = await RelayPath.start('chain');
+    const { input } = path.course.relay;
+    const unicast = path.spec({ input: { group: '10.0.0.77' } });
+    await path.fleet.command(['apply', '-f', '-'], { input: relayDocuments({ camera: unicast }) });
+    const waiting = await becomes(path, InstanceState.PENDING);
+    expect(ready(waiting).reason).toBe('AddressNotLocal');
+    expect(ready(waiting).message).toMatch(new RegExp(`^input address 10.0.0.77 is neither .* on ${input};`));
+    expect(await path.fleet.command(['describe', 'relay', 'camera'])).toMatch(
+      /What to do:\n {2}- edge-1: input address 10\.0\.0\.77 is neither/,
+    );
+    for (let round = 0; round < 2; round += 1) {
+      await path.lab.ip('relay', `address add 10.0.0.77/32 dev ${input}`);
+      await becomes(path, InstanceState.READY);
+      expectAll(await path.carry({ count, group: '10.0.0.77' }));
+      await path.lab.ip('relay', `address del 10.0.0.77/32 dev ${input}`);
+      expect(ready(await becomes(path, InstanceState.PENDING)).reason).toBe('AddressNotLocal');
+    }
+  });
+});

@@ -148,7 +148,7 @@ test('reports without an update change the instance; the transition time moves o
     },
   ]);
   const degraded = await eventually(harness.instance, ({ state }) => state === InstanceState.DEGRADED);
-  expect(condition(degraded, 'Programmed')).toEqual([ConditionStatus.TRUE, 'OutputsDown']);
+  expect(condition(degraded, 'Programmed')).toEqual([ConditionStatus.TRUE, 'Programmed']);
   expect(condition(degraded, 'Ready')).toEqual([ConditionStatus.FALSE, 'OutputsDown']);
   const since = (shown: RelayInstance, type: string) =>
     shown.conditions.find((each) => each.type === type)?.lastTransitionTime;
@@ -216,5 +216,6 @@ test('a host that is gone keeps its last state, but is no longer known to be rea
   const gone = await eventually(harness.instance, (each) => condition(each, 'Ready')[0] === ConditionStatus.UNKNOWN);
   expect(gone.state).toBe(InstanceState.READY);
   expect(condition(gone, 'Ready')).toEqual([ConditionStatus.UNKNOWN, 'HostNotConnected']);
+  expect(condition(gone, 'Programmed')).toEqual([ConditionStatus.TRUE, 'Programmed']);
   expect((await harness.host()).status?.connected).toBe(false);
 });

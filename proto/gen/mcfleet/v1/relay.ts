@@ -352,7 +352,8 @@ export interface RelayInput {
   interface: string;
   /**
    * IPv4 or IPv6 group, or a local unicast address, as text. PTP groups (224.0.1.129-132, ff0x::181) are refused unless
-   * `allow_ptp` is set: a relay breaks their timing.
+   * `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the host's own, on any of its interfaces: as long as
+   * the host has it not, the relay is Pending there with the reason "AddressNotLocal", and starts by itself when the host gets it.
    */
   group: string;
   /** UDP destination port, 1 to 65535. Omitted: any port. */
@@ -381,7 +382,10 @@ export interface RelayInput {
 export interface RelayOutput {
   /** Interface name on the host, 1 to 15 characters (IFNAMSIZ). A missing one costs only this output. */
   interface: string;
-  /** Destination: IPv4 or IPv6 group or unicast address, of the same family as the input's. Omitted: the input's address. */
+  /**
+   * Destination: IPv4 or IPv6 group or unicast address, of the same family as the input's. Omitted: the input's address. The
+   * broadcast address of the interface is none: such an output does not forward, with the reason "BroadcastAddress".
+   */
   address: string;
   /** UDP destination port, 1 to 65535. Omitted: the arriving one. */
   port?:

@@ -12,6 +12,7 @@ import {
 } from '@mcfleet/proto/mcfleet/v1/relay';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { directedBroadcast } from './local-addresses.ts';
 import { byName } from './local-interfaces.ts';
 import { problemStatus } from './problem.ts';
 import { type LocalFacts, resolveRelay } from './resolve-relay.ts';
@@ -102,6 +103,55 @@ describe('resolveRelay', () => {
     expect(plan).toMatchObject({ verdict: 'waiting', problem: { reason: 'InterfaceNotFound' } });
     expect(plan.problem?.message).toMatch(/^input interface in0 does not exist/);
     expect(plan.program).toMatchObject({ inputIfindex: 0, outputs: [{ ifindex: 5 }, { ifindex: 6 }] });
+  });
+
+  it('waits for the unicast address that it takes, on whichever interface the host gets it', () => {
+    const unicast = variant((relay) => {
+      relay.input = RelayInput.fromPartial({ ...relay.input, group: '198.51.100.9' });
+    });
+    const others = [link('out0', 5), link('out1', 6)];
+    const plan = resolveRelay(unicast, facts(link('in0', 4), ...others));
+    expect(plan).toMatchObject({ verdict: 'waiting', problem: { reason: 'AddressNotLocal' } });
+    expect(plan.problem?.message).toMatch(
+      /^input address 198\.51\.100\.9 is neither .* on in0; forwarding starts by itself/,
+    );
+    expect(plan.program).toMatchObject({ inputIfindex: 0, group: '198.51.100.9' });
+    const addresses = ['192.0.2.4/24', '198.51.100.9/32'];
+    for (const interfaces of [
+      [link('in0', 4, { addresses }), ...others],
+      [link('in0', 4), link('lo', 1, { addresses }), ...others],
+    ]) {
+      expect(resolveRelay(unicast, facts(...interfaces))).toMatchObject({
+        verdict: 'forward',
+        program: { inputIfindex: 4 },
+      });
+    }
+    expect(resolveRelay(unicast, facts(...others)).problem?.reason).toBe('InterfaceNotFound');
+  });
+
+  it('holds an output to the broadcast address of its interface', () => {
+    const toBroadcast = variant((relay) => {
+      relay.outputs = [
+        RelayOutput.fromPartial({ interface: 'out0', address: '192.0.2.255' }),
+        RelayOutput.fromPartial({ interface: 'out1', address: '192.0.2.255' }),
+      ];
+    });
+    const links = [link('in0', 4), link('out0', 5), link('out1', 6, { addresses: ['192.0.2.254/31'] })];
+    const plan = resolveRelay(toBroadcast, facts(...links));
+    expect(plan.outputsDown).toMatchObject([{ problem: { reason: 'BroadcastAddress' } }]);
+    expect(plan.program?.outputs.map(({ ifindex }) => ifindex)).toEqual([0, 6]);
+  });
+
+  it.each([
+    ['10.2.0.1/24', '10.2.0.255'],
+    ['10.2.3.4/8', '10.255.255.255'],
+    ['223.255.255.1/20', '223.255.255.255'],
+    ['10.0.0.1/30', '10.0.0.3'],
+    ['10.0.0.1/31', undefined],
+    ['10.0.0.1/32', undefined],
+    ['fe80::1/64', undefined],
+  ])('knows that the broadcast address of %s is %s', (cidr, expected) => {
+    expect(directedBroadcast(cidr)).toBe(expected);
   });
 
   it('loses only the output whose interface is missing or has no address', () => {

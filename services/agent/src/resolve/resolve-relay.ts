@@ -5,6 +5,7 @@ import type { ProgrammedOutput, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v
 import type { RelayEngine, RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 import { withDigest } from './digest.ts';
 import { chooseEngine } from './engine-choice.ts';
+import { inputAddressProblem, outputAddressProblem } from './local-addresses.ts';
 import { type InterfacesByName, linkProblem, notFound, sourceAddress } from './local-interfaces.ts';
 import { outputKeys } from './output-key.ts';
 import { combine, type Problem } from './problem.ts';
@@ -53,8 +54,8 @@ const NONE = 0;
  * Resolves names and addresses of one relay on this host. Pure: the same facts give the same plan, whatever happened before.
  *
  * An interface that exists and is down stays in the program, so that the packet path takes up again in the moment it comes up. One
- * that is missing, or has no address where one is needed, is programmed as index 0: nothing passes, and the counters go on when it
- * comes. A relay that can receive nothing or send nothing has input 0, so that no stream is joined in vain.
+ * that is missing, or has no address where one is needed, is programmed as index 0, and so is the input while the host does not
+ * have the unicast address that it takes: nothing passes, and the counters go on when it comes. A relay that can receive nothing or send nothing has input 0, so that no stream is joined in vain.
  */
 export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): RelayPlan {
   const relay = assignment.relay;
@@ -88,8 +89,11 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
   const input = facts.interfaces.get(relay.input.interface);
   const { outputs, down } = resolveOutputs(relay, chosen.outputs, family, facts.interfaces);
   const sends = outputs.some(({ ifindex }) => ifindex !== NONE);
-  const program = programOf(assignment, relay, (sends ? input?.index : undefined) ?? NONE, outputs);
-  const inputProblem = input === undefined ? notFound('input', relay.input.interface) : linkProblem('input', input);
+  const notOurs = input === undefined ? undefined : inputAddressProblem(relay.input, facts.interfaces);
+  const receives = sends && notOurs === undefined;
+  const program = programOf(assignment, relay, (receives ? input?.index : undefined) ?? NONE, outputs);
+  const inputProblem =
+    input === undefined ? notFound('input', relay.input.interface) : (notOurs ?? linkProblem('input', input));
   const problem = whyWaiting(inputProblem, down, relay.outputs.length);
   return { ...chosen, program, outputsDown: down, problem, verdict: problem === undefined ? 'forward' : 'waiting' };
 }
@@ -121,6 +125,11 @@ function resolveOutputs(
     };
     if (facts === undefined) {
       hold(notFound('output', output.interface));
+      return;
+    }
+    const unsendable = outputAddressProblem(address, facts);
+    if (unsendable !== undefined) {
+      hold(unsendable);
       return;
     }
     const source = wantsInterface(output) ? sourceAddress(facts, family) : output.source === KEEP ? '' : output.source;

@@ -1,4 +1,4 @@
-import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { type Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { InstanceState, type Relay, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { effectiveEngineText } from './instance-view.ts';
 import { adviseLosses } from './loss-advice.ts';
@@ -31,7 +31,7 @@ function adviseInstance(instance: RelayInstance): string[] {
     case InstanceState.UNKNOWN:
       return [`${host} has not answered yet. See whether it is connected: mcfleet get hosts ${host}`];
     case InstanceState.PENDING:
-      return [`${host} waits; its conditions say for what. It starts by itself then.`];
+      return [pendingAdvice(host, failing)];
     case InstanceState.DEGRADED:
       return (instance.counters?.outputs ?? [])
         .filter(({ up }) => !up)
@@ -39,6 +39,11 @@ function adviseInstance(instance: RelayInstance): string[] {
     default:
       return [];
   }
+}
+
+function pendingAdvice(host: string, failing: readonly Condition[]): string {
+  const { message = '' } = failing.find(({ type }) => type === 'Ready') ?? {};
+  return message === '' ? `${host} waits; it starts by itself when what it waits for comes.` : `${host}: ${message}.`;
 }
 
 /** A relay that is ready everywhere and still carries nothing. */

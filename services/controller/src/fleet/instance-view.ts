@@ -95,7 +95,9 @@ export function instanceView(facts: InstanceFacts, previous: RelayInstance | und
   // What the host last said stays true of what it programs, until it says otherwise; only readiness needs it to be there.
   const programmed = judgedByHost(facts) ? judgeResult(facts).programmed : verdict.programmed;
   const observations: Observation[] = [
-    { type: 'Programmed', status: statusOf(programmed), observedGeneration, reason, message },
+    programmed === true
+      ? { type: 'Programmed', status: statusOf(true), observedGeneration, ...programmedWell(facts) }
+      : { type: 'Programmed', status: statusOf(programmed), observedGeneration, reason, message },
     { type: 'Ready', status: statusOf(verdict.ready), observedGeneration, reason, message },
   ];
   const result = record?.result;
@@ -117,6 +119,13 @@ export function instanceView(facts: InstanceFacts, previous: RelayInstance | und
     lastApplyDuration: result?.applyDuration,
     input: undefined,
   };
+}
+
+/** What is well with a relay that is programmed; what is not is told by the condition Ready. */
+function programmedWell({ relay, record, connected }: InstanceFacts): { reason: string; message: string } {
+  const told = connected ? '' : ', as the host said last';
+  const message = `the host forwards by generation ${record?.result?.generation ?? relay.generation}${told}`;
+  return { reason: 'Programmed', message };
 }
 
 /** What a host waits for is no refusal; the conditions tell it. */

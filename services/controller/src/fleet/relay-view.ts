@@ -77,8 +77,11 @@ function observe(
     const count = verdicts.length;
     const blamed = verdicts.find((each) => fact(each) === false) ?? verdicts.find((each) => fact(each) === undefined);
     if (blamed === undefined) {
-      const message = type === 'Ready' ? `ready on ${hosts(count)}` : `programmed on ${hosts(count)}`;
-      return { type, status: statusOf(true), observedGeneration, reason: 'Forwarding', message };
+      const said =
+        type === 'Ready'
+          ? { reason: 'Forwarding', message: `ready on ${hosts(count)}` }
+          : { reason: 'Programmed', message: `programmed on ${hosts(count)}` };
+      return { type, status: statusOf(true), observedGeneration, ...said };
     }
     const others = verdicts.filter((each) => fact(each) !== true).length - 1;
     const message = others > 0 ? `${blamed.message} (and ${others} more of ${hosts(count)})` : blamed.message;

@@ -40,6 +40,12 @@ export function addressKind(address: IpAddress): AddressKind {
   return address.bytes.every((byte) => byte === 0) ? 'reserved' : 'unicast';
 }
 
+/** Whether an address never leaves its host: 127.0.0.0/8 (RFC 1122, section 3.2.1.3) and ::1. */
+export function isLoopback({ family, bytes }: IpAddress): boolean {
+  if (family === 4) return bytes[0] === 127;
+  return bytes[15] === 1 && bytes.subarray(0, 15).every((byte) => byte === 0);
+}
+
 /** Whether an address is a PTP group: 224.0.1.129 to .132 and ff0x::181 (IEEE 1588-2019, annexes C and D). */
 export function isPtpGroup({ family, bytes }: IpAddress): boolean {
   if (family === 4) {

@@ -1,6 +1,6 @@
 import { quote } from '@mcfleet/common/quote';
 import { OversizePolicy, type RelayInput, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
-import type { IpAddress } from './address.ts';
+import { type IpAddress, isLoopback } from './address.ts';
 import { validateDestination, validateInterface, validatePort, validateSource } from './fields.ts';
 import type { Violations } from './violations.ts';
 
@@ -76,6 +76,12 @@ function validateOutput(
           { what: 'a multicast group or unicast address', allowPtp },
           violations,
         );
+  if (output.address !== '' && address !== undefined && isLoopback(address) && output.interface !== 'lo') {
+    violations.add(
+      `${path}.address`,
+      `${address.text} is a loopback address, which leaves by no interface but lo: give the address of a receiver, or make lo the interface`,
+    );
+  }
   if (address !== undefined && group !== undefined && address.family !== group.family) {
     violations.add(
       `${path}.address`,

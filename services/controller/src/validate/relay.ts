@@ -8,7 +8,7 @@ import {
   type RelayInput,
   type RelaySpec,
 } from '@mcfleet/proto/mcfleet/v1/relay';
-import type { IpAddress } from './address.ts';
+import { type IpAddress, isLoopback } from './address.ts';
 import { validateDestination, validateInterface, validatePort, validateSource } from './fields.ts';
 import { validateKernelEngine } from './kernel-engine.ts';
 import { validateAnnotations, validateDisplayName, validateLabels } from './metadata.ts';
@@ -137,6 +137,12 @@ function validateInput(
   else {
     const what = 'a multicast group or local unicast address';
     group = validateDestination(input.group, `${path}.group`, { what, allowPtp }, violations);
+    if (group !== undefined && isLoopback(group)) {
+      violations.add(
+        `${path}.group`,
+        `${group.text} is a loopback address, which arrives on no network: give a multicast group, or an address of the host`,
+      );
+    }
   }
   validateSources(input.sources, `${path}.sources`, group, violations);
   validateSources(input.excludeSources, `${path}.exclude_sources`, group, violations);
