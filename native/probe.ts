@@ -46,7 +46,7 @@ export interface ProbeSendOptions {
   readonly segments: number;
   /** Raw packets also where a UDP socket would do. */
   readonly raw: boolean;
-  /** Whether to compute `payloadSha256`. */
+  /** Whether to compute `payloadSha256`: in the waits between packets, and the rest after the last one, which takes up to some seconds. */
   readonly digest: boolean;
 }
 
