@@ -1,6 +1,6 @@
 import { FleetError } from '@mcfleet/common/error';
 import { VERSION } from '@mcfleet/common/version';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type HelpContext } from 'commander';
 import { Cli, type CliProcess, defaultServer } from './cli.ts';
 import { addApplyCommand } from './commands/apply.ts';
 import { addDeleteCommand } from './commands/delete.ts';
@@ -8,6 +8,7 @@ import { addDescribeCommand } from './commands/describe.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addExternalCommands } from './commands/external.ts';
 import { addGetCommand } from './commands/get.ts';
+import { addPlannedCommands } from './commands/planned.ts';
 import { addProbeCommands } from './commands/probe.ts';
 import { addRelayCommand } from './commands/relay-add.ts';
 import { addWaitCommand } from './commands/wait.ts';
@@ -16,9 +17,22 @@ import { CommandFailure, exitCodes, UsageError } from './exit.ts';
 import { failureExitCode, failureText } from './render/failure.ts';
 import { printable } from './text/printable.ts';
 
+/** Help of all of mcfleet, and not in place of the help of a command that there is not. */
+class MainCommand extends Command {
+  override outputHelp(context?: HelpContext | ((text: string) => string)): void {
+    const [first, second] = this.args.filter((word) => !word.startsWith('-'));
+    const asked = first === 'help' ? second : first;
+    if (asked !== undefined && asked !== 'help' && !this.commands.some((command) => command.name() === asked)) {
+      // As commander says it without --help, with what is meant perhaps.
+      this.parse([asked], { from: 'user' });
+    }
+    super.outputHelp(context as HelpContext);
+  }
+}
+
 /** The command line of mcfleet. */
 export function buildProgram(cli: Cli): Command {
-  const program = new Command('mcfleet')
+  const program = new MainCommand('mcfleet')
     .description('Relays IP multicast where routing fails, on one host or across thousands, under one declared intent.')
     .version(VERSION, '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
@@ -52,6 +66,7 @@ export function buildProgram(cli: Cli): Command {
   addRelayCommand(program, cli);
   addProbeCommands(program, cli);
   addExternalCommands(program);
+  addPlannedCommands(program);
   return program;
 }
 

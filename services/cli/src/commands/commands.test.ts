@@ -55,6 +55,13 @@ describe('mcfleet', () => {
   it.each([
     ['no command', [], 'Usage: mcfleet'],
     ['an unknown command', ['aply'], "unknown command 'aply'\n(Did you mean apply?)"],
+    ['an unknown command with --help', ['aply', '--help'], "unknown command 'aply'\n(Did you mean apply?)"],
+    ['help for an unknown command', ['help', 'aply'], "unknown command 'aply'\n(Did you mean apply?)"],
+    ['an unknown command behind options', ['--server', 'x', 'aply', '-h'], "unknown command 'aply'"],
+    ['a command to come', ['top'], 'mcfleet top is not in this version yet; mcfleet get instances'],
+    ['a command to come with --help', ['why', '--help'], 'mcfleet why is not in this version yet'],
+    ['a command to come with options', ['doctor', '--interface', 'eth0'], 'mcfleet doctor is not in this version yet'],
+    ['help for a command to come', ['help', 'top'], 'mcfleet top is not in this version yet'],
     ['an unknown option', ['get', 'relays', '--wach'], "unknown option '--wach'\n(Did you mean --watch?)"],
     ['an option that would turn the terminal red', ['get', 'relays', '--\u001b[31m'], "unknown option '--\\x1b[31m'"],
     ['an unknown kind', ['get', 'relas'], 'unknown kind "relas"; did you mean relays?'],

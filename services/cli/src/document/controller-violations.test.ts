@@ -24,6 +24,13 @@ function located(text: string, fields: readonly string[]): string[] {
 }
 
 describe('locateViolations', () => {
+  it('says what is wrong in the keys of the document', () => {
+    const { relays } = parseRelays('r.yaml', document('1'));
+    const description = 'give names, match_labels, or both; set allow_ptp; call UpdateHost with allow_missing';
+    const [found] = locateViolations([{ field: 'relays[0].spec.hosts', description }], relays).inDocuments;
+    expect(found?.message).toBe('give names, matchLabels, or both; set allowPtp; call UpdateHost with allow_missing');
+  });
+
   it('shows fields of the API by the keys of the document', () => {
     const fields = [
       'relays[1].name',

@@ -2,7 +2,7 @@ import type { FieldViolation } from '@mcfleet/common/error';
 import type { SourcedRelay } from './parse.ts';
 import type { Violation } from './position.ts';
 import { joinPath, splitPath } from './position-tree.ts';
-import { documentPath } from './relay-document.ts';
+import { documentPath, inDocumentWords } from './relay-document.ts';
 
 /** What the controller found wrong, split into what belongs to a document and what does not. */
 export interface LocatedViolations {
@@ -31,7 +31,7 @@ export function locateViolations(
     const parts = documentPath(field);
     if (isEcho(parts, sourced.violations)) continue;
     const { position } = sourced.tree.locate(parts);
-    inDocuments.push({ position, path: joinPath(parts), message: violation.description });
+    inDocuments.push({ position, path: joinPath(parts), message: inDocumentWords(violation.description) });
   }
   return { inDocuments, elsewhere };
 }

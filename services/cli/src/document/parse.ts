@@ -1,6 +1,7 @@
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
 import { type Document, isNode, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml';
 import { mostSimilar } from '../text/similar.ts';
+import { maxNesting, tooDeepAt } from './nesting.ts';
 import type { Position, Violation } from './position.ts';
 import { PositionTree } from './position-tree.ts';
 import type { Cursor } from './reader.ts';
@@ -32,22 +33,20 @@ export interface ParsedFile {
 export function parseRelays(file: string, content: string): ParsedFile {
   const lines = new LineCounter();
   const start: Position = { file, line: 1, column: 1 };
-  let documents: Document[];
-  try {
-    const parsed = parseAllDocuments(content, {
-      lineCounter: lines,
-      version: '1.2',
-      schema: 'core',
-      // Ours looks for duplicates too, with the place of the first, and without comparing each key with each.
-      uniqueKeys: false,
-      prettyErrors: false,
-    });
-    documents = Array.isArray(parsed) ? parsed : [];
-  } catch (thrown) {
-    // The parser recurses: thousands of brackets exhaust the stack.
-    if (!(thrown instanceof RangeError)) throw thrown;
-    return { relays: [], violations: [{ position: start, path: '', message: 'is nested too deeply' }] };
+  const deep = tooDeepAt(content);
+  if (deep !== undefined) {
+    const message = `is nested more than ${maxNesting} levels deep; nothing of a relay is deeper than 6`;
+    return { relays: [], violations: [{ position: positionAt(file, content, deep), path: '', message }] };
   }
+  const parsed = parseAllDocuments(content, {
+    lineCounter: lines,
+    version: '1.2',
+    schema: 'core',
+    // Ours looks for duplicates too, with the place of the first, and without comparing each key with each.
+    uniqueKeys: false,
+    prettyErrors: false,
+  });
+  const documents: Document[] = Array.isArray(parsed) ? parsed : [];
   const relays: SourcedRelay[] = [];
   const violations: Violation[] = [];
   let empty = true;
@@ -70,6 +69,11 @@ export function parseRelays(file: string, content: string): ParsedFile {
       message: 'holds no document; expected apiVersion, kind, metadata and spec',
     });
   return { relays, violations };
+}
+
+function positionAt(file: string, content: string, offset: number): Position {
+  const before = content.slice(0, offset);
+  return { file, line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
 }
 
 function isEmpty(document: Document): boolean {

@@ -1,4 +1,14 @@
-import { OversizePolicy, type RateLimit, Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  HostSelector,
+  LoopProtection,
+  OversizePolicy,
+  RateLimit,
+  Relay,
+  RelayEngine,
+  RelayInput,
+  RelayOutput,
+  RelaySpec,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { list, mapping, optional, type Read, required, textMap } from './collection-readers.ts';
 import { anyText, choice, ignored, text, truth, wholeNumber } from './scalar-readers.ts';
 
@@ -133,12 +143,33 @@ export function toRelay(document: RelayDocument): Relay {
   });
 }
 
+/** Names of fields as documents write them. */
+const documentKeys: ReadonlySet<string> = new Set(
+  [
+    Relay.fromPartial({}),
+    RelaySpec.fromPartial({}),
+    HostSelector.fromPartial({}),
+    RelayInput.fromPartial({}),
+    RelayOutput.fromPartial({}),
+    RateLimit.fromPartial({}),
+    LoopProtection.fromPartial({}),
+  ].flatMap((fields) => Object.keys(fields)),
+);
+
+function camel(part: string): string {
+  return part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** A message of the API in the words of documents: "give names, match_labels, or both" says matchLabels. */
+export function inDocumentWords(message: string): string {
+  return message.replace(/\b[a-z]+(_[a-z]+)+\b/g, (word) => (documentKeys.has(camel(word)) ? camel(word) : word));
+}
+
 /** The YAML path of a field of Relay as the API names it: "labels" is "metadata.labels", "spec.hosts.match_labels" "spec.hosts.matchLabels". */
 export function documentPath(parts: readonly string[]): string[] {
   const [first, ...rest] = parts;
   if (first === undefined) return [];
   // Keys of the label and annotation maps are the user's own and stay as they are.
-  const camel = (part: string): string => part.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
   if (first !== 'spec') return ['metadata', camel(first), ...rest];
   const map = rest.findIndex((part) => camel(part) === 'matchLabels');
   return ['spec', ...rest.map((part, index) => (map >= 0 && index > map ? part : camel(part)))];
