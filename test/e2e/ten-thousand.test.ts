@@ -84,6 +84,14 @@ describeWithLab('ten thousand relays on one host', () => {
     expect((await path.carry(stream(relays))).received.received).toBe(0);
   });
 
+  it('are selected coarsely by the kernel, and the host says so', async () => {
+    const described = async (): Promise<string> =>
+      /^Packet path:\n(?: {2}.*\n)+/m.exec(await path.fleet.command(['describe', 'host', 'edge-1']))?.[0] ?? '';
+    await expect
+      .poll(described, { timeout: 30_000, interval: 1_000 })
+      .toMatch(/ veth1: +receives: coarse kernel filter .*, 10000 groups joined\n {2}veth3: +sends: /);
+  });
+
   it('leave room for a change of one of them, which the others do not notice', async () => {
     const changes: number[] = [];
     const carried = await path.carryDuring({ ...stream(1), rate: 20_000 }, async () => {

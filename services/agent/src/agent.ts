@@ -24,6 +24,7 @@ import {
 import { StateStore } from './cache/state-store.ts';
 import type { DataplaneClient } from './dataplane/dataplane-client.ts';
 import { DataplaneSupervisor } from './dataplane/dataplane-supervisor.ts';
+import { PacketPath } from './dataplane/packet-path.ts';
 import type { DataplaneFault } from './dataplane/respawn.ts';
 import type { HostFacts } from './inventory/host-facts.ts';
 import { toNetworkInterface } from './inventory/interface-facts.ts';
@@ -63,6 +64,7 @@ export class Agent {
   readonly #inventory: Inventory;
   readonly #reconciler: Reconciler;
   readonly #supervisor: DataplaneSupervisor;
+  readonly #path: PacketPath;
   readonly #session: ControllerSession;
   readonly #firstDataplane = new AbortController();
   readonly #losses = new LossWatch();
@@ -94,6 +96,7 @@ export class Agent {
         this.#session.reportHealth();
       },
     });
+    this.#path = new PacketPath(clock, () => this.#session.reportHealth());
     this.#inventory = new Inventory({
       clock,
       log,
@@ -170,6 +173,7 @@ export class Agent {
   #dataplaneUp(client: DataplaneClient, facts: StatusResponse): void {
     this.#client = client;
     this.#capabilities = facts.capabilities;
+    this.#path.take(facts);
     this.#fault = undefined;
     void this.#reconciler
       .setDataplane({ running: true, client, capabilities: new Set(facts.capabilities) })
@@ -180,6 +184,7 @@ export class Agent {
   #dataplaneDown(fault: DataplaneFault): void {
     this.#client = undefined;
     this.#fault = fault;
+    this.#path.take();
     void this.#reconciler
       .setDataplane({ running: false, message: fault.message })
       .then(() => this.#firstDataplane.abort());
@@ -270,6 +275,7 @@ export class Agent {
       dataplaneMessage: fault?.message ?? '',
       dataplaneReason: fault?.reason ?? '',
       storageMessage: this.#store.failure,
+      ...this.#path.facts,
     };
   }
 
@@ -278,6 +284,7 @@ export class Agent {
     if (client === undefined) return undefined;
     try {
       const snapshot = await client.snapshot();
+      await this.#path.refresh(() => client.status());
       if (client !== this.#client) return undefined;
       this.#reconciler.observe(snapshot);
       const losses = this.#losses;

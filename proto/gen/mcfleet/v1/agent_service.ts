@@ -21,6 +21,7 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
+import { InputStatus, OutputStatus } from "./dataplane_service.ts";
 import { NetworkInterface } from "./host.ts";
 import {
   InstanceState,
@@ -322,6 +323,10 @@ export interface Heartbeat {
   dataplaneReason: string;
   /** Why the held state could not be written to the host's disk, so that it would be lost at a reboot. Empty if it was written. */
   storageMessage: string;
+  /** How the data plane receives, per input interface. */
+  inputs: InputStatus[];
+  /** How the data plane sends, per output interface. */
+  outputs: OutputStatus[];
 }
 
 /** Counters of relays. */
@@ -1899,6 +1904,8 @@ function createBaseHeartbeat(): Heartbeat {
     dataplaneMessage: "",
     dataplaneReason: "",
     storageMessage: "",
+    inputs: [],
+    outputs: [],
   };
 }
 
@@ -1932,6 +1939,12 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     }
     if (message.storageMessage !== "") {
       writer.uint32(58).string(message.storageMessage);
+    }
+    for (const v of message.inputs) {
+      InputStatus.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.outputs) {
+      OutputStatus.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -2005,6 +2018,22 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
             message.storageMessage = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.inputs.push(InputStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.outputs.push(OutputStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2054,6 +2083,12 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
         : isSet(object.storage_message)
         ? globalThis.String(object.storage_message)
         : "",
+      inputs: globalThis.Array.isArray(object?.inputs)
+        ? object.inputs.map((e: any) => InputStatus.fromJSON(e))
+        : [],
+      outputs: globalThis.Array.isArray(object?.outputs)
+        ? object.outputs.map((e: any) => OutputStatus.fromJSON(e))
+        : [],
     };
   },
 
@@ -2080,6 +2115,12 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     if (message.storageMessage !== "") {
       obj.storageMessage = message.storageMessage;
     }
+    if (message.inputs?.length) {
+      obj.inputs = message.inputs.map((e) => InputStatus.toJSON(e));
+    }
+    if (message.outputs?.length) {
+      obj.outputs = message.outputs.map((e) => OutputStatus.toJSON(e));
+    }
     return obj;
   },
 
@@ -2099,6 +2140,8 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     message.dataplaneMessage = object.dataplaneMessage ?? "";
     message.dataplaneReason = object.dataplaneReason ?? "";
     message.storageMessage = object.storageMessage ?? "";
+    message.inputs = object.inputs?.map((e) => InputStatus.fromPartial(e)) || [];
+    message.outputs = object.outputs?.map((e) => OutputStatus.fromPartial(e)) || [];
     return message;
   },
 };

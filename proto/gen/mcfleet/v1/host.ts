@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
 import { Condition } from "./common.ts";
+import { InputStatus, OutputStatus } from "./dataplane_service.ts";
 import { InterfaceInput } from "./relay.ts";
 
 /**
@@ -96,6 +97,10 @@ export interface HostStatus {
    * when this alone changes.
    */
   inputs: InterfaceInput[];
+  /** How its data plane receives, per input interface: by index. */
+  receiving: InputStatus[];
+  /** How its data plane sends, per output interface: by index. */
+  sending: OutputStatus[];
 }
 
 export interface HostStatus_AgentLabelsEntry {
@@ -623,6 +628,8 @@ function createBaseHostStatus(): HostStatus {
     stateHash: Buffer.alloc(0),
     relays: 0,
     inputs: [],
+    receiving: [],
+    sending: [],
   };
 }
 
@@ -680,6 +687,12 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     }
     for (const v of message.inputs) {
       InterfaceInput.encode(v!, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.receiving) {
+      InputStatus.encode(v!, writer.uint32(130).fork()).join();
+    }
+    for (const v of message.sending) {
+      OutputStatus.encode(v!, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -820,6 +833,22 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
             message.inputs.push(InterfaceInput.decode(reader, reader.uint32()));
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.receiving.push(InputStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.sending.push(OutputStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -911,6 +940,12 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
       inputs: globalThis.Array.isArray(object?.inputs)
         ? object.inputs.map((e: any) => InterfaceInput.fromJSON(e))
         : [],
+      receiving: globalThis.Array.isArray(object?.receiving)
+        ? object.receiving.map((e: any) => InputStatus.fromJSON(e))
+        : [],
+      sending: globalThis.Array.isArray(object?.sending)
+        ? object.sending.map((e: any) => OutputStatus.fromJSON(e))
+        : [],
     };
   },
 
@@ -967,6 +1002,12 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     if (message.inputs?.length) {
       obj.inputs = message.inputs.map((e) => InterfaceInput.toJSON(e));
     }
+    if (message.receiving?.length) {
+      obj.receiving = message.receiving.map((e) => InputStatus.toJSON(e));
+    }
+    if (message.sending?.length) {
+      obj.sending = message.sending.map((e) => OutputStatus.toJSON(e));
+    }
     return obj;
   },
 
@@ -1002,6 +1043,8 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     message.stateHash = object.stateHash ?? Buffer.alloc(0);
     message.relays = object.relays ?? 0;
     message.inputs = object.inputs?.map((e) => InterfaceInput.fromPartial(e)) || [];
+    message.receiving = object.receiving?.map((e) => InputStatus.fromPartial(e)) || [];
+    message.sending = object.sending?.map((e) => OutputStatus.fromPartial(e)) || [];
     return message;
   },
 };

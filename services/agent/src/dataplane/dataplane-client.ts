@@ -35,8 +35,9 @@ export class DataplaneClient {
     );
   }
 
-  status(signal: AbortSignal): Promise<StatusResponse> {
-    return callUnary(this.#client, 'status', {}, { timeoutMs: READ_TIMEOUT_MS, signal });
+  status(signal?: AbortSignal): Promise<StatusResponse> {
+    const bound = signal === undefined ? {} : { signal };
+    return callUnary(this.#client, 'status', {}, { timeoutMs: READ_TIMEOUT_MS, ...bound });
   }
 
   /** @param uids only these relays; empty: all. */

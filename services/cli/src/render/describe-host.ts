@@ -1,3 +1,4 @@
+import type { InputStatus, OutputStatus } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { Host, NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
 import type { InterfaceInput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
@@ -38,6 +39,21 @@ function inputColumns(nowMs: number): Column<InterfaceInput>[] {
   ];
 }
 
+/** How packets are taken from an interface. */
+function inputText({ filter, ringBytes, memberships }: InputStatus): string {
+  const selects =
+    filter === 'coarse'
+      ? 'coarse kernel filter (all multicast UDP; relays select afterwards)'
+      : `${filter || 'no'} kernel filter`;
+  const groups = memberships === 1 ? '1 group joined' : `${memberships} groups joined`;
+  return `receives: ${selects}, ring of ${ringBytes / 2n ** 20n} MiB, ${groups}`;
+}
+
+/** How packets are sent to an interface. */
+function outputText({ transmit, reason }: OutputStatus): string {
+  return `sends: ${transmit}${reason === '' ? '' : ` (${reason})`}`;
+}
+
 /** Everything about a host: its session, its interfaces, and the relays it runs. */
 export function describeHost(host: Host, instances: readonly RelayInstance[], nowMs: number): string {
   const { status } = host;
@@ -68,6 +84,13 @@ export function describeHost(host: Host, instances: readonly RelayInstance[], no
   if (inputs.length > 0) {
     outline.section('Inputs', (inner) => inner.block(new Table(inputColumns(nowMs), noPaint).rows(inputs)));
   }
+  outline.section('Packet path', (inner) => {
+    const nameOf = (index: number): string => interfaces.find((one) => one.index === index)?.name ?? `index ${index}`;
+    inner.fields([
+      ...(status?.receiving ?? []).map((input) => [nameOf(input.ifindex), inputText(input)] as const),
+      ...(status?.sending ?? []).map((output) => [nameOf(output.ifindex), outputText(output)] as const),
+    ]);
+  });
   if (instances.length > 0) {
     const columns = instanceColumns(() => nowMs, true).filter(({ title }) => title !== 'HOST');
     outline.section('Relays', (inner) => inner.block(new Table(columns, noPaint).rows(instances)));

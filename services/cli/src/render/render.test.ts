@@ -306,6 +306,8 @@ Host edge-1:
         connected: true,
         agentLabels: { role: 'old', rack: '4' },
         kernel: '6.18.0',
+        receiving: [{ ifindex: 2, filter: 'coarse', ringBytes: 78_643_200n, memberships: 10_000 }],
+        sending: [{ ifindex: 3, transmit: 'gso', reason: 'the device segments' }],
         interfaces: [
           {
             index: 2,
@@ -319,6 +321,10 @@ Host edge-1:
       },
     });
     const shown = describeHost(host, [instance], now);
+    expect(shown).toContain(`Packet path:
+  eth0:     receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
+  index 3:  sends: gso (the device segments)
+`);
     expect(shown).toContain('Labels:     rack=4,role=edge\n');
     expect(shown).toContain('  eth0      2  up     -     1500  192.0.2.1/24  UP,MULTICAST\n');
     expect(shown).toContain('  camera-7  Ready  USERSPACE (REWRITE_REQUESTED)  1000  1990');

@@ -1,3 +1,4 @@
+import type { InputStatus, OutputStatus } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
 import type { InterfaceInput } from '@mcfleet/proto/mcfleet/v1/relay';
 
@@ -13,6 +14,9 @@ export interface HostFacts {
   readonly bootId: string;
   readonly capabilities: readonly string[];
   readonly interfaces: readonly NetworkInterface[];
+  /** Of the last heartbeat. */
+  readonly receiving: readonly InputStatus[];
+  readonly sending: readonly OutputStatus[];
   readonly appliedRevision: bigint;
   readonly desiredRevision: bigint;
   readonly stateHash: Buffer;
@@ -48,6 +52,8 @@ const UNMET: HostFacts = {
   bootId: '',
   capabilities: [],
   interfaces: [],
+  receiving: [],
+  sending: [],
   appliedRevision: 0n,
   desiredRevision: 0n,
   stateHash: Buffer.alloc(0),

@@ -18,6 +18,8 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
       capabilities: [...facts.capabilities],
       agentLabels: host.status?.agentLabels ?? {},
       interfaces: [...facts.interfaces],
+      receiving: [...facts.receiving],
+      sending: [...facts.sending],
       conditions: atTransition(observe(facts), sameHost ? previous.status?.conditions : undefined, now),
       appliedRevision,
       desiredRevision,

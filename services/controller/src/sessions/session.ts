@@ -290,7 +290,8 @@ export class Session {
     const { fleet, host, log } = this.#parts;
     const { dataplaneHealthy, dataplaneReason, dataplaneMessage, storageMessage } = heartbeat;
     const health = { dataplaneHealthy, dataplaneReason, dataplaneMessage, storageMessage };
-    fleet.setHostFacts(host, { health, stateHash: heartbeat.stateHash });
+    const { stateHash, inputs, outputs } = heartbeat;
+    fleet.setHostFacts(host, { health, stateHash, receiving: inputs, sending: outputs });
     // While an update is under way the agent may hold either state.
     if (this.#flight !== undefined || this.#held === undefined) return;
     if (hashOf(this.#held).equals(heartbeat.stateHash)) {

@@ -115,6 +115,8 @@ export class TestAgent {
         dataplaneMessage: '',
         dataplaneReason: '',
         storageMessage: '',
+        inputs: [],
+        outputs: [],
       },
     });
   }
