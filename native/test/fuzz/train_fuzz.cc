@@ -10,6 +10,7 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <memory>
 
 #include "forwarder/egress_port.h"
 #include "forwarder/emitter.h"
@@ -31,9 +32,23 @@ std::map<int, std::deque<Sent>> sent_by_socket;
 unsigned refuse_every = 0;
 unsigned messages_seen = 0;
 
+std::shared_ptr<EgressPort> open_frames(const char* device, TransmitRequest request) {
+  return std::make_shared<EgressPort>(static_cast<int>(if_nametoindex(device)), request);
+}
+
 struct Output {
-  Output(const char* device, EgressPort::Kind kind, TransmitRequest request)
-      : port(static_cast<int>(if_nametoindex(device)), kind, request) {
+  // To groups.
+  Output(const char* device, TransmitRequest request)
+      : port(static_cast<int>(if_nametoindex(device)), request) {
+    find_socket();
+  }
+  // To a unicast address; nothing is known of its neighbour, so that packets take the raw socket.
+  Output(const char* device, uint32_t destination)
+      : port(open_frames(device, TransmitRequest::kAuto), destination) {
+    find_socket();
+  }
+
+  void find_socket() {
     require(port.refresh() == nullptr && port.link().state == LinkState::kUp, "the link is up");
     // One message tells which socket is this port's.
     sent_by_socket.clear();
@@ -77,13 +92,13 @@ struct Stage {
     require(std::system(links) == 0, "ip(8) makes links");
     using enum TransmitRequest;
     for (const char* device : {"fz0", "fz1", "fz2"}) {
-      outputs.emplace_back(device, EgressPort::Kind::kFrames, kGso);
+      outputs.emplace_back(device, kGso);
     }
     for (const char* device : {"fz0", "fz3"}) {
-      outputs.emplace_back(device, EgressPort::Kind::kFrames, kSendmmsg);
+      outputs.emplace_back(device, kSendmmsg);
     }
     for (const char* device : {"fz0", "fz1"}) {
-      outputs.emplace_back(device, EgressPort::Kind::kPackets, kAuto);
+      outputs.emplace_back(device, uint32_t{0x0a000001});
     }
   }
 };
