@@ -38,6 +38,8 @@ export interface RelayReport {
   readonly rxPackets: number;
   readonly rxBytes: number;
   readonly lastPacketUnixNano: number;
+  readonly latencyBuckets: readonly number[];
+  readonly latencySumNano: number;
   readonly drops: readonly { reason: string; packets: number }[];
   readonly outputs: readonly {
     readonly key: string;

@@ -93,6 +93,31 @@ describeWithLab('forwarder', () => {
     expect((await capture.rest()).length).toBe(3);
   });
 
+  it('tells how long packets took, of one in 16', async () => {
+    const forwarder = await lab.forwarder();
+    expect(await forwarder.apply([{ ...simpleRelay, outputs: [to('239.9.0.1')] }])).toEqual([]);
+    const received = async () => (await forwarder.relay('simple')).rxPackets;
+    const sender = lab.sender();
+    expect((await forwarder.relay('simple')).latencyBuckets).toEqual([]);
+    await sender.frames(makeFrame());
+    await expect.poll(received).toBe(1);
+    // These wait in the ring for 300 ms and more.
+    const { pid } = forwarder.child;
+    if (pid === undefined) throw new Error('no process');
+    process.kill(pid, 'SIGSTOP');
+    await sender.frames(...Array.from({ length: 160 }, () => makeFrame()));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.kill(pid, 'SIGCONT');
+    await expect.poll(received).toBe(161);
+    const { latencyBuckets, latencySumNano } = await forwarder.relay('simple');
+    const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+    // The first, and each time 16 more had come. 2^18 us are 262 ms.
+    expect(sum(latencyBuckets)).toBe(11);
+    expect(sum(latencyBuckets.slice(19))).toBeGreaterThanOrEqual(10);
+    expect(latencyBuckets.length).toBeLessThan(24);
+    expect(latencySumNano).toBeGreaterThan(10 * 300e6);
+  });
+
   it('takes nothing for a loop because many say the same', async () => {
     const forwarder = await lab.forwarder();
     expect(await forwarder.apply([{ ...simpleRelay, outputs: [to('239.9.0.1')] }])).toEqual([]);

@@ -108,6 +108,7 @@ describeWithLab('data plane', () => {
     expect(relays[0]?.counters).toMatchObject({ rxPackets: 50n, rxBytes: 50n * 1028n });
     expect(relays[0]?.counters?.outputs).toMatchObject([{ output: 'sink', txPackets: 50n, up: true, downReason: '' }]);
     expect(Date.now() - Number(relays[0]?.counters?.lastPacketTime)).toBeLessThan(10_000);
+    expect(relays[0]?.counters?.latency?.counts.reduce((sum, count) => sum + count, 0n)).toBeGreaterThan(0n);
     expect(inputs).toMatchObject([{ ifindex: relay.input, kernelDrops: 0n, up: true }]);
     expect(Math.abs(Date.now() - Number(time))).toBeLessThan(5000);
 

@@ -119,6 +119,10 @@ Napi::Object write_relay(Napi::Env env, const RelayCounts& relay) {
              }));
   object.Set("drops", write_drops(env, relay.drops));
   object.Set("lastPacketUnixNano", write_count(env, relay.last_packet_unix_nano));
+  object.Set("latencyBuckets", write_array(env, relay.latency_buckets, [env](uint64_t count) {
+               return write_count(env, count);
+             }));
+  object.Set("latencySumNano", write_count(env, relay.latency_sum_nano));
   object.Set("startUnixNano", write_count(env, relay.start_unix_nano));
   return object;
 }

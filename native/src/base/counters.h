@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,6 +37,25 @@ class DropCounters final {
   std::array<Counter, kDropReasonCount> counters_;
 };
 
+// How long packets took, by powers of two of a microsecond.
+class LatencyCounters final {
+ public:
+  // Bucket 0 is below 1 us, bucket i below 2^i us, and the last one takes the rest, from 4.2 s on.
+  static constexpr size_t kBuckets = 24;
+
+  void add(uint64_t nanoseconds) {
+    const auto bucket = static_cast<size_t>(std::bit_width(nanoseconds / 1000));
+    buckets_[std::min(bucket, kBuckets - 1)].add(1);
+    sum_ns_.add(nanoseconds);
+  }
+  [[nodiscard]] uint64_t bucket(size_t index) const { return buckets_[index].get(); }
+  [[nodiscard]] uint64_t sum_ns() const { return sum_ns_.get(); }
+
+ private:
+  std::array<Counter, kBuckets> buckets_;
+  Counter sum_ns_;
+};
+
 // In all of these a super-frame counts as the datagrams it stands for, and bytes are those of IP
 // packets, headers included. A datagram that was reassembled or is fragmented counts once, with the
 // bytes of the whole packet.
@@ -52,6 +73,8 @@ struct alignas(kCacheLine) RelayCounters {
   Counter bytes;
   // Unix time, 0 before the first.
   Counter last_packet_ns;
+  // Of a sample, from its arrival until the copies were handed to the kernel.
+  LatencyCounters latency;
   DropCounters drops;
 };
 

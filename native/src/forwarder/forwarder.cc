@@ -268,6 +268,8 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
                        {},
                        count_drops(entry.counters->drops),
                        entry.counters->last_packet_ns.get(),
+                       count_buckets(entry.counters->latency),
+                       entry.counters->latency.sum_ns(),
                        entry.counted_since};
     for (const OutputEntry& output : entry.outputs) {
       counts.outputs.push_back(

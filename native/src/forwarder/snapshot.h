@@ -32,6 +32,9 @@ struct RelayCounts {
   std::vector<OutputCounts> outputs;
   std::vector<DropCount> drops;
   uint64_t last_packet_unix_nano = 0;
+  // LatencyCounters, without empty buckets at the end.
+  std::vector<uint64_t> latency_buckets;
+  uint64_t latency_sum_nano = 0;
   uint64_t start_unix_nano = 0;
 };
 
@@ -68,6 +71,17 @@ struct ForwarderStatus {
   std::vector<InputStatus> inputs;
   std::vector<OutputStatus> outputs;
 };
+
+inline std::vector<uint64_t> count_buckets(const LatencyCounters& counters) {
+  std::vector<uint64_t> buckets;
+  for (size_t i = 0; i < LatencyCounters::kBuckets; i++) {
+    const uint64_t count = counters.bucket(i);
+    if (count == 0) continue;
+    buckets.resize(i + 1);
+    buckets[i] = count;
+  }
+  return buckets;
+}
 
 inline std::vector<DropCount> count_drops(const DropCounters& counters) {
   std::vector<DropCount> counts;

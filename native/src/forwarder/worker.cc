@@ -2,6 +2,7 @@
 
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstring>
@@ -21,6 +22,8 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kBurst = 256;
 // Bursts per input and round, so that a quiescent point is never far away.
 constexpr int kBurstsPerRound = 16;
+// Packets of a relay from one whose latency is taken to the next.
+constexpr uint64_t kSampleEvery = 16;
 // Looks between two readings of the clock.
 constexpr int kLooks = 16;
 // As a real-time audio server asks for: ahead of every ordinary program, behind the kernel's own.
@@ -159,6 +162,7 @@ bool Worker::drain(Input& input) {
 void Worker::send_all(Input& input, const RuleTable& table) {
   trains_.leave_all([&](const Train& train) { forward(input, table, train); });
   emitter_.flush();
+  record_samples();
   copies_.clear();
 }
 
@@ -221,6 +225,7 @@ void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
   const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
+    const uint64_t packets_before = rule.counters->packets.get();
     count(*rule.counters, datagram, train.last_time_ns());
     if (datagram.ttl < rule.min_ttl) {
       rule.counters->drops.add(DropReason::kLoop, datagram.segments);
@@ -228,11 +233,36 @@ void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
       rule.counters->drops.add(DropReason::kDuplicate, datagram.segments);
     } else if (rule.limiter == nullptr) {
       emitter_.emit(rule.outputs, train, mtu);
+      sample(*rule.counters, train, packets_before);
     } else {
       forward_within(*rule.limiter, rule, train, mtu);
+      sample(*rule.counters, train, packets_before);
     }
   });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
+}
+
+// One packet in kSampleEvery of each relay, and its first; of a train the one that waited longest.
+// A burst of more relays than there is room for leaves some out.
+void Worker::sample(RelayCounters& counters, const Train& train, uint64_t packets_before) {
+  const uint64_t packets = counters.packets.get();
+  if (packets_before != 0 && packets_before / kSampleEvery == packets / kSampleEvery) return;
+  if (sampled_ == kMaxSamples) return;
+  samples_[sampled_++] = {&counters.latency, train.time_ns(0)};
+}
+
+void Worker::record_samples() {
+  if (sampled_ == 0) return;
+  // The clock of the ring's time stamps (tpacket_rcv).
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const uint64_t now_ns =
+      static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+  for (size_t i = 0; i < sampled_; i++) {
+    // Unless the clock was set back.
+    if (now_ns >= samples_[i].arrival_ns) samples_[i].latency->add(now_ns - samples_[i].arrival_ns);
+  }
+  sampled_ = 0;
 }
 
 // Forwards what of a train a limit lets pass, each datagram judged by its own time. What is left

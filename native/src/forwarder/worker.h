@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -59,6 +60,8 @@ class Worker final {
   void send_all(Input& input, const RuleTable& table);
   void take(Input& input, const RuleTable& table, RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
+  void sample(RelayCounters& counters, const Train& train, uint64_t packets_before);
+  void record_samples();
   void recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t time_ns);
   void forward(Input& input, const RuleTable& table, const Train& train);
   void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
@@ -78,6 +81,14 @@ class Worker final {
   std::atomic<bool> preferred_{false};
   Emitter emitter_;
   Trains trains_;
+  // Whose latency is known when all is sent.
+  struct Sample {
+    LatencyCounters* latency;
+    uint64_t arrival_ns;
+  };
+  static constexpr size_t kMaxSamples = 32;
+  std::array<Sample, kMaxSamples> samples_;
+  size_t sampled_ = 0;
   // What of one train passes.
   Train admitted_;
   CopyArena copies_;

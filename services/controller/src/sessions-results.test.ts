@@ -167,6 +167,7 @@ test('counters are shown, and only of relays that the host shall run', async () 
     outputs: [],
     drops: [{ reason: 'tx_full', packets: 3n }],
     lastPacketTime: undefined,
+    latency: undefined,
     startTime: new Date(1_700_000_000_000),
   };
   const time = 1_800_000_000_000;

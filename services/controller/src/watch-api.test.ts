@@ -277,6 +277,7 @@ test('hosts and instances are watched, with counters if asked for', async () => 
     outputs: [],
     drops: [],
     lastPacketTime: undefined,
+    latency: undefined,
     startTime: undefined,
   };
   agent.send({

@@ -48,6 +48,10 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
     drops: toDrops(counts.drops),
     lastPacketTime: toDate(counts.lastPacketUnixNano),
     startTime: toDate(counts.startUnixNano),
+    latency:
+      counts.latencyBuckets.length === 0
+        ? undefined
+        : { counts: [...counts.latencyBuckets], sumNanoseconds: counts.latencySumNano },
   };
 }
 

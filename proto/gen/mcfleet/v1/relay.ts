@@ -519,7 +519,25 @@ export interface RelayCounters {
     | Date
     | undefined;
   /** Since when these values count. Another one: they began again at zero, because the data plane was started again. */
-  startTime: Date | undefined;
+  startTime:
+    | Date
+    | undefined;
+  /** How long packets took through the relay. Absent before the first, and for relays of the kernel engine. */
+  latency: LatencyHistogram | undefined;
+}
+
+/**
+ * How long packets took from their arrival, as the kernel stamps it, until all their copies were handed to the kernel. Of a sample:
+ * about one packet in 16.
+ */
+export interface LatencyHistogram {
+  /**
+   * How many by latency: entry 0 counts those below 1 microsecond, entry i those below 2^i microseconds and not below half of that,
+   * and entry 23 all from 4.2 seconds on. Empty entries at the end are left out.
+   */
+  counts: bigint[];
+  /** Sum of the latencies of these packets, in nanoseconds. */
+  sumNanoseconds: bigint;
 }
 
 /** What went out of one output. */
@@ -2887,7 +2905,15 @@ export const InterfaceInput: MessageFns<InterfaceInput, "mcfleet.v1.InterfaceInp
 messageTypeRegistry.set(InterfaceInput.$type, InterfaceInput);
 
 function createBaseRelayCounters(): RelayCounters {
-  return { rxPackets: 0n, rxBytes: 0n, outputs: [], drops: [], lastPacketTime: undefined, startTime: undefined };
+  return {
+    rxPackets: 0n,
+    rxBytes: 0n,
+    outputs: [],
+    drops: [],
+    lastPacketTime: undefined,
+    startTime: undefined,
+    latency: undefined,
+  };
 }
 
 export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"> = {
@@ -2917,6 +2943,9 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     }
     if (message.startTime !== undefined) {
       Timestamp.encode(toTimestamp(message.startTime), writer.uint32(50).fork()).join();
+    }
+    if (message.latency !== undefined) {
+      LatencyHistogram.encode(message.latency, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -2982,6 +3011,14 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
             message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.latency = LatencyHistogram.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3016,6 +3053,7 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
         : isSet(object.start_time)
         ? fromJsonTimestamp(object.start_time)
         : undefined,
+      latency: isSet(object.latency) ? LatencyHistogram.fromJSON(object.latency) : undefined,
     };
   },
 
@@ -3039,6 +3077,9 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     if (message.startTime !== undefined) {
       obj.startTime = message.startTime.toISOString();
     }
+    if (message.latency !== undefined) {
+      obj.latency = LatencyHistogram.toJSON(message.latency);
+    }
     return obj;
   },
 
@@ -3053,11 +3094,129 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     message.drops = object.drops?.map((e) => DropCounter.fromPartial(e)) || [];
     message.lastPacketTime = object.lastPacketTime ?? undefined;
     message.startTime = object.startTime ?? undefined;
+    message.latency = (object.latency !== undefined && object.latency !== null)
+      ? LatencyHistogram.fromPartial(object.latency)
+      : undefined;
     return message;
   },
 };
 
 messageTypeRegistry.set(RelayCounters.$type, RelayCounters);
+
+function createBaseLatencyHistogram(): LatencyHistogram {
+  return { counts: [], sumNanoseconds: 0n };
+}
+
+export const LatencyHistogram: MessageFns<LatencyHistogram, "mcfleet.v1.LatencyHistogram"> = {
+  $type: "mcfleet.v1.LatencyHistogram" as const,
+
+  encode(message: LatencyHistogram, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.counts.length !== 0) {
+      writer.uint32(10).fork();
+      for (const v of message.counts) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field counts of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.sumNanoseconds !== 0n) {
+      if (BigInt.asUintN(64, message.sumNanoseconds) !== message.sumNanoseconds) {
+        throw new globalThis.Error("value provided for field message.sumNanoseconds of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.sumNanoseconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LatencyHistogram {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLatencyHistogram();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag === 8) {
+              message.counts.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 10) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.counts.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sumNanoseconds = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LatencyHistogram {
+    return {
+      counts: globalThis.Array.isArray(object?.counts) ? object.counts.map((e: any) => BigInt(e)) : [],
+      sumNanoseconds: isSet(object.sumNanoseconds)
+        ? BigInt(object.sumNanoseconds)
+        : isSet(object.sum_nanoseconds)
+        ? BigInt(object.sum_nanoseconds)
+        : 0n,
+    };
+  },
+
+  toJSON(message: LatencyHistogram): unknown {
+    const obj: any = {};
+    if (message.counts?.length) {
+      obj.counts = message.counts.map((e) => e.toString());
+    }
+    if (message.sumNanoseconds !== 0n) {
+      obj.sumNanoseconds = message.sumNanoseconds.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<LatencyHistogram>, I>>(base?: I): LatencyHistogram {
+    return LatencyHistogram.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LatencyHistogram>, I>>(object: I): LatencyHistogram {
+    const message = createBaseLatencyHistogram();
+    message.counts = object.counts?.map((e) => BigInt(e)) || [];
+    message.sumNanoseconds = (object.sumNanoseconds !== undefined && object.sumNanoseconds !== null)
+      ? BigInt(object.sumNanoseconds)
+      : 0n;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(LatencyHistogram.$type, LatencyHistogram);
 
 function createBaseOutputCounters(): OutputCounters {
   return {

@@ -14,6 +14,7 @@ import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
 import { dropReasons, total } from './drops.ts';
 import { dropTotal, effectiveEngineText, stateWord } from './instance-view.ts';
+import { latencyText } from './latency-view.ts';
 import { bare, endpoint, labelList } from './names.ts';
 import { Outline } from './outline.ts';
 import { noPaint } from './paint.ts';
@@ -113,6 +114,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
     ['Refused', instance.lastError === undefined ? '' : instance.lastError.message],
     ['Received', counters === undefined ? '' : `${counters.rxPackets} packets, ${counters.rxBytes} bytes`],
     ['Last packet', counters === undefined ? '' : timeText(counters.lastPacketTime, nowMs) || 'none yet'],
+    ['Latency', latencyText(counters?.latency)],
     ['Dropped', counters === undefined ? '' : `${dropTotal(instance)}${dropText(counters.drops)}`],
     ['Lost before', inputLossText(instance.input)],
     ['Counted', timeText(instance.countersTime, nowMs)],

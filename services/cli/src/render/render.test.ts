@@ -68,6 +68,7 @@ const instance = RelayInstance.fromPartial({
       },
     ],
     lastPacketTime: ago(1),
+    latency: { counts: [0n, 0n, 5n, 90n, 3n, 1n, 1n], sumNanoseconds: 700_000n },
   },
   countersTime: ago(2),
   input: { interface: 'eth0', rxPackets: 1010n },
@@ -211,6 +212,7 @@ Host edge-1:
   Generation:   2 of 2 applied
   Received:     1000 packets, 1344000 bytes
   Last packet:  2026-01-02T03:04:04Z (1s ago)
+  Latency:      p50 below 8 us, p99 below 32 us (of 100 packets)
   Dropped:      10
   Lost before:  0 in the receive ring of eth0; of all relays that take packets there
   Counted:      2026-01-02T03:04:03Z (2s ago)
