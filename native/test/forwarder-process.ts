@@ -167,11 +167,27 @@ export class PacketSender extends LineProcess {
   }
 }
 
+/** For what the last packet needs from the forwarder to its capture. */
+const SETTLED_MS = 100;
+
 /** packets.py capturing. */
 export class PacketCapture extends LineProcess {
-  /** `tun` makes the device, and lets arrive there what is written as lines of hex. */
-  static async start(namespace: string, device: string, role: 'capture' | 'tun' = 'capture'): Promise<PacketCapture> {
+  /** Resolves when all that was sent has come through. */
+  #settled: () => Promise<void> = async () => undefined;
+
+  /**
+   * `tun` makes the device, and lets arrive there what is written as lines of hex.
+   *
+   * @param settled resolves when all that was sent has come through; asked by rest()
+   */
+  static async start(
+    namespace: string,
+    device: string,
+    role: 'capture' | 'tun' = 'capture',
+    settled?: () => Promise<void>,
+  ): Promise<PacketCapture> {
     const started = new PacketCapture(namespace, 'python3', packetsScript, role, device);
+    if (settled !== undefined) started.#settled = settled;
     if ((await started.line()) !== 'ready') throw new Error('the capture did not start');
     return started;
   }
@@ -183,15 +199,26 @@ export class PacketCapture extends LineProcess {
     return frames;
   }
 
-  /** Everything that arrives until nothing did for `idleMs`. */
+  /**
+   * Everything that arrives until nothing did for `idleMs`. That alone says little on a busy machine: it ends only when besides
+   * nothing is under way any more, and nothing came while that was asked.
+   */
   async rest(idleMs = 400): Promise<Buffer[]> {
     const lines: string[] = [];
     let next = this.line();
+    let settled = false;
     for (;;) {
-      const line = await Promise.race([next, setTimeout(idleMs, null)]);
-      if (line === null) break;
-      lines.push(line);
-      next = this.line();
+      const line = await Promise.race([next, setTimeout(settled ? SETTLED_MS : idleMs, null)]);
+      if (line !== null) {
+        lines.push(line);
+        next = this.line();
+        settled = false;
+      } else if (settled) {
+        break;
+      } else {
+        await this.#settled();
+        settled = true;
+      }
     }
     // One line is still waited for. It comes in the last moment, or fails because the capture has ended.
     const [rest, last] = await Promise.all([this.end(), next.catch(() => null)]);

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Lab } from '../../test/lab/lab.ts';
 import {
   ForwarderProcess,
@@ -18,6 +19,7 @@ type Machine = 'source' | 'relay' | 'sink1' | 'sink2';
 export class ForwarderTopology {
   readonly #lab: Lab;
   readonly #ends: (() => Promise<unknown>)[] = [];
+  readonly #forwarders: ForwarderProcess[] = [];
 
   private constructor(lab: Lab) {
     this.#lab = lab;
@@ -96,6 +98,7 @@ export class ForwarderTopology {
 
   async forwarder(options?: TestForwarderOptions, prefix?: readonly string[]): Promise<ForwarderProcess> {
     const started = await ForwarderProcess.start(this.namespace('relay'), options, prefix);
+    this.#forwarders.push(started);
     this.#ends.push(() => started.end());
     return started;
   }
@@ -107,17 +110,29 @@ export class ForwarderTopology {
   }
 
   async capture(sink: 1 | 2): Promise<PacketCapture> {
-    return PacketCapture.start(this.namespace(`sink${sink}`), `sink${sink}`);
+    return PacketCapture.start(this.namespace(`sink${sink}`), `sink${sink}`, 'capture', () => this.#settled());
   }
 
   /** Ends what was started since the last call. */
   async endProcesses(): Promise<void> {
+    this.#forwarders.length = 0;
     for (const end of this.#ends.splice(0)) await end();
   }
 
   async delete(): Promise<void> {
     await this.endProcesses();
     await this.#lab[Symbol.asyncDispose]();
+  }
+
+  /** Resolves when no forwarder counts anything new any more: on a busy machine it may get its turn late. */
+  async #settled(): Promise<void> {
+    const running = this.#forwarders.filter(({ child }) => child.exitCode === null && child.signalCode === null);
+    let before = '';
+    for (const end = Date.now() + 20_000; Date.now() < end; await setTimeout(50)) {
+      const now = JSON.stringify(await Promise.all(running.map((forwarder) => forwarder.call({ call: 'snapshot' }))));
+      if (now === before) return;
+      before = now;
+    }
   }
 
   async #connect(
@@ -145,9 +160,9 @@ export const simpleRelay: RelayDraft = {
   outputs: [{ key: 'first', interface: 'out1', address: '239.10.10.10', port: 6001 }],
 };
 
-/** Tries until `check` passes, for at most five seconds. */
+/** Tries until `check` passes, for at most twenty seconds: a busy machine takes its time. */
 export async function eventually(check: () => Promise<void>): Promise<void> {
-  const end = Date.now() + 5000;
+  const end = Date.now() + 20_000;
   for (;;) {
     try {
       await check();
@@ -155,6 +170,6 @@ export async function eventually(check: () => Promise<void>): Promise<void> {
     } catch (error) {
       if (Date.now() > end) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await setTimeout(20);
   }
 }
