@@ -210,7 +210,11 @@ describe('mcfleet against a controller', () => {
     expect(await run('describe', 'host', 'nope')).toMatchObject({ code: 69 });
     expect(await run('wait', 'relay', 'nope', '--for=ready')).toMatchObject({ code: 69 });
     expect(await run('delete', 'relay', 'nope')).toMatchObject({ code: 69 });
-    expect(await run('delete', 'relay', 'nope', '--ignore-not-found')).toMatchObject({ code: 0 });
+    expect(await run('delete', 'relay', 'nope', '--ignore-not-found')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'relay nope is not there\n',
+    });
     expect(await run('get', 'instances', 'edge-1/nope')).toMatchObject({ code: 69 });
   });
 

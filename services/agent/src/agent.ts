@@ -92,7 +92,8 @@ export class Agent {
       log,
       onResults: (changed) => this.#relaysChanged(changed.map(({ uid }) => uid)),
       onTrouble: (message) => {
-        this.#trouble = message;
+        const cure = `if that lasts, end its process ${this.#supervisor.pid ?? ''}: the agent starts another one`;
+        this.#trouble = message === '' ? '' : `${message}; ${cure}`;
         this.#session.reportHealth();
       },
     });

@@ -90,7 +90,17 @@ export function fromServiceError(error: ServiceError): FleetError {
     if (rpcStatus.code === error.code) return fromRpcStatus(rpcStatus);
   }
   const reason = StatusCode[error.code] ?? 'UNKNOWN';
-  return new FleetError({ code: error.code, reason, message: error.details || error.message, cause: error });
+  return new FleetError({ code: error.code, reason, message: plainly(error.details || error.message), cause: error });
+}
+
+/** What grpc-js itself says of a call, without the names of its parts. */
+function plainly(details: string): string {
+  const late = /^Deadline exceeded after ([0-9.]+)s\b/.exec(details);
+  if (late !== null) return `no answer came within ${Number(late[1]).toFixed(1)} s`;
+  return details.replace(
+    /^No connection established\. Last error: (?:Error: )?(.*?)\. Resolution note: .*$/s,
+    'cannot connect: $1',
+  );
 }
 
 function encodeWithinBound(error: FleetError, message: string): Buffer {

@@ -353,7 +353,9 @@ export interface RelayInput {
   /**
    * IPv4 or IPv6 group, or a local unicast address, as text. PTP groups (224.0.1.129-132, ff0x::181) are refused unless
    * `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the host's own, on any of its interfaces: as long as
-   * the host has it not, the relay is Pending there with the reason "AddressNotLocal", and starts by itself when the host gets it.
+   * the host has it not, the relay is Pending there with the reason "AddressNotLocal", and starts by itself when the host gets it. While it forwards,
+   * the data plane holds the UDP port on that address, so that the host does not answer the packets with "port unreachable": a program
+   * that binds the port there later is refused (EADDRINUSE); one that has it already is not disturbed.
    */
   group: string;
   /** UDP destination port, 1 to 65535. Omitted: any port. */

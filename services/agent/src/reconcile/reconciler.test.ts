@@ -177,12 +177,14 @@ describe('Reconciler', () => {
     f.dataplane.broken = refusal(status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED');
     await f.up();
     expect(f.now()).toEqual([['a', InstanceState.PENDING, 'DataplaneUnavailable']]);
-    expect(f.trouble).toEqual(['DEADLINE_EXCEEDED']);
+    const told = ['the data plane of this host does not do as it is told: DEADLINE_EXCEEDED'];
+    expect(f.trouble).toEqual(told);
+    expect([...f.reconciler.results.values()].map(({ error }) => error?.message)).toEqual(told);
     f.dataplane.broken = undefined;
     f.clock.advance(500);
     await f.reconciler.reconcile();
     expect(f.now()).toEqual([['a', InstanceState.READY, '']]);
-    expect(f.trouble).toEqual(['DEADLINE_EXCEEDED', '']);
+    expect(f.trouble).toEqual([...told, '']);
   });
 
   it('repairs what somebody else changed, when counters are read or within ten seconds', async () => {

@@ -149,12 +149,14 @@ export class Reconciler {
         this.#setTrouble('');
       } catch (thrown) {
         const error = FleetError.from(thrown);
-        if (this.#dataplane === dataplane) this.#setTrouble(error.message);
-        this.#adopt(entries, { kind: 'no_dataplane', message: error.message });
+        const message = `the data plane of this host does not do as it is told: ${error.message}`;
+        if (this.#dataplane === dataplane) this.#setTrouble(message);
+        this.#adopt(entries, { kind: 'no_dataplane', message });
         retryMs = RETRY_MS;
       }
     } else {
-      this.#adopt(entries, { kind: 'no_dataplane', message: dataplane.message });
+      const message = `the data plane of this host is not running: ${dataplane.message}`;
+      this.#adopt(entries, { kind: 'no_dataplane', message });
     }
     const now = this.#options.clock.monotonic();
     const delay = Math.min(retryMs, Math.max(0, (this.#refusals.nextRetryAt() ?? Number.POSITIVE_INFINITY) - now));

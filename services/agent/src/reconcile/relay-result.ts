@@ -19,7 +19,7 @@ export type ProgramOutcome =
   /** Programmed. */
   | { readonly kind: 'programmed'; readonly runtime: Runtime | undefined }
   | { readonly kind: 'refused'; readonly problem: Problem }
-  /** No data plane to program. */
+  /** No data plane to program; `message` says so, and why. */
   | { readonly kind: 'no_dataplane'; readonly message: string }
   /** The plan has no program. */
   | { readonly kind: 'not_programmed' };
@@ -133,6 +133,6 @@ function dataplaneProblem(message: string): Problem {
   return {
     code: status.UNAVAILABLE,
     reason: 'DataplaneUnavailable',
-    message: `the data plane of this host is not running: ${message}`,
+    message,
   };
 }

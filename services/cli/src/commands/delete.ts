@@ -62,6 +62,8 @@ async function deleteRelays(
     const failures = await Promise.all(ids.map((id) => deleteRelay(connection, id, options)));
     for (const [index, failure] of failures.entries()) {
       if (failure === undefined) cli.print(`relay ${ids[index]} deleted${options.dryRun ? ' (dry run)' : ''}\n`);
+      else if (options.ignoreNotFound && failure.reason === 'RELAY_NOT_FOUND')
+        cli.say(`relay ${ids[index]} is not there`);
       else if (firstFailure?.reason !== 'CONTROLLER_UNREACHABLE') {
         firstFailure ??= failure;
         cli.say(failureText(failure));
@@ -76,12 +78,11 @@ async function deleteRelays(
 async function deleteRelay(
   connection: Connection,
   id: string,
-  { dryRun = false, ignoreNotFound = false }: DeleteOptions,
+  { dryRun = false }: DeleteOptions,
 ): Promise<FleetError | undefined> {
   const request = DeleteRelayRequest.fromPartial({
     name: relayName(id),
     validateOnly: dryRun,
-    allowMissing: ignoreNotFound,
     requestId: dryRun ? '' : uuidv7(),
   });
   try {

@@ -31,6 +31,13 @@ describe('locateViolations', () => {
     expect(found?.message).toBe('give names, matchLabels, or both; set allowPtp; call UpdateHost with allow_missing');
   });
 
+  it('does not repeat that a selector which could not be read selects nothing', () => {
+    const text = document('1').replace('{matchLabels: {role: edge}}', '{names: edge-1}');
+    const { violations } = parseRelays('r.yaml', text);
+    expect(violations.map(({ path }) => path)).toEqual(['spec.hosts.names']);
+    expect(located(text, ['relays[0].spec.hosts', 'relays[0].spec.input'])).toEqual(['r.yaml:8:3: spec.input: bad']);
+  });
+
   it('shows fields of the API by the keys of the document', () => {
     const fields = [
       'relays[1].name',

@@ -1,5 +1,6 @@
 import {
   type DropCounter,
+  InstanceState,
   type InterfaceInput,
   type LoopProtection,
   OversizePolicy,
@@ -130,7 +131,13 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
       { title: 'OUTPUT', value: ({ output }: (typeof outputs)[number]) => output },
       { title: 'PACKETS', value: ({ txPackets }) => String(txPackets), align: 'right' },
       { title: 'BYTES', value: ({ txBytes }) => String(txBytes), align: 'right' },
-      { title: 'FORWARDS', value: ({ up, downReason }) => (up ? 'yes' : `no (${downReason || 'reason not known'})`) },
+      {
+        title: 'FORWARDS',
+        value: ({ up, downReason }) => {
+          if (up) return instance.state === InstanceState.PENDING ? 'no (the relay waits)' : 'yes';
+          return `no (${downReason || 'reason not known'})`;
+        },
+      },
       { title: 'DROPS', value: ({ drops }) => dropText(drops).trim() || '0' },
     ],
     noPaint,

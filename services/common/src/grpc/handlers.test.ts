@@ -145,6 +145,7 @@ test('the signal of a unary call aborts when the client cancels and when the dea
   const request = SnapshotRequest.fromPartial({});
   await expect(callUnary(client, 'snapshot', request, { timeoutMs: 100 })).rejects.toMatchObject({
     code: status.DEADLINE_EXCEEDED,
+    message: expect.stringMatching(/^no answer came within 0\.[0-9] s$/),
   });
   const controller = new AbortController();
   const cancelled = callUnary(client, 'snapshot', request, { timeoutMs: 5000, signal: controller.signal });
@@ -155,6 +156,17 @@ test('the signal of a unary call aborts when the client cancels and when the dea
   await expect(
     callUnary(client, 'snapshot', request, { timeoutMs: 5000, signal: AbortSignal.abort() }),
   ).rejects.toMatchObject({ code: status.CANCELLED });
+});
+
+test("a server that is not there is told by the kernel's reason alone", async () => {
+  const nowhere = createClient(DataplaneServiceClient, { kind: 'unix', path: '/nonexistent/dataplane.sock' });
+  await expect(
+    callUnary(nowhere, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 5000 }),
+  ).rejects.toMatchObject({
+    code: status.UNAVAILABLE,
+    message: 'cannot connect: connect ENOENT /nonexistent/dataplane.sock',
+  });
+  nowhere.close();
 });
 
 const hostEvents = (name: string) => WatchHostsResponse.fromPartial({ events: [{ host: { name } }] });

@@ -102,6 +102,13 @@ test('a unix socket is for its owner only, in a directory that is made, and gone
   await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
+test("an address that cannot be had is told by the kernel's reason alone", async () => {
+  await expect(createServer().listen({ kind: 'tcp', host: '192.0.2.1', port: 7499 })).rejects.toMatchObject({
+    reason: 'CANNOT_LISTEN',
+    message: 'cannot listen on 192.0.2.1:7499: EADDRNOTAVAIL: address not available 192.0.2.1:7499',
+  });
+});
+
 test('a socket of a live process is left alone', async () => {
   const path = join(directory, 'live.sock');
   const address = await createServer().listen({ kind: 'unix', path });

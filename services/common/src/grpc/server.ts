@@ -160,6 +160,8 @@ function cannotListen(address: Address, cause: Error): FleetError {
     const message = `cannot listen on ${where}: another process listens there; stop that one or choose another address`;
     return new FleetError({ code: status.FAILED_PRECONDITION, reason: 'ADDRESS_IN_USE', message, cause });
   }
-  const message = `cannot listen on ${where}: ${cause.message}`;
+  // "No address added out of total 1 resolved errors: [listen EROFS: read-only file system /run/x.sock]"
+  const [, why = cause.message] = /\[listen (.*)\]$/s.exec(cause.message) ?? [];
+  const message = `cannot listen on ${where}: ${why}`;
   return new FleetError({ code: status.FAILED_PRECONDITION, reason: 'CANNOT_LISTEN', message, cause });
 }

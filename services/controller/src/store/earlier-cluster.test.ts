@@ -1,4 +1,13 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '@mcfleet/common/log';
@@ -79,6 +88,20 @@ test.each([1, 16, 28, 60, 99, 100, 511])('a store of %i bytes is refused, and le
   );
   // SQLite lays empty files beside a store that it reads.
   expect(content()).toEqual(expect.arrayContaining([...before]));
+});
+
+test('a store that is a directory, and a data directory that cannot be one, are told with what to do', () => {
+  rmSync(file('store.db'));
+  mkdirSync(file('store.db'));
+  expect(() => new SqliteStore({ dataDir, log })).toThrow(
+    expect.objectContaining({ reason: 'STORE_CORRUPT', message: expect.stringContaining('(it is not a file)') }),
+  );
+  expect(() => new SqliteStore({ dataDir: '/dev/null/x', log })).toThrow(
+    expect.objectContaining({
+      reason: 'DATA_DIR_UNUSABLE',
+      message: expect.stringMatching(/; make it a directory that this user may write, or give another --data-dir$/),
+    }),
+  );
 });
 
 test('a store that is whole is opened, and a directory from before is marked', async () => {

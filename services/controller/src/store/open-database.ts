@@ -28,6 +28,7 @@ export function openDatabase(dataDir: string): DatabaseSync {
     // Before SQLite sees it: beside an empty file it deletes the WAL.
     assertNotLost(dataDir);
     const size = fileSize(file) ?? 0;
+    if (!statSync(file, { throwIfNoEntry: false })?.isFile() && size > 0) throw corrupt(file, 'it is not a file');
     if (size > 0 && size < SMALLEST_STORE_BYTES) throw corrupt(file, `it ends within its header, after ${size} bytes`);
     return open(file, size === 0 || inspectReadOnly(file));
   } catch (thrown) {
@@ -108,7 +109,11 @@ function explain(thrown: unknown, dataDir: string, file: string): FleetError {
     case SqliteCode.FULL:
       return refusal('STORE_FULL', `the disk of ${dataDir} is full: make space`, { cause });
     default:
-      return refusal('DATA_DIR_UNUSABLE', `cannot use the data directory ${dataDir}: ${cause.message}`, { cause });
+      return refusal(
+        'DATA_DIR_UNUSABLE',
+        `cannot use the data directory ${dataDir}: ${cause.message}; make it a directory that this user may write, or give another --data-dir`,
+        { cause },
+      );
   }
 }
 
