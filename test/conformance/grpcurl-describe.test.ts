@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { mcfleet } from '../fleet/fleet.ts';
 import { LocalController } from '../fleet/local-controller.ts';
@@ -89,6 +90,16 @@ describeWithGrpcurl('grpcurl describes every service, method and message', () =>
 
     it('of the unix socket', async () => {
       await describeEverything(target, ['mcfleet.v1.DataplaneService']);
+    });
+
+    it('as the help of the program says', async () => {
+      const help = spawnSync(mcfleet, ['dataplane', '--help'], { encoding: 'utf8' }).stdout;
+      const example = /^ {2}grpcurl -plaintext (.*)$/m.exec(help)?.[1] ?? '';
+      expect(example).toContain('unix:///run/mcfleet/dataplane.sock');
+      const here = example.replace('/run/mcfleet/dataplane.sock', `${lab?.directory}/dataplane.sock`);
+      const { code, stdout, stderr } = await grpcurl(here.split(' '));
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ pid: dataplane.pid });
     });
 
     it('and calls it', async () => {
