@@ -8,7 +8,7 @@ import { Fleet } from '../../test/fleet/fleet.ts';
 import { Sender } from '../../test/fleet/probe.ts';
 import { inUserNamespace, requireLabAccess } from '../../test/lab/access.ts';
 import { Lab } from '../../test/lab/lab.ts';
-import { labExists, removeLab } from '../../test/lab/leftovers.ts';
+import { labExists, removeLab, removeLeftovers } from '../../test/lab/leftovers.ts';
 import { twoHosts } from '../../test/lab/topologies.ts';
 import { carryStream } from './carry-stream.ts';
 import { showKernelDrop } from './kernel-drop.ts';
@@ -19,7 +19,7 @@ import { grouped } from './table.ts';
 const usage = `usage: npm run demo [-- --keep | --clean]
 
   --keep   leave everything running at the end, and say how to look inside
-  --clean  end what --keep left running
+  --clean  end what --keep left running, or a demo that was killed
 `;
 
 const keptAs = 'demo';
@@ -82,8 +82,11 @@ async function main(): Promise<void> {
     return;
   }
   if (values.clean === true) {
-    process.stdout.write(labExists(keptAs) ? 'ending the demo that was left running\n' : 'no demo was left running\n');
+    const isKept = labExists(keptAs);
     removeLab(keptAs);
+    // Of demos and tests that were killed.
+    const killed = removeLeftovers();
+    process.stdout.write(isKept || killed.length > 0 ? 'ended what was left running\n' : 'no demo was left running\n');
     return;
   }
   const keep = values.keep === true;

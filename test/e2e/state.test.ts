@@ -118,6 +118,24 @@ describeWithLab('an agent', () => {
       .toMatch(/no space left/i);
   });
 
+  it('tells that its data plane does not answer, and when it does again', async () => {
+    await using path = await RelayPath.start('chain');
+    const dataplane = path.fleet.dataplanePid(host);
+    if (dataplane === undefined) throw new Error('no data plane runs');
+    const described = async (): Promise<string> => await path.fleet.command(['describe', 'host', host]);
+    process.kill(dataplane, 'SIGSTOP');
+    await expect
+      .poll(described, { timeout: 40_000 })
+      .toMatch(
+        new RegExp(
+          `DataplaneHealthy: no.* no answer came within 2\\.[0-9] s; if that lasts, end its process ${dataplane}: `,
+        ),
+      );
+    process.kill(dataplane, 'SIGCONT');
+    await expect.poll(described, { timeout: 40_000 }).toMatch(/DataplaneHealthy: yes/);
+    expect(path.fleet.dataplanePid(host)).toBe(dataplane);
+  });
+
   it('leaves a socket alone that another program serves, and says so', async () => {
     await using lab = await Lab.create(chain());
     const fleet = Fleet.prepare(lab, { controller: 'relay', hosts: { [host]: 'relay' } });

@@ -2951,7 +2951,8 @@ export const RelayServiceService = {
     responseDeserialize: (value: Buffer): ApplyRelaysResponse => ApplyRelaysResponse.decode(value),
   },
   /**
-   * Reports every change of relays. OUT_OF_RANGE (reason RESUME_TOKEN_EXPIRED) if the token is older than the kept history: list
+   * Reports every relay that changed, as it is then: changes that come faster than they are told, or before the watch resumes, are
+   * told as one, and none of a relay that was created and deleted meanwhile. OUT_OF_RANGE (reason RESUME_TOKEN_EXPIRED) if the token is older than the kept history: list
    * again.
    */
   watchRelays: {
@@ -3006,7 +3007,8 @@ export interface RelayServiceServer extends UntypedServiceImplementation {
    */
   applyRelays: handleUnaryCall<ApplyRelaysRequest, ApplyRelaysResponse>;
   /**
-   * Reports every change of relays. OUT_OF_RANGE (reason RESUME_TOKEN_EXPIRED) if the token is older than the kept history: list
+   * Reports every relay that changed, as it is then: changes that come faster than they are told, or before the watch resumes, are
+   * told as one, and none of a relay that was created and deleted meanwhile. OUT_OF_RANGE (reason RESUME_TOKEN_EXPIRED) if the token is older than the kept history: list
    * again.
    */
   watchRelays: handleServerStreamingCall<WatchRelaysRequest, WatchRelaysResponse>;
@@ -3114,7 +3116,8 @@ export interface RelayServiceClient extends Client {
     callback: (error: ServiceError | null, response: ApplyRelaysResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Reports every change of relays. OUT_OF_RANGE (reason RESUME_TOKEN_EXPIRED) if the token is older than the kept history: list
+   * Reports every relay that changed, as it is then: changes that come faster than they are told, or before the watch resumes, are
+   * told as one, and none of a relay that was created and deleted meanwhile. OUT_OF_RANGE (reason RESUME_TOKEN_EXPIRED) if the token is older than the kept history: list
    * again.
    */
   watchRelays(request: WatchRelaysRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchRelaysResponse>;
