@@ -17,7 +17,9 @@ function adviseInstance(instance: RelayInstance): string[] {
   const host = bare(instance.host);
   const failing = instance.conditions.filter(({ status }) => status !== ConditionStatus.TRUE);
   if (failing.some(({ reason }) => /NotConnected|Disconnected/.test(reason))) {
-    return [`${host} is not connected: see that its agent runs (mcfleet agent --name ${host} --controller ADDR).`];
+    return [
+      `${host} is not connected: see that its agent runs (mcfleet agent --name ${host} --controller ADDR). Why it left: mcfleet describe host ${host}`,
+    ];
   }
   const missing = failing.find(({ reason }) => reason === 'InterfaceNotFound');
   if (missing !== undefined) return [`${host}: ${missing.message}. What is there: mcfleet describe host ${host}`];

@@ -14,8 +14,9 @@ Options:
   --log-level LEVEL         trace, debug, info, warn, error, fatal or silent (default: info)
   -h, --help                print this
 
-DIR belongs to one cluster. If the store in it is lost the controller does not start: restore DIR/store.db, or move all of DIR aside to
-begin another cluster. Hosts of the earlier one take nothing from it until their agents are started with --adopt-cluster.
+DIR belongs to one cluster. If the store in it is lost the controller does not start: restore DIR/store.db, with no old
+store.db-wal beside it, or move all of DIR aside to begin another cluster. Hosts of the earlier one take nothing from it until their
+agents are started with --adopt-cluster.
 
 An ADDRESS is HOST:PORT, [IPV6]:PORT or unix:PATH. Port 0 takes a free port; DIR/controller.json tells which.
 

@@ -59,9 +59,11 @@ function earlierCluster(dataDir: string): string | undefined {
 
 function lost(dataDir: string, how: string, evidence: string): Error {
   const file = join(dataDir, 'store.db');
+  // SQLite would apply it to whatever store stands beside it.
+  const first = fileSize(`${file}-wal`) === undefined ? '' : `move ${file}-wal aside and `;
   const message =
     `the store ${file} ${how}, though ${evidence} shows that a cluster was served from here; nothing was changed: ` +
-    `restore the store from a backup, or move all of ${dataDir} aside to begin a new cluster with an empty store`;
+    `${first}restore the store from a backup, or move all of ${dataDir} aside to begin a new cluster with an empty store`;
   return refusal('STORE_LOST', message, { metadata: { file } });
 }
 

@@ -119,7 +119,7 @@ function explain(thrown: unknown, dataDir: string, file: string): FleetError {
 
 /** The error for a file that cannot be read as a store. */
 export function corrupt(file: string, why: string): FleetError {
-  const message = `the store ${file} is damaged (${why}) and was left as it is: restore it from a backup, or move all of ${dirname(file)} aside to begin a new cluster with an empty store`;
+  const message = `the store ${file} is damaged (${why}) and was left as it is: move its -wal file aside and restore it from a backup, or move all of ${dirname(file)} aside to begin a new cluster with an empty store`;
   return refusal('STORE_CORRUPT', message, { metadata: { file } });
 }
 
