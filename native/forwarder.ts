@@ -138,14 +138,27 @@ export interface ForwarderStatus {
     readonly ringSlots: number;
     readonly filter: 'exact' | 'coarse';
     readonly memberships: number;
+    /** Of the rings for super-frames, which are made when the first one comes; 0 before. */
+    readonly longRingBytes: number;
+    readonly longRingSlots: number;
+    /** Why they could not be made; empty otherwise. Super-frames are then read from a queue, which costs more. */
+    readonly longRingError: string;
   }[];
   readonly outputs: readonly { readonly ifindex: number; readonly transmit: string; readonly reason: string }[];
+  readonly workers: readonly {
+    readonly index: number;
+    /** Where it runs; null: anywhere. */
+    readonly cpu: number | null;
+    /** Packets that relays wanted. */
+    readonly packets: bigint;
+  }[];
 }
 
 export interface ForwarderOptions {
   /**
-   * Bytes of each input's receive ring, in slots of 2048; rounded up to whole blocks of 256 KiB. 256 KiB to 4 GiB. Frames that do not
-   * fit a slot (super-frames, reassembled fragments) wait in a queue that may hold as much again; it is empty without such frames.
+   * Bytes of each input's receive ring, for each worker, in slots of 2048; rounded up to whole blocks of 256 KiB. 256 KiB to 4 GiB.
+   * Frames that do not fit a slot wait in a queue that may hold as much again; it is empty without such frames. When the first
+   * super-frame of more than 12 KiB comes, another ring of half as many bytes is made for those, in slots of 64 KiB.
    *
    * @default ringBytesFor(DEFAULT_RING_MS)
    */
@@ -165,6 +178,19 @@ export interface ForwarderOptions {
    * @default 0
    */
   readonly busyPollUs?: number;
+  /**
+   * Packet threads, 1 to 16. Each packet of an input goes to one of them, by its destination address, so that packets to one address
+   * stay in order.
+   *
+   * @default 1
+   */
+  readonly workers?: number;
+  /**
+   * The CPU that each packet thread runs on, as many as `workers`; empty: anywhere.
+   *
+   * @default []
+   */
+  readonly cpus?: readonly number[];
 }
 
 /** The packet path of one host. Threads of its own; the event loop never waits for a packet, nor a packet for the event loop. */
@@ -247,12 +273,14 @@ class OrderedForwarder implements Forwarder {
 /**
  * Starts a packet path with no relay.
  *
- * @throws Error with `code` "EPERM" if the process lacks CAP_NET_RAW.
+ * @throws Error with `code` "EPERM" if the process lacks CAP_NET_RAW, "EINVAL" if it may not use one of `cpus`.
  * @throws TypeError for options out of range.
  */
 export function createForwarder(options: ForwarderOptions = {}): Forwarder {
   const { ringBytes = ringBytesFor(DEFAULT_RING_MS), transmit = 'auto', busyPollUs = 0 } = options;
-  checkForwarderOptions({ ringBytes, transmit, busyPollUs });
+  const { workers = 1, cpus = [] } = options;
+  const all = { ringBytes, transmit, busyPollUs, workers, cpus };
+  checkForwarderOptions(all);
   const { Forwarder: NativeForwarder } = loadAddon<Addon>();
-  return new OrderedForwarder(new NativeForwarder({ ringBytes, transmit, busyPollUs }));
+  return new OrderedForwarder(new NativeForwarder(all));
 }

@@ -82,8 +82,13 @@ export function checkRelayProgram(relay: RelayProgram): void {
 }
 
 /** @throws TypeError for options of a wrong type or range. */
-export function checkForwarderOptions({ ringBytes, transmit, busyPollUs }: Required<ForwarderOptions>): void {
+export function checkForwarderOptions(options: Required<ForwarderOptions>): void {
+  const { ringBytes, transmit, busyPollUs, workers, cpus } = options;
   checkInteger(ringBytes, 'ringBytes', 256 * 1024, 4 * 1024 ** 3);
   if (!TRANSMIT_REQUESTS.includes(transmit)) fail('transmit', `one of ${TRANSMIT_REQUESTS.join(', ')}`, transmit);
   checkInteger(busyPollUs, 'busyPollUs', 0, 1000);
+  checkInteger(workers, 'workers', 1, 16);
+  checkArray(cpus, 'cpus', 0, 16);
+  if (cpus.length > 0 && cpus.length !== workers) fail('cpus', `empty or ${workers} CPUs, one for each worker`, cpus);
+  for (const [i, cpu] of cpus.entries()) checkInteger(cpu, `cpus[${i}]`, 0, 8191);
 }

@@ -161,7 +161,14 @@ export class PacketSender extends LineProcess {
     await this.line();
   }
 
-  async udp(udp: { group: string; port: number; ttl?: number; segment?: number; sizes: number[] }): Promise<void> {
+  async udp(udp: {
+    group: string;
+    port: number;
+    sourcePort?: number;
+    ttl?: number;
+    segment?: number;
+    sizes: number[];
+  }): Promise<void> {
     this.write(JSON.stringify({ udp }));
     await this.line();
   }

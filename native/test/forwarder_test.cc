@@ -64,6 +64,13 @@ UniqueFd open_receiver(const char* group, uint16_t port) {
   return fd;
 }
 
+// Packets go to several groups in turn, which several workers share.
+constexpr int kGroups = 8;
+
+std::string group_of(int packet) {
+  return "239.1.1." + std::to_string(packet % kGroups + 1);
+}
+
 void send_packets(int from, int to) {
   const UniqueFd fd(socket(AF_INET, SOCK_DGRAM, 0));
   ip_mreqn interface {};
@@ -72,8 +79,8 @@ void send_packets(int from, int to) {
   // The kernel would take 0.0.0.0, which no unicast output can keep.
   const sockaddr_in source = address("127.0.0.1", 0);
   CHECK(bind(fd.get(), reinterpret_cast<const sockaddr*>(&source), sizeof(source)) == 0);
-  const sockaddr_in group = address("239.1.1.1", 5001);
   for (int i = from; i < to; i++) {
+    const sockaddr_in group = address(group_of(i).c_str(), 5001);
     CHECK(sendto(fd.get(), &i, sizeof(i), 0, reinterpret_cast<const sockaddr*>(&group),
                  sizeof(group)) == sizeof(i));
   }
@@ -102,8 +109,12 @@ RelayProgram relay(const std::string& uid, const std::string& group, uint16_t po
   return program;
 }
 
-void forwards_while_rules_change(Forwarder& forwarder) {
-  CHECK(forwarder.apply({true, {relay("main", "239.1.1.1", 5001)}, {}}).empty());
+void forwards_while_rules_change(Forwarder& forwarder, size_t workers) {
+  RelayChange all{true, {}, {}};
+  for (int i = 0; i < kGroups; i++) {
+    all.upserts.push_back(relay("main" + std::to_string(i), group_of(i), 5001));
+  }
+  CHECK(forwarder.apply(all).empty());
   const UniqueFd receiver = open_receiver("239.2.2.2", 6001);
   std::atomic<bool> done{false};
   std::thread changes([&] {
@@ -121,6 +132,8 @@ void forwards_while_rules_change(Forwarder& forwarder) {
       std::this_thread::yield();
     }
   });
+  std::vector<int> expected(kGroups);
+  for (int i = 0; i < kGroups; i++) expected[static_cast<size_t>(i)] = i;
   for (int next = 0; next < kPackets;) {
     // Few at a time: what waits in the receiver's socket is bounded.
     const int end = std::min(next + 50, kPackets);
@@ -128,18 +141,30 @@ void forwards_while_rules_change(Forwarder& forwarder) {
     for (; next < end; next++) {
       int got = -1;
       CHECK(recv(receiver.get(), &got, sizeof(got), 0) == sizeof(got));
-      CHECK_EQ(got, next);
+      // In order within each group, none twice.
+      int& own = expected[static_cast<size_t>(got % kGroups)];
+      CHECK_EQ(got, own);
+      own += kGroups;
     }
   }
   done = true;
   changes.join();
   reader.join();
-  const std::vector<std::string> uids{"main", "unknown"};
+  const std::vector<std::string> uids{"main0", "unknown"};
   const Snapshot snapshot = forwarder.snapshot(&uids);
   CHECK_EQ(snapshot.relays.size(), 1U);
-  CHECK_EQ(snapshot.relays[0].rx_packets, kPackets);
-  CHECK_EQ(snapshot.relays[0].outputs[0].tx_packets, kPackets);
-  CHECK_EQ(snapshot.relays[0].outputs[1].tx_packets, kPackets);
+  CHECK_EQ(snapshot.relays[0].rx_packets, kPackets / kGroups);
+  CHECK_EQ(snapshot.relays[0].outputs[0].tx_packets, kPackets / kGroups);
+  CHECK_EQ(snapshot.relays[0].outputs[1].tx_packets, kPackets / kGroups);
+  // Each worker did its part, and both together what there was.
+  uint64_t total = 0;
+  const ForwarderStatus status = forwarder.status();
+  CHECK_EQ(status.workers.size(), workers);
+  for (const WorkerStatus& worker : status.workers) {
+    CHECK(worker.packets > 0);
+    total += worker.packets;
+  }
+  CHECK_EQ(total, kPackets);
   CHECK_EQ(snapshot.inputs[0].kernel_drops, 0U);
 }
 
@@ -153,7 +178,7 @@ void refuses_what_is_named_twice(Forwarder& forwarder) {
 
 // Without interfaces a relay forwards nothing, holds nothing open, and keeps what it has counted.
 void keeps_counters_while_interfaces_are_away(Forwarder& forwarder) {
-  const RelayProgram present = relay("main", "239.1.1.1", 5001);
+  const RelayProgram present = relay("main0", group_of(0), 5001);
   RelayProgram away = present;
   away.input_ifindex = kNoInterface;
   for (OutputProgram& output : away.outputs) output.ifindex = kNoInterface;
@@ -211,14 +236,30 @@ void tells_whether_packets_go_first(Forwarder& forwarder) {
   CHECK_EQ(packet_thread_nice(), told ? -15 : 0);
 }
 
+void refuses_a_cpu_that_is_not_there() {
+  ForwarderOptions options;
+  options.workers = 2;
+  options.cpus = {0, 1000};
+  const auto forwarder = Forwarder::start(options);
+  CHECK(!forwarder.ok());
+  CHECK_EQ(forwarder.error().code, EINVAL);
+  CHECK(forwarder.error().message().find("CPU 1000") != std::string::npos);
+}
+
 }  // namespace
 
 int main() {
   if (!enter_namespace()) return kSkipped;
-  auto forwarder = Forwarder::start({size_t{8} << 20, TransmitRequest::kAuto, {}});
-  CHECK(forwarder.ok());
-  forwards_while_rules_change(*forwarder.value());
-  keeps_counters_while_interfaces_are_away(*forwarder.value());
-  refuses_what_is_named_twice(*forwarder.value());
-  tells_whether_packets_go_first(*forwarder.value());
+  for (const size_t workers : {size_t{1}, size_t{2}}) {
+    ForwarderOptions options;
+    options.ring_bytes = size_t{8} << 20;
+    options.workers = workers;
+    auto forwarder = Forwarder::start(options);
+    CHECK(forwarder.ok());
+    forwards_while_rules_change(*forwarder.value(), workers);
+    keeps_counters_while_interfaces_are_away(*forwarder.value());
+    refuses_what_is_named_twice(*forwarder.value());
+    tells_whether_packets_go_first(*forwarder.value());
+  }
+  refuses_a_cpu_that_is_not_there();
 }

@@ -2,9 +2,10 @@
 // processor time is read when it has forwarded them. Independent of the sender's speed. See docs/measurements.md.
 //
 //   node native/test/measure-backlog.ts [--rounds 10] [--size 1316] [--flows 1] [--outputs 1] [--segments 20] [--super] [--no-uso]
-//        [--transmit auto] [--unicast]
+//        [--transmit auto] [--unicast] [--packets 30000]
 //
-// --segments, --super, --no-uso as in measure-forwarder.ts. --unicast: to unicast addresses rather than groups. The source runs on core 0, the relay on core 1.
+// --packets: as many as the rings hold at most; the one for super-frames has 512 slots. --segments, --super, --no-uso as in
+// measure-forwarder.ts. --unicast: to unicast addresses rather than groups. The source runs on core 0, the relay on core 1.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -25,9 +26,10 @@ const { values } = parseArgs({
     'no-uso': { type: 'boolean', default: false },
     transmit: { type: 'string', default: 'auto' },
     unicast: { type: 'boolean', default: false },
+    packets: { type: 'string', default: '30000' },
   },
 });
-const PACKETS = 30_000;
+const PACKETS = Number(values.packets);
 const THREAD = 'mcf-forward-0';
 const outputs = Number(values.outputs);
 const size = Number(values.size);
@@ -89,7 +91,7 @@ try {
   costs.sort((a, b) => a - b);
   const at = (part: number): number => Math.round(costs[Math.floor((costs.length - 1) * part)] ?? 0);
   const nanosecondsPerPacket = { least: at(0), median: at(0.5), most: at(1) };
-  process.stdout.write(`${JSON.stringify({ ...values, packets: PACKETS, nanosecondsPerPacket })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...values, nanosecondsPerPacket })}\n`);
 } finally {
   await lab.delete();
 }

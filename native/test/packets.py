@@ -3,7 +3,7 @@
 packets.py send INTERFACE      Reads one JSON object per line, does it, answers "done":
                                  {"frames": [HEX, ...]}  these frames, as they are
                                  {"unfinished": [HEX, ...]}  these, and whoever sends them on has to finish the UDP checksum
-                                 {"udp": {"group", "port", "ttl", "segment", "sizes": [BYTES, ...]}}  datagrams of a UDP socket
+                                 {"udp": {"group", "port", "sourcePort", "ttl", "segment", "sizes": [BYTES, ...]}}  datagrams of a UDP socket
 packets.py offload INTERFACE on|off  Whether the interface finishes checksums and cuts super-frames, or the kernel before it.
 packets.py tun NAME            Makes a tun device: prints "ready", then every IPv4 packet that is sent through it as one line of hex, and
                                lets the packets it reads as lines of hex arrive there, until its input ends.
@@ -54,6 +54,8 @@ def send_udp(interface, udp):
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
         if udp.get("segment"):
             sender.setsockopt(SOL_UDP, UDP_SEGMENT, udp["segment"])
+        if udp.get("sourcePort"):
+            sender.bind(("", udp["sourcePort"]))
         for size in udp["sizes"]:
             sender.sendto(payload(size), (udp["group"], udp["port"]))
 

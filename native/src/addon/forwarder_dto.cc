@@ -146,6 +146,10 @@ ForwarderOptions read_forwarder_options(const Napi::Object& object) {
   options.transmit = read_transmit_request(read_text(object.Get("transmit"))).value();
   options.busy_poll =
       std::chrono::microseconds(object.Get("busyPollUs").As<Napi::Number>().Uint32Value());
+  options.workers = object.Get("workers").As<Napi::Number>().Uint32Value();
+  options.cpus = read_array<unsigned>(object.Get("cpus"), [](const Napi::Value& cpu) {
+    return cpu.As<Napi::Number>().Uint32Value();
+  });
   return options;
 }
 
@@ -195,6 +199,9 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                entry.Set("ringSlots", static_cast<double>(input.ring_slots));
                entry.Set("filter", input.filter_exact ? "exact" : "coarse");
                entry.Set("memberships", static_cast<double>(input.memberships));
+               entry.Set("longRingBytes", static_cast<double>(input.long_ring_bytes));
+               entry.Set("longRingSlots", static_cast<double>(input.long_ring_slots));
+               entry.Set("longRingError", input.long_ring_error);
                return entry;
              }));
   object.Set("outputs", write_array(env, status.outputs, [env](const OutputStatus& output) {
@@ -202,6 +209,14 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                entry.Set("ifindex", output.ifindex);
                entry.Set("transmit", output.transmit);
                entry.Set("reason", output.reason);
+               return entry;
+             }));
+  object.Set("workers", write_array(env, status.workers, [env](const WorkerStatus& worker) {
+               Napi::Object entry = Napi::Object::New(env);
+               entry.Set("index", static_cast<double>(worker.index));
+               entry.Set("cpu",
+                         worker.cpu.has_value() ? Napi::Number::New(env, *worker.cpu) : env.Null());
+               entry.Set("packets", write_count(env, worker.packets));
                return entry;
              }));
   return object;

@@ -64,8 +64,9 @@ void write_ethernet(uint8_t* at, uint32_t group, uint64_t to, uint64_t mac) {
 
 }  // namespace
 
-Emitter::Emitter()
-    : shared_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
+Emitter::Emitter(size_t worker)
+    : worker_(worker),
+      shared_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
       whole_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
       segment_(std::make_unique<uint8_t[]>(kMaxIpPacket)) {}
 
@@ -76,7 +77,7 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
   for (const OutputAction& action : outputs) {
     const auto chosen = choose_way(action, train);
     if (const auto* reason = std::get_if<DropReason>(&chosen)) {
-      action.counters->drops.add(*reason, merged.segments);
+      action.counters[worker_].drops.add(*reason, merged.segments);
       continue;
     }
     const Way& way = std::get<Way>(chosen);
@@ -96,8 +97,9 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
 
 std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& action,
                                                            const Train& train) {
-  EgressPort& port = *action.port;
-  const Way routed{port, port.link(), action, action.counters};
+  EgressPort& port = action.ports->of(worker_);
+  OutputCounters* counters = action.counters + worker_;
+  const Way routed{port, port.link(), action, counters};
   if (routed.link.state != LinkState::kUp) return link_drop_reason(routed.link.state);
   if (port.kind() == EgressPort::Kind::kFrames) return routed;
   // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
@@ -108,7 +110,7 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
     // so that it asks for the neighbour again.
     if (train.last_time_ns() < port.tried_ns + kTryAgainNs) return DropReason::kNoNeighbour;
     port.tried_ns = train.last_time_ns();
-    action.counters->drops.add(DropReason::kNoNeighbour, train.merged().segments);
+    counters->drops.add(DropReason::kNoNeighbour, train.merged().segments);
     return Way{port, routed.link, action, &discarded_};
   }
   const bool direct = view.mode == UnicastWay::Mode::kDirect && !port.unicast().take_confirmation();
@@ -116,7 +118,7 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
   if (direct != port.was_direct) (direct ? port : port.frames()).flush();
   port.was_direct = direct;
   if (!direct) return routed;
-  return Way{port.frames(), port.frames().link(), action, action.counters, view.mac};
+  return Way{port.frames(), port.frames().link(), action, counters, view.mac};
 }
 
 void Emitter::emit_one(const Way& way, const Datagram& datagram, const uint8_t* ip,

@@ -7,7 +7,7 @@
 #include <span>
 #include <variant>
 
-#include "forwarder/egress_port.h"
+#include "forwarder/egress_ports.h"
 #include "forwarder/rule_table.h"
 #include "forwarder/train.h"
 #include "packet/parse.h"
@@ -19,7 +19,7 @@ namespace mcfleet {
 // must stay where it is until flush(). Allocates only when it is made.
 class Emitter final {
  public:
-  Emitter();
+  explicit Emitter(size_t worker);
 
   // A copy of the train for each output: as one super-frame where the output takes that, otherwise
   // one by one. `input_mtu`: what is longer arrived in fragments.
@@ -59,6 +59,7 @@ class Emitter final {
   void close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
                    const TxAccount& account, std::span<const iovec> pieces = {});
 
+  const size_t worker_;
   EgressPort* pending_ = nullptr;
   // For what is sent although it is counted as lost.
   OutputCounters discarded_;

@@ -1,5 +1,7 @@
 #include "forwarder/forwarder.h"
 
+#include <sys/eventfd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -20,23 +22,28 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& opti
   // Told now rather than with the first relay.
   const Result<UniqueFd> probe = open_frame_sender(0);
   if (!probe.ok() && probe.error().code == EPERM) return probe.error();
-  Result<std::unique_ptr<Worker>> worker = Worker::start(options.busy_poll);
-  if (!worker.ok()) return worker.error();
-  std::unique_ptr<Forwarder> forwarder(new Forwarder(options, std::move(worker.value())));
-  auto watch = LinkWatch::start([raw = forwarder.get()] { raw->refresh_links(); });
+  UniqueFd attention(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!attention.valid()) return Error::from_errno("open an event descriptor");
+  Result<std::unique_ptr<Workers>> workers = Workers::start(options);
+  if (!workers.ok()) return workers.error();
+  const int attention_fd = attention.get();
+  std::unique_ptr<Forwarder> forwarder(
+      new Forwarder(options, std::move(attention), std::move(workers.value())));
+  auto watch = LinkWatch::start(attention_fd, [raw = forwarder.get()] { raw->refresh_links(); });
   if (!watch.ok()) return watch.error();
   forwarder->start_watch(std::move(watch.value()));
   return forwarder;
 }
 
-Forwarder::Forwarder(const ForwarderOptions& options, std::unique_ptr<Worker> worker)
-    : options_(options), worker_(std::move(worker)) {}
+Forwarder::Forwarder(const ForwarderOptions& options, UniqueFd attention,
+                     std::unique_ptr<Workers> workers)
+    : options_(options), attention_(std::move(attention)), workers_(std::move(workers)) {}
 
 Forwarder::~Forwarder() {
   // Threads first: they use all the rest.
   watch_.reset();
   neighbours_.reset();
-  worker_.reset();
+  workers_.reset();
 }
 
 std::vector<RelayRefusal> Forwarder::apply(const RelayChange& change) {
@@ -92,15 +99,16 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   auto entry = std::make_shared<RelayEntry>();
   entry->program = program;
   const uint64_t now = unix_nano();
-  entry->counters = old != nullptr ? old->counters : std::make_shared<RelayCounters>();
+  entry->counters =
+      old != nullptr ? old->counters : std::make_shared<PerWorker<RelayCounters>>(workers_->size());
   entry->counted_since = old != nullptr ? old->counted_since : now;
   entry->limiter = limiter_for(program, old);
   for (const CompiledOutput& output : compiled.outputs) {
-    auto port = output.ifindex == kNoInterface
-                    ? nullptr
-                    : port_for(output.ifindex, output.kind, output.rewrite.destination);
-    OutputEntry next{output.key,      nullptr,        now,
-                     std::move(port), output.rewrite, output.drop_oversize};
+    auto ports = output.ifindex == kNoInterface
+                     ? nullptr
+                     : ports_for(output.ifindex, output.kind, output.rewrite.destination);
+    OutputEntry next{output.key,       nullptr,        now,
+                     std::move(ports), output.rewrite, output.drop_oversize};
     if (old != nullptr) {
       const auto same =
           std::find_if(old->outputs.begin(), old->outputs.end(),
@@ -110,7 +118,9 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
         next.counted_since = same->counted_since;
       }
     }
-    if (next.counters == nullptr) next.counters = std::make_shared<OutputCounters>();
+    if (next.counters == nullptr) {
+      next.counters = std::make_shared<PerWorker<OutputCounters>>(workers_->size());
+    }
     entry->outputs.push_back(std::move(next));
   }
   entry->compiled = std::move(compiled);
@@ -128,7 +138,8 @@ std::shared_ptr<RateLimiter> Forwarder::limiter_for(const RelayProgram& program,
 
 Status Forwarder::open_input(int ifindex) {
   if (inputs_.contains(ifindex)) return {};
-  auto receiver = std::make_unique<Receiver>(ifindex, options_.ring_bytes, *worker_);
+  auto receiver =
+      std::make_unique<Receiver>(ifindex, options_.ring_bytes, attention_.get(), *workers_);
   Retired retired;
   if (Status status = receiver->refresh(retired); !status.ok()) return status;
   const std::lock_guard state(state_);
@@ -171,7 +182,7 @@ void Forwarder::carry_out(const Changes& changes) {
     input.receiver->widen_filter(input.rules.rules());
     input.receiver->use_rules(input.rules.rules(), retired);
   }
-  worker_->quiesce();
+  workers_->quiesce();
   for (const int ifindex : touched) inputs_.at(ifindex).receiver->narrow_filter();
   for (const Entry& entry : replaced) {
     for (const Membership& membership : entry->compiled.memberships())
@@ -209,14 +220,14 @@ Rule Forwarder::rule_of(const RelayEntry& entry) {
   rule.vlan = entry.compiled.vlan;
   rule.sources = entry.compiled.sources;
   rule.excluded_sources = entry.compiled.excluded_sources;
-  rule.counters = entry.counters.get();
+  rule.counters = entry.counters->data();
   rule.limiter = entry.limiter.get();
   rule.keep_duplicates = entry.program.keep_duplicates;
   rule.min_ttl = entry.program.min_ttl.value_or(0);
   for (const OutputEntry& output : entry.outputs) {
-    if (output.port == nullptr) continue;
+    if (output.ports == nullptr) continue;
     rule.outputs.push_back(
-        {output.rewrite, output.port.get(), output.counters.get(), output.drop_oversize});
+        {output.rewrite, output.ports.get(), output.counters->data(), output.drop_oversize});
   }
   return rule;
 }
@@ -239,7 +250,7 @@ void Forwarder::drop_unused(Retired& retired) {
   // Those to unicast addresses first: they use the others.
   drop_unused_ports(EgressPort::Kind::kPackets);
   drop_unused_ports(EgressPort::Kind::kFrames);
-  if (!receivers.empty()) worker_->quiesce();
+  if (!receivers.empty()) workers_->quiesce();
 }
 
 void Forwarder::refresh_links() {
@@ -250,12 +261,12 @@ void Forwarder::refresh_links() {
     // What failed is told by the receiver's state.
     if (input.receiver->refresh(retired).ok() && missing) memberships_.rejoin(ifindex);
   }
-  for (auto& [key, port] : ports_) {
-    retired.sockets.push_back(port->refresh());
-    // After the port to groups, which it uses.
-    if (key.kind == EgressPort::Kind::kPackets) port->refresh_unicast(policy_);
+  for (auto& [key, ports] : ports_) {
+    ports->refresh(retired.sockets);
+    // After the ports to groups, which they use.
+    if (key.kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policy_);
   }
-  worker_->quiesce();
+  workers_->quiesce();
 }
 
 Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
@@ -263,19 +274,24 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
   Snapshot result;
   const auto add = [&](const std::string& uid, const RelayEntry& entry) {
     RelayCounts counts{uid,
-                       entry.counters->packets.get(),
-                       entry.counters->bytes.get(),
+                       entry.counters->sum([](const auto& c) { return c.packets.get(); }),
+                       entry.counters->sum([](const auto& c) { return c.bytes.get(); }),
                        {},
-                       count_drops(entry.counters->drops),
-                       entry.counters->last_packet_ns.get(),
-                       count_buckets(entry.counters->latency),
-                       entry.counters->latency.sum_ns(),
+                       count_drops(*entry.counters),
+                       0,
+                       count_buckets(*entry.counters),
+                       entry.counters->sum([](const auto& c) { return c.latency.sum_ns(); }),
                        entry.counted_since};
+    for (size_t i = 0; i < entry.counters->size(); i++) {
+      counts.last_packet_unix_nano =
+          std::max(counts.last_packet_unix_nano, entry.counters->data()[i].last_packet_ns.get());
+    }
     for (const OutputEntry& output : entry.outputs) {
       counts.outputs.push_back(
-          {output.key, output.counters->packets.get(), output.counters->bytes.get(),
-           count_drops(output.counters->drops),
-           output.port != nullptr ? output.port->link().state : LinkState::kMissing,
+          {output.key, output.counters->sum([](const auto& c) { return c.packets.get(); }),
+           output.counters->sum([](const auto& c) { return c.bytes.get(); }),
+           count_drops(*output.counters),
+           output.ports != nullptr ? output.ports->link().state : LinkState::kMissing,
            output.counted_since});
     }
     result.relays.push_back(std::move(counts));
@@ -288,10 +304,11 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
     }
   }
   for (auto& [ifindex, input] : inputs_) {
-    const InputCounters& counters = input.receiver->counters();
-    result.inputs.push_back({ifindex, counters.packets.get(), input.receiver->kernel_drops(),
-                             counters.unmatched.get(), count_drops(counters.drops),
-                             input.receiver->state()});
+    const PerWorker<InputCounters>& counters = input.receiver->counters();
+    result.inputs.push_back({ifindex, counters.sum([](const auto& c) { return c.packets.get(); }),
+                             input.receiver->kernel_drops(),
+                             counters.sum([](const auto& c) { return c.unmatched.get(); }),
+                             count_drops(counters), input.receiver->state()});
   }
   return result;
 }
@@ -300,7 +317,13 @@ ForwarderStatus Forwarder::status() {
   const std::lock_guard state(state_);
   ForwarderStatus result;
   result.capabilities = {"engine.userspace.v4", "tx.sendmmsg"};
-  if (worker_->preferred()) result.capabilities.push_back("sched.preferred");
+  bool preferred = true;
+  for (size_t i = 0; i < workers_->size(); i++) {
+    const Worker& worker = workers_->of(i);
+    preferred = preferred && worker.preferred();
+    result.workers.push_back({worker.index(), worker.cpu(), worker.matched()});
+  }
+  if (preferred) result.capabilities.emplace_back("sched.preferred");
   if (kernel_takes_super_frames()) result.capabilities.emplace_back("tx.gso");
   if (uring_support() == UringSupport::kReady) result.capabilities.emplace_back("tx.io_uring");
   for (const auto& [ifindex, input] : inputs_) {
@@ -311,15 +334,16 @@ ForwarderStatus Forwarder::status() {
         memberships.insert(membership);
       }
     }
-    result.inputs.push_back({ifindex, receiver.ring_bytes(),
-                             receiver.ring_bytes() / RxRing::kSlotBytes, receiver.filter_exact(),
-                             memberships.size()});
+    result.inputs.push_back(
+        {ifindex, receiver.ring_bytes(), receiver.ring_bytes() / RxRing::kSlotBytes,
+         receiver.filter_exact(), memberships.size(), receiver.long_ring_bytes(),
+         receiver.long_ring_bytes() / RxRing::kLongSlotBytes, receiver.long_ring_error()});
   }
   std::set<std::pair<int, Transmit>> ways;
   for (const auto& [uid, entry] : relays_) {
     for (const OutputEntry& output : entry->outputs) {
-      if (output.port == nullptr) continue;
-      ways.insert({output.port->ifindex(), output.port->transmit()});
+      if (output.ports == nullptr) continue;
+      ways.insert({output.ports->ifindex(), output.ports->transmit()});
     }
   }
   for (const auto& [ifindex, transmit] : ways) {

@@ -14,24 +14,26 @@
 
 #include "base/result.h"
 #include "forwarder/compile_relay.h"
+#include "forwarder/egress_ports.h"
 #include "forwarder/endpoints.h"
 #include "forwarder/forwarder_options.h"
 #include "forwarder/link_watch.h"
 #include "forwarder/memberships.h"
 #include "forwarder/neighbour_watch.h"
+#include "forwarder/per_worker.h"
 #include "forwarder/receiver.h"
 #include "forwarder/relay_program.h"
 #include "forwarder/rule_set.h"
 #include "forwarder/snapshot.h"
-#include "forwarder/worker.h"
+#include "forwarder/workers.h"
 
 namespace mcfleet {
 
-// The packet path of one host: relays, their inputs and outputs, one worker.
+// The packet path of one host: relays, their inputs and outputs, and its workers.
 //
 // Threads: `control_` serialises apply() and interface changes, which may wait for the kernel.
-// `state_` guards what snapshot() and status() read; it is held only for changes in memory. The
-// worker takes neither.
+// `state_` guards what snapshot() and status() read; it is held only for changes in memory.
+// Workers take neither.
 class Forwarder final {
  public:
   // EPERM: the process lacks CAP_NET_RAW.
@@ -50,11 +52,11 @@ class Forwarder final {
  private:
   struct OutputEntry {
     std::string key;
-    std::shared_ptr<OutputCounters> counters;
+    std::shared_ptr<PerWorker<OutputCounters>> counters;
     // Since when they count, Unix time in nanoseconds.
     uint64_t counted_since = 0;
     // Null if there is no interface now.
-    std::shared_ptr<EgressPort> port;
+    std::shared_ptr<EgressPorts> ports;
     Rewrite rewrite;
     bool drop_oversize = false;
   };
@@ -62,7 +64,7 @@ class Forwarder final {
   struct RelayEntry {
     RelayProgram program;
     CompiledRelay compiled;
-    std::shared_ptr<RelayCounters> counters;
+    std::shared_ptr<PerWorker<RelayCounters>> counters;
     uint64_t counted_since = 0;
     // Null: no limit.
     std::shared_ptr<RateLimiter> limiter;
@@ -77,7 +79,7 @@ class Forwarder final {
     std::unordered_map<std::string, Entry> relays;
     RuleSet rules;
   };
-  // Each unicast destination has a port of its own: packets that wait for a neighbour's address are
+  // Each unicast destination has ports of its own: packets that wait for a neighbour's address are
   // charged to the socket (neigh_probe, arp_queue), and must not fill that of another destination.
   struct PortKey {
     int ifindex;
@@ -87,7 +89,7 @@ class Forwarder final {
     auto operator<=>(const PortKey&) const = default;
   };
 
-  Forwarder(const ForwarderOptions& options, std::unique_ptr<Worker> worker);
+  Forwarder(const ForwarderOptions& options, UniqueFd attention, std::unique_ptr<Workers> workers);
   void start_watch(std::unique_ptr<LinkWatch> watch) { watch_ = std::move(watch); }
 
   Changes plan(const RelayChange& change, std::vector<RelayRefusal>& refusals);
@@ -96,7 +98,7 @@ class Forwarder final {
                                                   const RelayEntry* old);
   Status open_input(int ifindex);
   Status join_all(const std::vector<Membership>& memberships);
-  std::shared_ptr<EgressPort> port_for(int ifindex, EgressPort::Kind kind, uint32_t destination);
+  std::shared_ptr<EgressPorts> ports_for(int ifindex, EgressPort::Kind kind, uint32_t destination);
   void watch_neighbours();
   void take_neighbours(std::span<const Neighbour> neighbours);
   void refresh_unicast(HostPolicy policy);
@@ -110,10 +112,12 @@ class Forwarder final {
   const ForwarderOptions options_;
   std::mutex control_;
   std::mutex state_;
-  std::unique_ptr<Worker> worker_;
+  // Workers and others write to it to have refresh_links() called.
+  const UniqueFd attention_;
+  std::unique_ptr<Workers> workers_;
   std::unordered_map<std::string, Entry> relays_;
   std::map<int, InputEntry> inputs_;
-  std::map<PortKey, std::shared_ptr<EgressPort>> ports_;
+  std::map<PortKey, std::shared_ptr<EgressPorts>> ports_;
   Memberships memberships_;
   Endpoints endpoints_;
   std::unique_ptr<LinkWatch> watch_;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <vector>
 
 #include "forwarder/transmit.h"
 
@@ -11,8 +12,11 @@ namespace mcfleet {
 struct ForwarderOptions {
   size_t ring_bytes = size_t{64} << 20;
   TransmitRequest transmit = TransmitRequest::kAuto;
-  // How long the worker looks for packets before it sleeps.
+  // How long a worker looks for packets before it sleeps.
   std::chrono::microseconds busy_poll{0};
+  size_t workers = 1;
+  // Where each worker runs; empty: anywhere.
+  std::vector<unsigned> cpus;
 };
 
 }  // namespace mcfleet

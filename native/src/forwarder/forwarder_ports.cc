@@ -3,26 +3,27 @@
 
 namespace mcfleet {
 
-std::shared_ptr<EgressPort> Forwarder::port_for(int ifindex, EgressPort::Kind kind,
-                                                uint32_t destination) {
+std::shared_ptr<EgressPorts> Forwarder::ports_for(int ifindex, EgressPort::Kind kind,
+                                                  uint32_t destination) {
   const bool frames = kind == EgressPort::Kind::kFrames;
   const PortKey key{ifindex, kind, frames ? 0 : destination};
   const auto found = ports_.find(key);
   if (found != ports_.end()) return found->second;
-  std::shared_ptr<EgressPort> port;
+  std::shared_ptr<EgressPorts> ports;
   if (frames) {
-    port = std::make_shared<EgressPort>(ifindex, options_.transmit);
+    ports = std::make_shared<EgressPorts>(ifindex, options_.transmit, workers_->size());
   } else {
     watch_neighbours();
-    port =
-        std::make_shared<EgressPort>(port_for(ifindex, EgressPort::Kind::kFrames, 0), destination);
+    ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, 0),
+                                          destination);
   }
-  // A new port has no socket to give back.
-  const auto none = port->refresh();
-  if (!frames) port->refresh_unicast(policy_);
+  // New ports have no socket to give back.
+  std::vector<std::unique_ptr<EgressSocket>> none;
+  ports->refresh(none);
+  if (!frames) ports->refresh_unicast(policy_);
   const std::lock_guard state(state_);
-  ports_[key] = port;
-  return port;
+  ports_[key] = ports;
+  return ports;
 }
 
 // From the first unicast output on.
@@ -44,25 +45,28 @@ void Forwarder::take_neighbours(std::span<const Neighbour> neighbours) {
     news[{neighbour.ifindex, neighbour.address}] = neighbour;
   }
   const std::lock_guard control(control_);
-  for (auto& [key, port] : ports_) {
+  for (auto& [key, ports] : ports_) {
     if (key.kind != EgressPort::Kind::kPackets) continue;
-    const auto next_hop = port->unicast().next_hop();
-    if (!next_hop) continue;
-    const auto found = news.find({key.ifindex, *next_hop});
-    if (found != news.end()) port->unicast().take(found->second);
+    for (size_t i = 0; i < workers_->size(); i++) {
+      UnicastWay& way = ports->of(i).unicast();
+      const auto next_hop = way.next_hop();
+      if (!next_hop) continue;
+      const auto found = news.find({key.ifindex, *next_hop});
+      if (found != news.end()) way.take(found->second);
+    }
   }
 }
 
 void Forwarder::refresh_unicast(HostPolicy policy) {
   const std::lock_guard control(control_);
   policy_ = policy;
-  for (auto& [key, port] : ports_) {
-    if (key.kind == EgressPort::Kind::kPackets) port->refresh_unicast(policy_);
+  for (auto& [key, ports] : ports_) {
+    if (key.kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policy_);
   }
 }
 
 void Forwarder::drop_unused_ports(EgressPort::Kind kind) {
-  std::vector<std::shared_ptr<EgressPort>> ports;
+  std::vector<std::shared_ptr<EgressPorts>> ports;
   const std::lock_guard state(state_);
   for (auto port = ports_.begin(); port != ports_.end();) {
     if (port->first.kind != kind || port->second.use_count() > 1) {

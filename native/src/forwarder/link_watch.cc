@@ -13,7 +13,7 @@
 
 namespace mcfleet {
 
-Result<std::unique_ptr<LinkWatch>> LinkWatch::start(std::function<void()> changed) {
+Result<std::unique_ptr<LinkWatch>> LinkWatch::start(int attention, std::function<void()> changed) {
   UniqueFd route(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   if (!route.valid()) return Error::from_errno("open a route socket");
   sockaddr_nl address{};
@@ -25,11 +25,14 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::start(std::function<void()> change
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.valid()) return Error::from_errno("open an event descriptor");
   return std::unique_ptr<LinkWatch>(
-      new LinkWatch(std::move(route), std::move(stop), std::move(changed)));
+      new LinkWatch(std::move(route), attention, std::move(stop), std::move(changed)));
 }
 
-LinkWatch::LinkWatch(UniqueFd route, UniqueFd stop, std::function<void()> changed)
-    : route_(std::move(route)), stop_(std::move(stop)), changed_(std::move(changed)) {
+LinkWatch::LinkWatch(UniqueFd route, int attention, UniqueFd stop, std::function<void()> changed)
+    : route_(std::move(route)),
+      attention_(attention),
+      stop_(std::move(stop)),
+      changed_(std::move(changed)) {
   thread_ = start_thread("mcf-links", [this] { run(); });
 }
 
@@ -39,10 +42,15 @@ LinkWatch::~LinkWatch() {
 }
 
 void LinkWatch::run() {
-  std::array<pollfd, 2> waiting{pollfd{route_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+  std::array<pollfd, 3> waiting{pollfd{route_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0},
+                                pollfd{attention_, POLLIN, 0}};
   for (;;) {
     if (poll(waiting.data(), waiting.size(), -1) < 0) continue;
     if (waiting[1].revents != 0) return;
+    if (waiting[2].revents != 0) {
+      eventfd_t ignored = 0;
+      eventfd_read(attention_, &ignored);
+    }
     // What they say does not matter, nor that some were lost (ENOBUFS): the listener reads the
     // present state.
     std::array<uint8_t, 8192> discarded;

@@ -9,22 +9,24 @@
 
 namespace mcfleet {
 
-// Calls `changed` from a thread of its own after interfaces came, went or changed. It tells only
-// that something is different: the listener reads what is so now, and so a lost notification does
-// no harm.
+// Calls `changed` from a thread of its own after interfaces came, went or changed, or somebody
+// asked for attention. It tells only that something is different: the listener reads what is so
+// now, and so a lost notification does no harm.
 class LinkWatch final {
  public:
-  static Result<std::unique_ptr<LinkWatch>> start(std::function<void()> changed);
+  // `attention`: an event descriptor that outlives this; who writes to it asks for a call.
+  static Result<std::unique_ptr<LinkWatch>> start(int attention, std::function<void()> changed);
   LinkWatch(const LinkWatch&) = delete;
   LinkWatch& operator=(const LinkWatch&) = delete;
   // Waits for a call under way.
   ~LinkWatch();
 
  private:
-  LinkWatch(UniqueFd route, UniqueFd stop, std::function<void()> changed);
+  LinkWatch(UniqueFd route, int attention, UniqueFd stop, std::function<void()> changed);
   void run();
 
   UniqueFd route_;
+  const int attention_;
   UniqueFd stop_;
   std::function<void()> changed_;
   std::thread thread_;

@@ -4,10 +4,12 @@
 
 namespace mcfleet {
 
-Receiver::Receiver(int ifindex, size_t ring_bytes, Worker& worker)
+Receiver::Receiver(int ifindex, size_t ring_bytes, int attention, Workers& workers)
     : ifindex_(ifindex),
       requested_bytes_(ring_bytes),
-      worker_(worker),
+      attention_(attention),
+      workers_(workers),
+      counters_(workers.size()),
       table_(std::make_unique<const RuleTable>(std::span<const Rule>())),
       filter_(drop_all_filter()) {}
 
@@ -24,30 +26,82 @@ Status Receiver::refresh(Retired& retired) {
     return Error{EAFNOSUPPORT, "receive on interface index " + std::to_string(ifindex_) +
                                    ", which is of type " + std::to_string(facts.value().type)};
   }
-  if (input_ == nullptr) {
+  if (inputs_.empty()) {
     if (Status status = open(facts.value()); !status.ok()) {
       state_ = LinkState::kNoSocket;
       return status;
     }
   }
-  input_->mtu.store(facts.value().mtu, std::memory_order_relaxed);
+  const bool asked = std::any_of(inputs_.begin(), inputs_.end(),
+                                 [](const auto& input) { return input->asked_for_long_ring(); });
+  if (asked && !long_rings_tried_) {
+    long_rings_tried_ = true;
+    // Without them, long frames go on through the sockets' queues.
+    if (Status status = open_long_rings(); !status.ok()) {
+      const std::lock_guard lock(ring_);
+      long_ring_error_ = status.error().message();
+    }
+  }
+  for (const auto& input : inputs_) {
+    input->mtu.store(facts.value().mtu, std::memory_order_relaxed);
+  }
   return {};
 }
 
 Status Receiver::open(const LinkFacts& facts) {
-  Result<RxRing> ring = RxRing::open(ifindex_, requested_bytes_);
-  if (!ring.ok()) return ring.error();
-  auto input = std::make_unique<Input>(std::move(ring.value()),
-                                       static_cast<size_t>(link_header_length(facts)), counters_);
-  input->table.store(table_.get(), std::memory_order_release);
-  worker_.add(*input);
+  link_header_ = static_cast<size_t>(link_header_length(facts));
+  fanout_ = Fanout();
+  long_rings_tried_ = false;
+  std::vector<std::unique_ptr<Input>> inputs;
+  for (size_t i = 0; i < workers_.size(); i++) {
+    Result<RxRing> ring = RxRing::open(ifindex_, requested_bytes_, RxRing::kSlotBytes, fanout_);
+    if (!ring.ok()) return ring.error();
+    inputs.push_back(std::make_unique<Input>(std::move(ring.value()), link_header_,
+                                             counters_.data()[i], attention_));
+    inputs.back()->table.store(table_.get(), std::memory_order_release);
+  }
+  if (Status status = Fanout::steer(inputs.front()->ring.fd(), compile_steering(inputs.size(), 0));
+      !status.ok()) {
+    return status;
+  }
   {
     const std::lock_guard lock(ring_);
-    input_ = std::move(input);
+    inputs_ = std::move(inputs);
+    long_ring_error_.clear();
   }
+  for (size_t i = 0; i < inputs_.size(); i++) workers_.of(i).add(*inputs_[i]);
   filter_ = drop_all_filter();
   attach(targets_);
   return {};
+}
+
+// Until the group is told to steer long frames there, nothing goes to the new rings; from then on
+// everything. A worker takes what is in both in the order of arrival.
+Status Receiver::open_long_rings() {
+  std::vector<RxRing> rings;
+  for (size_t i = 0; i < inputs_.size(); i++) {
+    Result<RxRing> ring =
+        RxRing::open(ifindex_, requested_bytes_ / kLongShare, RxRing::kLongSlotBytes, fanout_);
+    if (!ring.ok()) return ring.error();
+    if (Status status = ring.value().set_filter(filter_); !status.ok()) return status;
+    rings.push_back(std::move(ring.value()));
+  }
+  {
+    const std::lock_guard lock(ring_);
+    for (size_t i = 0; i < inputs_.size(); i++) inputs_[i]->use_long_ring(std::move(rings[i]));
+  }
+  for (size_t i = 0; i < inputs_.size(); i++) workers_.of(i).refresh();
+  return Fanout::steer(inputs_.front()->ring.fd(),
+                       compile_steering(inputs_.size(), Input::kLongIpPacket));
+}
+
+std::vector<const RxRing*> Receiver::rings() const {
+  std::vector<const RxRing*> rings;
+  for (const auto& input : inputs_) {
+    rings.push_back(&input->ring);
+    if (input->long_ring() != nullptr) rings.push_back(input->long_ring());
+  }
+  return rings;
 }
 
 void Receiver::widen_filter(const std::vector<Rule>& next) {
@@ -62,8 +116,8 @@ void Receiver::narrow_filter() {
 }
 
 void Receiver::attach(const std::vector<FilterTarget>& targets) {
-  if (input_ == nullptr) return;
-  Filter filter = compile_filter(targets, input_->link_header);
+  if (inputs_.empty()) return;
+  Filter filter = compile_filter(targets, link_header_);
   if (filter == filter_) return;
   filter_ = attach_best(targets, std::move(filter));
   exact_.store(filter_.exact, std::memory_order_relaxed);
@@ -71,45 +125,68 @@ void Receiver::attach(const std::vector<FilterTarget>& targets) {
 
 // Attaches `wanted`, or what comes nearest and passes no less. Returns what is attached.
 Filter Receiver::attach_best(const std::vector<FilterTarget>& targets, Filter wanted) const {
-  const RxRing& ring = input_->ring;
-  if (ring.set_filter(wanted).ok()) return wanted;
+  if (set_filter(wanted)) return wanted;
   // Old and new filter are charged together against net.core.optmem_max. The coarse one is small,
   // and makes room.
-  Filter coarse = compile_coarse_filter(targets, input_->link_header);
-  if (ring.set_filter(coarse).ok()) {
-    if (wanted.exact && ring.set_filter(wanted).ok()) return wanted;
+  Filter coarse = compile_coarse_filter(targets, link_header_);
+  if (set_filter(coarse)) {
+    if (wanted.exact && set_filter(wanted)) return wanted;
+    // One of several may have the exact filter by now: that passes no less than it must.
     return coarse;
   }
   // Without a filter every packet comes here, and the rules select alone.
-  ring.remove_filter();
+  for (const RxRing* ring : rings()) ring->remove_filter();
   return {};
+}
+
+bool Receiver::set_filter(const Filter& filter) const {
+  for (const RxRing* ring : rings()) {
+    if (!ring->set_filter(filter).ok()) return false;
+  }
+  return true;
 }
 
 void Receiver::use_rules(const std::vector<Rule>& rules, Retired& retired) {
   auto table = std::make_unique<const RuleTable>(rules);
   targets_.clear();
   for (const Rule& rule : rules) targets_.push_back({rule.group, rule.port, rule.vlan});
-  if (input_ != nullptr) input_->table.store(table.get(), std::memory_order_release);
+  for (const auto& input : inputs_) input->table.store(table.get(), std::memory_order_release);
   retired.tables.push_back(std::exchange(table_, std::move(table)));
 }
 
 void Receiver::close(Retired& retired) {
-  if (input_ == nullptr) return;
-  worker_.remove(*input_);
+  for (size_t i = 0; i < inputs_.size(); i++) workers_.of(i).remove(*inputs_[i]);
   const std::lock_guard lock(ring_);
-  kernel_drops_ += input_->ring.take_kernel_drops();
-  retired.inputs.push_back(std::move(input_));
+  for (const RxRing* ring : rings()) kernel_drops_ += ring->take_kernel_drops();
+  for (auto& input : inputs_) retired.inputs.push_back(std::move(input));
+  inputs_.clear();
 }
 
 uint64_t Receiver::kernel_drops() {
   const std::lock_guard lock(ring_);
-  if (input_ != nullptr) kernel_drops_ += input_->ring.take_kernel_drops();
+  for (const RxRing* ring : rings()) kernel_drops_ += ring->take_kernel_drops();
   return kernel_drops_;
 }
 
 size_t Receiver::ring_bytes() const {
   const std::lock_guard lock(ring_);
-  return input_ != nullptr ? input_->ring.bytes() : 0;
+  size_t bytes = 0;
+  for (const auto& input : inputs_) bytes += input->ring.bytes();
+  return bytes;
+}
+
+std::string Receiver::long_ring_error() const {
+  const std::lock_guard lock(ring_);
+  return long_ring_error_;
+}
+
+size_t Receiver::long_ring_bytes() const {
+  const std::lock_guard lock(ring_);
+  size_t bytes = 0;
+  for (const auto& input : inputs_) {
+    if (input->long_ring() != nullptr) bytes += input->long_ring()->bytes();
+  }
+  return bytes;
 }
 
 }  // namespace mcfleet

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "base/counters.h"
@@ -11,7 +12,8 @@
 #include "forwarder/egress_port.h"
 #include "forwarder/input.h"
 #include "forwarder/link_facts.h"
-#include "forwarder/worker.h"
+#include "forwarder/per_worker.h"
+#include "forwarder/workers.h"
 #include "ring/filter.h"
 
 namespace mcfleet {
@@ -23,18 +25,25 @@ struct Retired {
   std::vector<std::unique_ptr<EgressSocket>> sockets;
 };
 
-// The control side of one input interface: its ring, kernel filter and rule table. A ring lives as
-// long as the interface and any relay of it; rules come and go without touching it. One control
-// thread changes it; the const methods and kernel_drops() may be called by others.
+// The control side of one input interface: its rings, one or two for each worker, kernel filter and
+// rule table. Rings live as long as the interface and any relay of it; rules come and go without
+// touching them. One control thread changes it; the const methods and kernel_drops() may be called
+// by others.
 class Receiver final {
  public:
-  Receiver(int ifindex, size_t ring_bytes, Worker& worker);
+  // A ring for long frames has the bytes of the other one divided by this.
+  static constexpr size_t kLongShare = 2;
+
+  // `ring_bytes` for each worker. `attention`: an event descriptor; workers write to it to have
+  // refresh() called.
+  Receiver(int ifindex, size_t ring_bytes, int attention, Workers& workers);
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
 
-  // Reads the link, and opens the ring if there is none and the interface is there. An interface
-  // that is down is no error: the ring is opened or wakes up with it. ENODEV: no such interface;
-  // EAFNOSUPPORT: a kind that is not supported.
+  // Reads the link, and opens the rings if there are none and the interface is there; those for
+  // long frames when a worker has seen one. An interface that is down is no error: the rings are
+  // opened or wake up with it. ENODEV: no such interface; EAFNOSUPPORT: a kind that is not
+  // supported.
   Status refresh(Retired& retired);
 
   // Lets everything pass that the present rules or `next` want. Before use_rules().
@@ -48,32 +57,44 @@ class Receiver final {
 
   [[nodiscard]] int ifindex() const { return ifindex_; }
   [[nodiscard]] LinkState state() const { return state_.load(std::memory_order_relaxed); }
-  [[nodiscard]] const InputCounters& counters() const { return counters_; }
-  // Frames lost because the ring was full, since the receiver was made. The kernel forgets them
+  [[nodiscard]] const PerWorker<InputCounters>& counters() const { return counters_; }
+  // Frames lost because a ring was full, since the receiver was made. The kernel forgets them
   // when they are read.
   [[nodiscard]] uint64_t kernel_drops();
-  // 0 if there is no ring.
+  // Of all workers; 0 if there are none.
   [[nodiscard]] size_t ring_bytes() const;
+  [[nodiscard]] size_t long_ring_bytes() const;
+  // Why there are no rings for long frames, though there were such; empty otherwise.
+  [[nodiscard]] std::string long_ring_error() const;
   [[nodiscard]] bool filter_exact() const { return exact_.load(std::memory_order_relaxed); }
 
  private:
   Status open(const LinkFacts& facts);
+  Status open_long_rings();
+  [[nodiscard]] std::vector<const RxRing*> rings() const;
+  bool set_filter(const Filter& filter) const;
   void attach(const std::vector<FilterTarget>& targets);
   Filter attach_best(const std::vector<FilterTarget>& targets, Filter wanted) const;
 
   const int ifindex_;
   const size_t requested_bytes_;
-  Worker& worker_;
-  InputCounters counters_;
+  const int attention_;
+  Workers& workers_;
+  PerWorker<InputCounters> counters_;
   std::atomic<LinkState> state_{LinkState::kMissing};
   std::atomic<bool> exact_{true};
   std::unique_ptr<const RuleTable> table_;
   std::vector<FilterTarget> targets_;
   Filter filter_;
-  // Guards the next two against kernel_drops() and ring_bytes(); the control thread alone changes
-  // input_.
+  Fanout fanout_;
+  size_t link_header_ = 0;
+  bool long_rings_tried_ = false;
+  // Guards what follows against kernel_drops() and ring_bytes(); the control thread alone changes
+  // inputs_.
   mutable std::mutex ring_;
-  std::unique_ptr<Input> input_;
+  // One for each worker, or none.
+  std::vector<std::unique_ptr<Input>> inputs_;
+  std::string long_ring_error_;
   uint64_t kernel_drops_ = 0;
 };
 

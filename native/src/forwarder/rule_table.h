@@ -13,12 +13,13 @@
 
 namespace mcfleet {
 
-class EgressPort;
+class EgressPorts;
 
 // One copy to make of a matching packet. What is pointed to outlives every table that points there.
+// Counters are those of the first worker, with those of the others behind them.
 struct OutputAction {
   Rewrite rewrite;
-  EgressPort* port = nullptr;
+  EgressPorts* ports = nullptr;
   OutputCounters* counters = nullptr;
   // Drops what is longer than the MTU, where it may be fragmented as well.
   bool drop_oversize = false;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/counters.h"
 #include "forwarder/link_facts.h"
+#include "forwarder/per_worker.h"
 
 namespace mcfleet {
 
@@ -58,6 +60,16 @@ struct InputStatus {
   uint64_t ring_slots = 0;
   bool filter_exact = false;
   uint64_t memberships = 0;
+  // 0 if there are none.
+  uint64_t long_ring_bytes = 0;
+  uint64_t long_ring_slots = 0;
+  std::string long_ring_error;
+};
+
+struct WorkerStatus {
+  size_t index = 0;
+  std::optional<unsigned> cpu;
+  uint64_t packets = 0;
 };
 
 struct OutputStatus {
@@ -70,12 +82,13 @@ struct ForwarderStatus {
   std::vector<std::string> capabilities;
   std::vector<InputStatus> inputs;
   std::vector<OutputStatus> outputs;
+  std::vector<WorkerStatus> workers;
 };
 
-inline std::vector<uint64_t> count_buckets(const LatencyCounters& counters) {
+inline std::vector<uint64_t> count_buckets(const PerWorker<RelayCounters>& counters) {
   std::vector<uint64_t> buckets;
   for (size_t i = 0; i < LatencyCounters::kBuckets; i++) {
-    const uint64_t count = counters.bucket(i);
+    const uint64_t count = counters.sum([&](const auto& own) { return own.latency.bucket(i); });
     if (count == 0) continue;
     buckets.resize(i + 1);
     buckets[i] = count;
@@ -83,12 +96,14 @@ inline std::vector<uint64_t> count_buckets(const LatencyCounters& counters) {
   return buckets;
 }
 
-inline std::vector<DropCount> count_drops(const DropCounters& counters) {
+// Of counters that have `drops`.
+template <typename Counters>
+std::vector<DropCount> count_drops(const PerWorker<Counters>& counters) {
   std::vector<DropCount> counts;
   for (size_t i = 0; i < kDropReasonCount; i++) {
     const auto reason = static_cast<DropReason>(i);
-    if (const uint64_t packets = counters.get(reason); packets > 0)
-      counts.push_back({reason, packets});
+    const uint64_t packets = counters.sum([&](const auto& own) { return own.drops.get(reason); });
+    if (packets > 0) counts.push_back({reason, packets});
   }
   return counts;
 }

@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "base/result.h"
+
 namespace mcfleet {
 
 // Starts a named thread that takes no signals: those belong to the main thread. `name` has at most
@@ -20,5 +22,8 @@ std::thread start_thread(const char* name, Run run) {
   pthread_setname_np(thread.native_handle(), name);
   return thread;
 }
+
+// Keeps a thread on one CPU. EINVAL: there is no such CPU, or the process may not use it.
+Status run_on_cpu(std::thread& thread, unsigned cpu);
 
 }  // namespace mcfleet

@@ -20,6 +20,8 @@ using Clock = std::chrono::steady_clock;
 // Frames taken from one ring before what they gave is sent: five super-frames of the most common
 // size. 64 cost a tenth more, 512 gain nothing (docs/measurements.md).
 constexpr size_t kBurst = 256;
+// The same of long frames.
+constexpr size_t kLongBurst = 8;
 // Bursts per input and round, so that a quiescent point is never far away.
 constexpr int kBurstsPerRound = 16;
 // Packets of a relay from one whose latency is taken to the next.
@@ -43,19 +45,26 @@ size_t match(const RuleTable& table, const Datagram& datagram, Visit&& visit) {
 
 }  // namespace
 
-Result<std::unique_ptr<Worker>> Worker::start(std::chrono::microseconds busy_poll) {
+Result<std::unique_ptr<Worker>> Worker::start(const Options& options) {
   UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return Error::from_errno("open an event descriptor");
-  std::unique_ptr<Worker> worker(new Worker(std::move(wake), busy_poll));
+  std::unique_ptr<Worker> worker(new Worker(std::move(wake), options));
+  if (options.cpu.has_value()) {
+    if (Status status = run_on_cpu(worker->thread_, *options.cpu); !status.ok()) {
+      return Error{status.error().code,
+                   "worker " + std::to_string(options.index) + ": " + status.error().context};
+    }
+  }
   // From here on the thread is known to run, and how.
-  worker->quiesce();
+  worker->await_quiescence(worker->ask_to_quiesce());
   return worker;
 }
 
-Worker::Worker(UniqueFd wake, std::chrono::microseconds busy_poll)
-    : wake_(std::move(wake)), busy_poll_(busy_poll) {
+Worker::Worker(UniqueFd wake, const Options& options)
+    : wake_(std::move(wake)), options_(options), emitter_(options.index) {
   publish({});
-  thread_ = start_thread("mcf-forward-0", [this] { run(); });
+  const std::string name = "mcf-forward-" + std::to_string(options.index);
+  thread_ = start_thread(name.c_str(), [this] { run(); });
 }
 
 Worker::~Worker() {
@@ -76,12 +85,18 @@ void Worker::remove(Input& input) {
   publish(std::move(inputs));
 }
 
+void Worker::refresh() {
+  publish(published_->inputs);
+}
+
 void Worker::publish(std::vector<Input*> inputs) {
   auto next = std::make_unique<Inputs>();
   next->inputs = std::move(inputs);
-  for (const Input* input : next->inputs) {
-    next->waiting.push_back({input->ring.fd(), POLLIN, 0});
+  for (Input* input : next->inputs) {
+    next->rings.push_back(&input->ring);
+    if (input->long_ring() != nullptr) next->rings.push_back(input->long_ring());
   }
+  for (const RxRing* ring : next->rings) next->waiting.push_back({ring->fd(), POLLIN, 0});
   next->waiting.push_back({wake_.get(), POLLIN, 0});
   inputs_.store(next.get(), std::memory_order_release);
   if (published_ != nullptr) retired_.push_back(std::move(published_));
@@ -89,12 +104,16 @@ void Worker::publish(std::vector<Input*> inputs) {
   eventfd_write(wake_.get(), 1);
 }
 
-void Worker::quiesce() {
-  const uint64_t target = requested_.fetch_add(1, std::memory_order_acq_rel) + 1;
+uint64_t Worker::ask_to_quiesce() {
+  const uint64_t asked = requested_.fetch_add(1, std::memory_order_acq_rel) + 1;
   eventfd_write(wake_.get(), 1);
+  return asked;
+}
+
+void Worker::await_quiescence(uint64_t asked) {
   for (;;) {
     const uint64_t passed = passed_.load(std::memory_order_acquire);
-    if (passed >= target) break;
+    if (passed >= asked) break;
     passed_.wait(passed, std::memory_order_acquire);
   }
   retired_.clear();
@@ -120,11 +139,11 @@ void Worker::run() {
       for (Input* input : all.inputs) {
         for (int burst = 0; burst < kBurstsPerRound && drain(*input); burst++) found = true;
       }
-      if (busy_poll_.count() == 0) break;
+      if (options_.busy_poll.count() == 0) break;
     }
     if (found) {
-      if (busy_poll_.count() > 0) busy_until = Clock::now() + busy_poll_;
-    } else if (busy_poll_.count() == 0 || Clock::now() >= busy_until) {
+      if (options_.busy_poll.count() > 0) busy_until = Clock::now() + options_.busy_poll;
+    } else if (options_.busy_poll.count() == 0 || Clock::now() >= busy_until) {
       sleep(all);
     }
   }
@@ -134,9 +153,9 @@ void Worker::sleep(Inputs& all) {
   // Not by epoll: it would stay in the sockets' wait queues also while the worker is awake, and
   // each packet's sender would pay for that.
   if (poll(all.waiting.data(), all.waiting.size(), -1) <= 0) return;
-  for (size_t i = 0; i < all.inputs.size(); i++) {
+  for (size_t i = 0; i < all.rings.size(); i++) {
     // What became of the interface is told by netlink.
-    if ((all.waiting[i].revents & POLLERR) != 0) all.inputs[i]->ring.clear_error();
+    if ((all.waiting[i].revents & POLLERR) != 0) all.rings[i]->clear_error();
   }
   if (all.waiting.back().revents != 0) {
     eventfd_t ignored = 0;
@@ -147,14 +166,18 @@ void Worker::sleep(Inputs& all) {
 // Forwards one burst. Returns whether there was anything.
 bool Worker::drain(Input& input) {
   const RuleTable& table = *input.table.load(std::memory_order_acquire);
-  const size_t most = std::min(kBurst, input.ring.slots() / 2);
   size_t taken = 0;
-  for (RxFrame frame; taken < most && input.ring.take(frame); taken++) {
-    take(input, table, frame);
+  for (RxFrame frame; taken < kBurst;) {
+    const RxRing* ring = input.take(frame);
+    if (ring == nullptr) break;
+    taken += frame.captured > RxRing::kSlotBytes ? kBurst / kLongBurst : 1;
+    take(input, table, *ring, frame);
+    // The kernel needs slots as well.
+    if (ring->taken() >= ring->slots() / 2) break;
   }
   if (taken == 0) return false;
   send_all(input, table);
-  input.ring.release();
+  input.release();
   return true;
 }
 
@@ -166,16 +189,21 @@ void Worker::send_all(Input& input, const RuleTable& table) {
   copies_.clear();
 }
 
-void Worker::take(Input& input, const RuleTable& table, RxFrame& frame) {
+void Worker::take(Input& input, const RuleTable& table, const RxRing& ring, RxFrame& frame) {
   if (frame.copy) {
+    if (frame.length > Input::kLongIpPacket + input.link_header) input.ask_for_long_ring();
     if (copies_.room() == nullptr) send_all(input, table);
-    if (!input.ring.read_copy(frame, copies_.room())) {
+    if (!ring.read_copy(frame, copies_.room())) {
       input.counters.packets.add(1);
       input.counters.drops.add(DropReason::kCopyLost, 1);
       return;
     }
     copies_.keep(sizeof(VnetHeader) + frame.captured);
   }
+  read(input, table, frame);
+}
+
+void Worker::read(Input& input, const RuleTable& table, const RxFrame& frame) {
   Datagram datagram;
   const ParseResult parsed = parse_frame(frame.data, frame.captured, frame.length,
                                          input.link_header, frame.offload, datagram);
@@ -225,21 +253,26 @@ void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
   const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
-    const uint64_t packets_before = rule.counters->packets.get();
-    count(*rule.counters, datagram, train.last_time_ns());
+    RelayCounters& counters = rule.counters[options_.index];
+    const uint64_t packets_before = counters.packets.get();
+    count(counters, datagram, train.last_time_ns());
     if (datagram.ttl < rule.min_ttl) {
-      rule.counters->drops.add(DropReason::kLoop, datagram.segments);
+      counters.drops.add(DropReason::kLoop, datagram.segments);
     } else if (datagram.repeated && !rule.keep_duplicates) {
-      rule.counters->drops.add(DropReason::kDuplicate, datagram.segments);
+      counters.drops.add(DropReason::kDuplicate, datagram.segments);
     } else if (rule.limiter == nullptr) {
       emitter_.emit(rule.outputs, train, mtu);
-      sample(*rule.counters, train, packets_before);
+      sample(counters, train, packets_before);
     } else {
       forward_within(*rule.limiter, rule, train, mtu);
-      sample(*rule.counters, train, packets_before);
+      sample(counters, train, packets_before);
     }
   });
-  if (relays == 0) input.counters.unmatched.add(datagram.segments);
+  if (relays == 0) {
+    input.counters.unmatched.add(datagram.segments);
+  } else {
+    matched_.add(datagram.segments);
+  }
 }
 
 // One packet in kSampleEvery of each relay, and its first; of a train the one that waited longest.
@@ -276,7 +309,7 @@ void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const T
       admitted_.take_over(train, i);
       continue;
     }
-    rule.counters->drops.add(DropReason::kRateLimited, datagram.segments);
+    rule.counters[options_.index].drops.add(DropReason::kRateLimited, datagram.segments);
     if (admitted_.empty()) continue;
     emitter_.emit(rule.outputs, admitted_, mtu);
     admitted_.clear();
@@ -288,8 +321,9 @@ void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const T
 void Worker::drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
                             uint64_t time_ns) {
   const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
-    count(*rule.counters, datagram, time_ns);
-    rule.counters->drops.add(DropReason::kReceiveBufferFull, datagram.segments);
+    RelayCounters& counters = rule.counters[options_.index];
+    count(counters, datagram, time_ns);
+    counters.drops.add(DropReason::kReceiveBufferFull, datagram.segments);
   });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
 }
@@ -322,11 +356,10 @@ void Worker::take_fragment(Input& input, const RuleTable& table, const RxFrame& 
   copies_.keep(result.length);
   RxFrame whole = frame;
   whole.data = kept;
-  whole.copy = false;
   whole.captured = result.length;
   whole.length = result.length;
   whole.offload = {};
-  take(input, table, whole);
+  read(input, table, whole);
 }
 
 }  // namespace mcfleet

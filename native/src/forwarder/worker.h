@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -19,46 +20,65 @@
 
 namespace mcfleet {
 
-// The thread that forwards: it takes what has queued up in the rings, in bursts, and sends after
+// A thread that forwards: it takes what has queued up in the rings, in bursts, and sends after
 // each burst whatever that gave. When there is nothing, it looks again for `busy_poll`, and then
 // sleeps until there is. It takes no lock and allocates nothing.
 //
-// What the control thread swaps or takes away may be freed after quiesce(): the worker holds no
-// pointer from one round to the next.
+// What the control thread swaps or takes away may be freed when it was quiescent: the worker holds
+// no pointer from one round to the next.
 class Worker final {
  public:
-  // `busy_poll` 0: sleeps at once, and uses no processor time while no packet comes.
-  static Result<std::unique_ptr<Worker>> start(std::chrono::microseconds busy_poll);
+  struct Options {
+    // Number among the workers, from 0.
+    size_t index = 0;
+    // The CPU to run on; none: any.
+    std::optional<unsigned> cpu;
+    // 0: sleeps at once, and uses no processor time while no packet comes.
+    std::chrono::microseconds busy_poll{0};
+  };
+
+  // EINVAL: it cannot run on that CPU.
+  static Result<std::unique_ptr<Worker>> start(const Options& options);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   // Stops the thread.
   ~Worker();
 
-  // Begins to read an input, which outlives remove() and the quiesce() after it. Control thread.
+  // Begins to read an input, which outlives remove() and the quiescence after it. Control thread.
   void add(Input& input);
   void remove(Input& input);
-  // Returns when the worker uses nothing any more that was taken away before the call. Control
-  // thread.
-  void quiesce();
+  // Looks again which rings the inputs have. Control thread.
+  void refresh();
+  // await() returns when the worker uses nothing any more that was taken away before the call of
+  // ask(), whose result it is given. Control thread.
+  [[nodiscard]] uint64_t ask_to_quiesce();
+  void await_quiescence(uint64_t asked);
   // Whether the thread runs ahead of ordinary programs.
   [[nodiscard]] bool preferred() const { return preferred_.load(std::memory_order_relaxed); }
+  [[nodiscard]] size_t index() const { return options_.index; }
+  [[nodiscard]] std::optional<unsigned> cpu() const { return options_.cpu; }
+  // Packets that relays wanted.
+  [[nodiscard]] uint64_t matched() const { return matched_.get(); }
 
  private:
-  // What the worker reads, and what it sleeps on: each input's ring, and last wake_. Replaced as a
+  // What the worker reads, and what it sleeps on: the inputs' rings, and last wake_. Replaced as a
   // whole; only the worker touches it once it is published.
   struct Inputs {
     std::vector<Input*> inputs;
+    std::vector<RxRing*> rings;
     std::vector<pollfd> waiting;
   };
 
-  Worker(UniqueFd wake, std::chrono::microseconds busy_poll);
+  Worker(UniqueFd wake, const Options& options);
   void publish(std::vector<Input*> inputs);
   void run();
   void pass_quiescent_point();
   void sleep(Inputs& all);
   bool drain(Input& input);
   void send_all(Input& input, const RuleTable& table);
-  void take(Input& input, const RuleTable& table, RxFrame& frame);
+  // Parses one frame; `ring` is where it lies.
+  void take(Input& input, const RuleTable& table, const RxRing& ring, RxFrame& frame);
+  void read(Input& input, const RuleTable& table, const RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
   void sample(RelayCounters& counters, const Train& train, uint64_t packets_before);
   void record_samples();
@@ -66,11 +86,11 @@ class Worker final {
   void forward(Input& input, const RuleTable& table, const Train& train);
   void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
                       uint32_t mtu);
-  static void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
-                             uint64_t time_ns);
+  void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
+                      uint64_t time_ns);
 
   UniqueFd wake_;
-  const std::chrono::nanoseconds busy_poll_;
+  const Options options_;
   std::unique_ptr<Inputs> published_;
   // The worker's view of published_, and what it may still be using.
   std::atomic<Inputs*> inputs_{nullptr};
@@ -79,6 +99,7 @@ class Worker final {
   std::atomic<uint64_t> passed_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> preferred_{false};
+  Counter matched_;
   Emitter emitter_;
   Trains trains_;
   // Whose latency is known when all is sent.

@@ -17,7 +17,9 @@ namespace mcfleet {
 namespace {
 
 static_assert(sizeof(tpacket2_hdr) == 32);
+// The rings are used as if their blocks were one piece.
 static_assert(RxRing::kBlockBytes % RxRing::kSlotBytes == 0);
+static_assert(RxRing::kBlockBytes % RxRing::kLongSlotBytes == 0);
 
 // Smallest frame of which the kernel queues a whole copy when it exceeds its slot.
 constexpr int kCopyThreshold = 65535;
@@ -59,9 +61,13 @@ uint16_t vlan_of(const tpacket2_hdr& header, uint32_t status) {
   return service && vlan != 0 ? RxFrame::kServiceVlan : vlan;
 }
 
+uint64_t time_of(const tpacket2_hdr& header) {
+  return uint64_t{header.tp_sec} * 1'000'000'000 + header.tp_nsec;
+}
+
 }  // namespace
 
-Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
+Result<RxRing> RxRing::open(int ifindex, size_t bytes, size_t slot_bytes, Fanout& fanout) {
   const std::string interface = "interface index " + std::to_string(ifindex);
   // Protocol 0 keeps the socket out of every receive path until it is bound.
   UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -73,14 +79,14 @@ Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
   tpacket_req request{};
   request.tp_block_size = static_cast<unsigned>(kBlockBytes);
   request.tp_block_nr = static_cast<unsigned>(blocks);
-  request.tp_frame_size = static_cast<unsigned>(kSlotBytes);
-  request.tp_frame_nr = static_cast<unsigned>(size / kSlotBytes);
+  request.tp_frame_size = static_cast<unsigned>(slot_bytes);
+  request.tp_frame_nr = static_cast<unsigned>(size / slot_bytes);
   if (setsockopt(fd.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) != 0) {
     return Error::from_errno("allocate a receive ring of " + std::to_string(size) + " bytes");
   }
   void* map = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (map == MAP_FAILED) return Error::from_errno("map the receive ring");
-  RxRing ring(std::move(fd), static_cast<uint8_t*>(map), size);
+  RxRing ring(std::move(fd), static_cast<uint8_t*>(map), size, slot_bytes);
 
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
@@ -91,16 +97,22 @@ Result<RxRing> RxRing::open(int ifindex, size_t bytes) {
   if (bind(ring.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return Error::from_errno("bind a packet socket to " + interface);
   }
+  if (Status status = fanout.join(ring.fd()); !status.ok()) return status.error();
   return ring;
 }
 
-RxRing::RxRing(UniqueFd fd, uint8_t* map, size_t bytes)
-    : fd_(std::move(fd)), map_(map), bytes_(bytes), slots_(bytes / kSlotBytes) {}
+RxRing::RxRing(UniqueFd fd, uint8_t* map, size_t bytes, size_t slot_bytes)
+    : fd_(std::move(fd)),
+      map_(map),
+      bytes_(bytes),
+      slot_bytes_(slot_bytes),
+      slots_(bytes / slot_bytes) {}
 
 RxRing::RxRing(RxRing&& other) noexcept
     : fd_(std::move(other.fd_)),
       map_(std::exchange(other.map_, nullptr)),
       bytes_(other.bytes_),
+      slot_bytes_(other.slot_bytes_),
       slots_(other.slots_),
       head_(other.head_),
       taken_(other.taken_) {}
@@ -109,20 +121,33 @@ RxRing::~RxRing() {
   if (map_ != nullptr) munmap(map_, bytes_);
 }
 
-bool RxRing::take(RxFrame& frame) {
-  if (taken_ == slots_) return false;
+uint8_t* RxRing::next(uint32_t& status) const {
+  if (taken_ == slots_) return nullptr;
   const size_t index = head_ + taken_ < slots_ ? head_ + taken_ : head_ + taken_ - slots_;
-  uint8_t* slot = map_ + index * kSlotBytes;
+  uint8_t* slot = map_ + index * slot_bytes_;
   const auto* header = reinterpret_cast<const tpacket2_hdr*>(slot);
   // Pairs with the kernel's smp_wmb() before it hands the slot over (__packet_set_status).
-  const uint32_t status = __atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE);
-  if ((status & TP_STATUS_USER) == 0) return false;
+  status = __atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE);
+  return (status & TP_STATUS_USER) != 0 ? slot : nullptr;
+}
+
+uint64_t RxRing::next_time_ns() const {
+  uint32_t status = 0;
+  const uint8_t* slot = next(status);
+  return slot != nullptr ? time_of(*reinterpret_cast<const tpacket2_hdr*>(slot)) : 0;
+}
+
+bool RxRing::take(RxFrame& frame) {
+  uint32_t status = 0;
+  uint8_t* slot = next(status);
+  if (slot == nullptr) return false;
+  const auto* header = reinterpret_cast<const tpacket2_hdr*>(slot);
   frame.data = slot + header->tp_mac;
   frame.captured = header->tp_snaplen;
   frame.length = header->tp_len;
   // The vnet header ends where the frame begins (tpacket_rcv).
   std::memcpy(&frame.offload, frame.data - sizeof(VnetHeader), sizeof(VnetHeader));
-  frame.time_ns = uint64_t{header->tp_sec} * 1'000'000'000 + header->tp_nsec;
+  frame.time_ns = time_of(*header);
   frame.vlan = vlan_of(*header, status);
   frame.copy = (status & TP_STATUS_COPY) != 0;
   taken_++;
@@ -131,7 +156,7 @@ bool RxRing::take(RxFrame& frame) {
 
 void RxRing::release() {
   for (; taken_ > 0; taken_--) {
-    auto* header = reinterpret_cast<tpacket2_hdr*>(map_ + head_ * kSlotBytes);
+    auto* header = reinterpret_cast<tpacket2_hdr*>(map_ + head_ * slot_bytes_);
     __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
     head_ = head_ + 1 == slots_ ? 0 : head_ + 1;
   }

@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "packet/vnet_header.h"
+#include "ring/fanout.h"
 #include "ring/filter.h"
 
 namespace mcfleet {
@@ -28,22 +29,24 @@ struct RxFrame {
   bool copy = false;
 };
 
-// A TPACKET_V2 receive ring on one interface (packet_mmap.rst). One thread reads; filter and
-// statistics may be used by another.
+// A TPACKET_V2 receive ring on one interface (packet_mmap.rst), a member of the interface's fanout
+// group. One thread reads; filter and statistics may be used by another.
 //
-// Own transmissions do not arrive. Frames that do not fit a slot, that is super-frames and those of
-// long MTUs, wait in the socket's queue (PACKET_COPY_THRESH).
+// Frames that do not fit a slot wait in the socket's queue (PACKET_COPY_THRESH).
 class RxRing final {
  public:
   // 14 bytes of Ethernet, IP and a 1500-byte MTU fit with the slot's own 76 bytes.
   static constexpr size_t kSlotBytes = 2048;
+  // Of a ring for super-frames. IP packets of up to 65,446 bytes fit.
+  static constexpr size_t kLongSlotBytes = size_t{64} << 10;
   static constexpr size_t kBlockBytes = size_t{256} << 10;
   // Room for any copy: vnet header, link-layer header and the longest IP packet.
   static constexpr size_t kCopyBytes = size_t{66} << 10;
 
-  // Opens a ring of `bytes`, rounded up to whole blocks, that passes nothing until set_filter().
-  // The queue for frames that do not fit a slot may hold as much again.
-  static Result<RxRing> open(int ifindex, size_t bytes);
+  // Opens a ring of `bytes`, rounded up to whole blocks, in slots of kSlotBytes or kLongSlotBytes,
+  // that passes nothing until set_filter(). The queue for frames that do not fit a slot may hold as
+  // much again.
+  static Result<RxRing> open(int ifindex, size_t bytes, size_t slot_bytes, Fanout& fanout);
 
   RxRing(RxRing&& other) noexcept;
   RxRing& operator=(RxRing&&) = delete;
@@ -54,12 +57,15 @@ class RxRing final {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] size_t bytes() const { return bytes_; }
 
+  // When the next frame was queued, Unix time; 0 if there is none.
+  [[nodiscard]] uint64_t next_time_ns() const;
   // Takes the next frame, if there is one. Its slot is ours until release(), so that several frames
   // can be looked at together.
   bool take(RxFrame& frame);
   // Gives the slots of all taken frames back to the kernel.
   void release();
   [[nodiscard]] size_t slots() const { return slots_; }
+  [[nodiscard]] size_t taken() const { return taken_; }
   // Takes the copy that belongs to `frame` into `buffer` (kCopyBytes) and lets `frame` point there.
   // In the order of take(). False if the kernel gave none.
   bool read_copy(RxFrame& frame, uint8_t* buffer) const;
@@ -73,11 +79,14 @@ class RxRing final {
   void clear_error() const;
 
  private:
-  RxRing(UniqueFd fd, uint8_t* map, size_t bytes);
+  RxRing(UniqueFd fd, uint8_t* map, size_t bytes, size_t slot_bytes);
+  // The slot of the next frame, if there is one, and its status.
+  [[nodiscard]] uint8_t* next(uint32_t& status) const;
 
   UniqueFd fd_;
   uint8_t* map_ = nullptr;
   size_t bytes_ = 0;
+  size_t slot_bytes_ = 0;
   size_t slots_ = 0;
   // The next slot to release, and how many from there on are taken.
   size_t head_ = 0;

@@ -12,7 +12,7 @@
 #include <map>
 #include <memory>
 
-#include "forwarder/egress_port.h"
+#include "forwarder/egress_ports.h"
 #include "forwarder/emitter.h"
 #include "forwarder/train.h"
 #include "taken.h"
@@ -32,19 +32,20 @@ std::map<int, std::deque<Sent>> sent_by_socket;
 unsigned refuse_every = 0;
 unsigned messages_seen = 0;
 
-std::shared_ptr<EgressPort> open_frames(const char* device, TransmitRequest request) {
-  return std::make_shared<EgressPort>(static_cast<int>(if_nametoindex(device)), request);
+// Of one worker.
+std::shared_ptr<EgressPorts> open_frames(const char* device, TransmitRequest request) {
+  return std::make_shared<EgressPorts>(static_cast<int>(if_nametoindex(device)), request, 1);
 }
 
 struct Output {
   // To groups.
   Output(const char* device, TransmitRequest request)
-      : port(static_cast<int>(if_nametoindex(device)), request) {
+      : ports(static_cast<int>(if_nametoindex(device)), request, 1) {
     find_socket();
   }
   // To a unicast address; nothing is known of its neighbour, so that packets take the raw socket.
   Output(const char* device, uint32_t destination)
-      : port(open_frames(device, TransmitRequest::kAuto), destination) {
+      : ports(open_frames(device, TransmitRequest::kAuto), destination) {
     find_socket();
   }
 
@@ -60,7 +61,8 @@ struct Output {
     socket = sent_by_socket.begin()->first;
   }
 
-  EgressPort port;
+  EgressPorts ports;
+  EgressPort& port = ports.of(0);
   int socket = -1;
 };
 
@@ -299,7 +301,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kMostBytes = 100'000;
   constexpr size_t kMostFrames = 160;
   static Stage stage;
-  static Emitter emitter;
+  static Emitter emitter(0);
   Input input{data, size};
   const uint32_t input_mtu = input.word();
   const size_t usual_size = input.word() % 1500U;
@@ -316,7 +318,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if ((what & 4) != 0) rewrite.ttl = input.byte();
     if ((what & 8) != 0) rewrite.source_port = input.word();
     if ((what & 16) != 0) rewrite.dscp = input.byte() >> 2;
-    actions.push_back({rewrite, &output.port, &counters.emplace_back(), (what & 32) != 0});
+    actions.push_back({rewrite, &output.ports, &counters.emplace_back(), (what & 32) != 0});
   }
 
   // As in a ring: what is emitted stays where it is.

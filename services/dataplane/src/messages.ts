@@ -4,6 +4,7 @@ import type {
   InputStatus,
   OutputStatus,
   ProgrammedRelayCounters,
+  WorkerStatus,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { DropCounter, RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { ProgrammedIdentity } from './dataplane.ts';
@@ -26,11 +27,15 @@ export function toInputCounters(counts: InputCounts): InputCounters {
 }
 
 export function toInputStatus(input: ForwarderStatus['inputs'][number]): InputStatus {
-  return { ...input, ringBytes: BigInt(input.ringBytes) };
+  return { ...input, ringBytes: BigInt(input.ringBytes), longRingBytes: BigInt(input.longRingBytes) };
 }
 
 export function toOutputStatus(output: ForwarderStatus['outputs'][number]): OutputStatus {
   return { ...output };
+}
+
+export function toWorkerStatus({ index, cpu, packets }: ForwarderStatus['workers'][number]): WorkerStatus {
+  return { index, cpu: cpu ?? undefined, packets };
 }
 
 function toRelayCounters(counts: RelayCounts): RelayCounters {

@@ -4,7 +4,15 @@ import { parseCommand } from './options.ts';
 test('defaults', () => {
   expect(parseCommand(['--socket', '/run/a.sock'], '1.2.3')).toEqual({
     kind: 'run',
-    options: { socket: '/run/a.sock', ringBytes: 76_800_000, transmit: 'auto', busyPollUs: 0, logLevel: 'info' },
+    options: {
+      socket: '/run/a.sock',
+      ringBytes: 76_800_000,
+      transmit: 'auto',
+      busyPollUs: 0,
+      workers: 1,
+      cpus: [],
+      logLevel: 'info',
+    },
   });
 });
 
@@ -14,12 +22,22 @@ test('everything', () => {
     '--ring-bytes=1048576',
     '--transmit=sendmmsg',
     '--busy-poll-us=200',
+    '--workers=2',
+    '--cpus=3,1',
     '--log-level',
     'debug',
   ];
   expect(parseCommand(args, '1.2.3')).toEqual({
     kind: 'run',
-    options: { socket: '/run/a.sock', ringBytes: 1048576, transmit: 'sendmmsg', busyPollUs: 200, logLevel: 'debug' },
+    options: {
+      socket: '/run/a.sock',
+      ringBytes: 1048576,
+      transmit: 'sendmmsg',
+      busyPollUs: 200,
+      workers: 2,
+      cpus: [3, 1],
+      logLevel: 'debug',
+    },
   });
 });
 
@@ -27,6 +45,13 @@ test('a ring is told by the time that it holds', () => {
   const ring = (ms: string): unknown => parseCommand(['--socket', 'x', '--ring-ms', ms], '1');
   expect(ring('100')).toMatchObject({ options: { ringBytes: 100 * 150 * 2048 } });
   expect(ring('2')).toMatchObject({ options: { ringBytes: 2 * 150 * 2048 } });
+});
+
+test('a list of CPUs may have ranges', () => {
+  const cpus = (workers: string, list: string): unknown =>
+    parseCommand(['--socket', 'x', '--workers', workers, '--cpus', list], '1');
+  expect(cpus('4', '0-2,7')).toMatchObject({ options: { cpus: [0, 1, 2, 7] } });
+  expect(cpus('1', '5')).toMatchObject({ options: { cpus: [5] } });
 });
 
 test('--version and --help print', () => {
@@ -47,6 +72,13 @@ test.each([
   [['--socket', 'x', '--ring-ms', '9', '--ring-bytes', '1048576'], /give one of them/],
   [['--socket', 'x', '--busy-poll-us', '1001'], /--busy-poll-us is '1001'; .* microseconds from 0 to 1000/],
   [['--socket', 'x', '--busy-poll-us', ''], /--busy-poll-us is ''/],
+  [['--socket', 'x', '--workers', '0'], /--workers is '0'; it is a number of packet threads from 1 to 16/],
+  [['--socket', 'x', '--workers', '17'], /--workers is '17'/],
+  [['--socket', 'x', '--cpus', '0,1'], /--cpus names 2 CPUs for 1 packet threads; give one for each/],
+  [['--socket', 'x', '--cpus', ''], /--cpus is ''; it is a list of CPUs from 0 to 8191/],
+  [['--socket', 'x', '--cpus', '2-1'], /--cpus is '2-1'/],
+  [['--socket', 'x', '--cpus', '9999'], /--cpus is '9999'/],
+  [['--socket', 'x', '--cpus', 'one'], /--cpus is 'one'/],
   [['--socket', 'x', '--transmit', 'fast'], /--transmit is 'fast'; it is one of auto, gso, sendmmsg, io_uring/],
   [['--socket', 'x', '--log-level', 'loud'], /'loud'; it is one of trace, debug/],
   [['--socket', 'x', '--nope'], /--nope/],

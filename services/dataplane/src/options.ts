@@ -24,6 +24,10 @@ export interface DataplaneOptions {
   readonly transmit: TransmitRequest;
   /** Microseconds for which the packet thread looks for packets before it sleeps. */
   readonly busyPollUs: number;
+  /** Packet threads. */
+  readonly workers: number;
+  /** Where each of them runs; empty: anywhere. */
+  readonly cpus: readonly number[];
   readonly logLevel: LogLevel;
 }
 
@@ -32,8 +36,12 @@ const MAX_RING_MS = 3000;
 const MIN_RING_BYTES = 256 * 1024;
 const MAX_RING_BYTES = 1024 * 1024 * 1024;
 const MAX_BUSY_POLL_US = 1000;
+const MAX_WORKERS = 16;
+/** CONFIG_NR_CPUS of the kernels that distributions build. */
+const MAX_CPU = 8191;
 
-const HELP = `Usage: mcfleet dataplane --socket PATH [--ring-ms N | --ring-bytes N] [--busy-poll-us N] [--transmit HOW] [--log-level LEVEL]
+const HELP = `Usage: mcfleet dataplane --socket PATH [--ring-ms N | --ring-bytes N] [--busy-poll-us N] [--workers N] [--cpus LIST]
+                         [--transmit HOW] [--log-level LEVEL]
 
 Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW.
 
@@ -43,6 +51,9 @@ Forwards packets on this host as its agent says. Usually the agent starts it. It
   --ring-bytes N      the same in bytes, ${RING_SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}
   --busy-poll-us N    microseconds for which it looks for packets before it sleeps, 0 to ${MAX_BUSY_POLL_US}; default 0: when idle it uses no
                       processor time. More makes packets faster by the time of a wake-up, and costs up to one core
+  --workers N         packet threads, 1 to ${MAX_WORKERS}; default 1. Packets of an input are spread over them by destination address, so that
+                      those to one address stay in order. Each has a ring of its own
+  --cpus LIST         keeps each packet thread on one CPU, in this order: as many as --workers, for example 2,3 or 0-3
   --transmit HOW      ${TRANSMIT_REQUESTS.join(', ')}: how copies are sent; default auto, which is gso (several datagrams at once)
                       where the kernel takes that, and to unicast addresses only where the host has no nftables, iptables, IPsec
                       or routing rules, which such frames pass by. sendmmsg and io_uring send one by one; where io_uring is
@@ -69,6 +80,8 @@ export function parseCommand(args: readonly string[], version: string): Command 
         'ring-ms': { type: 'string' },
         'ring-bytes': { type: 'string' },
         'busy-poll-us': { type: 'string' },
+        workers: { type: 'string' },
+        cpus: { type: 'string' },
         transmit: { type: 'string' },
         'log-level': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -94,6 +107,8 @@ interface Values {
   readonly 'ring-ms'?: string;
   readonly 'ring-bytes'?: string;
   readonly 'busy-poll-us'?: string;
+  readonly workers?: string;
+  readonly cpus?: string;
   readonly transmit?: string;
   readonly 'log-level'?: string;
   readonly help?: boolean;
@@ -104,11 +119,14 @@ class UsageError extends Error {}
 
 function readOptions({ socket, transmit = 'auto', 'log-level': level = 'info', ...numbers }: Values): DataplaneOptions {
   if (!socket) throw new UsageError('--socket PATH is missing');
+  const workers = readInteger('--workers', numbers.workers, 'packet threads', [1, MAX_WORKERS]) ?? 1;
   return {
     socket,
     ringBytes: readRingBytes(numbers),
     transmit: readChoice('--transmit', TRANSMIT_REQUESTS, transmit),
     busyPollUs: readInteger('--busy-poll-us', numbers['busy-poll-us'], 'microseconds', [0, MAX_BUSY_POLL_US]) ?? 0,
+    workers,
+    cpus: readCpus(numbers.cpus, workers),
     logLevel: readChoice('--log-level', LOG_LEVELS, level),
   };
 }
@@ -119,6 +137,23 @@ function readRingBytes(values: Values): number {
   if (bytes !== undefined && ms !== undefined)
     throw new UsageError('--ring-ms and --ring-bytes say the same; give one of them');
   return bytes ?? ringBytesFor(ms ?? DEFAULT_RING_MS);
+}
+
+/** A list of numbers and ranges, as taskset(1) takes it. */
+function readCpus(text: string | undefined, workers: number): readonly number[] {
+  if (text === undefined) return [];
+  const cpus = text.split(',').flatMap((part) => {
+    const [, first, last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part.trim()) ?? [];
+    const length = Number(last) - Number(first) + 1;
+    if (!(length >= 1 && Number(last) <= MAX_CPU))
+      throw new UsageError(`--cpus is '${text}'; it is a list of CPUs from 0 to ${MAX_CPU}, for example 2,3 or 0-3`);
+    return Array.from({ length }, (_, i) => Number(first) + i);
+  });
+  if (cpus.length !== workers)
+    throw new UsageError(
+      `--cpus names ${cpus.length} CPUs for ${workers} packet threads; give one for each (--workers)`,
+    );
+  return cpus;
 }
 
 function readInteger(

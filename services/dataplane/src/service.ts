@@ -14,7 +14,7 @@ import {
   type StatusResponse,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { Dataplane } from './dataplane.ts';
-import { toInputStatus, toOutputStatus } from './messages.ts';
+import { toInputStatus, toOutputStatus, toWorkerStatus } from './messages.ts';
 import { encodeSnapshot } from './snapshot.ts';
 
 /** 10,000 relays with some outputs each are a few MiB. */
@@ -57,7 +57,7 @@ export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceReg
     ),
 
     status: unary<StatusRequest, StatusResponse>(async () => {
-      const { capabilities, inputs, outputs } = forwarder.status();
+      const { capabilities, inputs, outputs, workers } = forwarder.status();
       return {
         version: VERSION,
         pid: process.pid,
@@ -66,6 +66,7 @@ export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceReg
         capabilities: [...capabilities],
         inputs: inputs.map(toInputStatus),
         outputs: outputs.map(toOutputStatus),
+        workers: workers.map(toWorkerStatus),
       };
     }),
   } satisfies Record<keyof typeof DataplaneServiceService, unknown>;

@@ -192,20 +192,40 @@ export interface StatusResponse {
   inputs: InputStatus[];
   /** One per output interface: how it sends. */
   outputs: OutputStatus[];
+  /** The packet threads. */
+  workers: WorkerStatus[];
 }
 
 /** How one input interface receives. */
 export interface InputStatus {
   /** Interface index. */
   ifindex: number;
-  /** Bytes of the receive ring: 2048 for each packet that it holds. */
+  /** Bytes of the receive rings, one for each worker: 2048 for each packet that they hold. */
   ringBytes: bigint;
-  /** Slots of the receive ring. */
+  /** Slots of the receive rings. */
   ringSlots: number;
   /** How the kernel selects packets: "exact" (only what relays want) or "coarse" (all multicast UDP, selected afterwards). */
   filter: string;
   /** Group memberships held, over all sockets. */
   memberships: number;
+  /** Bytes of the rings for super-frames of more than 12 KiB, one for each worker: 65536 for each frame. 0 until the first one comes. */
+  longRingBytes: bigint;
+  /** Slots of these rings. */
+  longRingSlots: number;
+  /** Why they could not be made, for people; empty otherwise. Super-frames are then read from a queue, which costs more. */
+  longRingError: string;
+}
+
+/** One packet thread. Packets of an input are spread over all of them by their destination address. */
+export interface WorkerStatus {
+  /** From 0. */
+  index: number;
+  /** The CPU that it is kept on; not set: any. */
+  cpu?:
+    | number
+    | undefined;
+  /** Packets that it took and relays wanted. */
+  packets: bigint;
 }
 
 /** How one output interface sends. */
@@ -1596,7 +1616,16 @@ export const StatusRequest: MessageFns<StatusRequest, "mcfleet.v1.StatusRequest"
 messageTypeRegistry.set(StatusRequest.$type, StatusRequest);
 
 function createBaseStatusResponse(): StatusResponse {
-  return { version: "", pid: 0, startTime: undefined, relays: 0, capabilities: [], inputs: [], outputs: [] };
+  return {
+    version: "",
+    pid: 0,
+    startTime: undefined,
+    relays: 0,
+    capabilities: [],
+    inputs: [],
+    outputs: [],
+    workers: [],
+  };
 }
 
 export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusResponse"> = {
@@ -1623,6 +1652,9 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
     }
     for (const v of message.outputs) {
       OutputStatus.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.workers) {
+      WorkerStatus.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1696,6 +1728,14 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
             message.outputs.push(OutputStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.workers.push(WorkerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1725,6 +1765,9 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
       outputs: globalThis.Array.isArray(object?.outputs)
         ? object.outputs.map((e: any) => OutputStatus.fromJSON(e))
         : [],
+      workers: globalThis.Array.isArray(object?.workers)
+        ? object.workers.map((e: any) => WorkerStatus.fromJSON(e))
+        : [],
     };
   },
 
@@ -1751,6 +1794,9 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
     if (message.outputs?.length) {
       obj.outputs = message.outputs.map((e) => OutputStatus.toJSON(e));
     }
+    if (message.workers?.length) {
+      obj.workers = message.workers.map((e) => WorkerStatus.toJSON(e));
+    }
     return obj;
   },
 
@@ -1766,6 +1812,7 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
     message.capabilities = object.capabilities?.map((e) => e) || [];
     message.inputs = object.inputs?.map((e) => InputStatus.fromPartial(e)) || [];
     message.outputs = object.outputs?.map((e) => OutputStatus.fromPartial(e)) || [];
+    message.workers = object.workers?.map((e) => WorkerStatus.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1773,7 +1820,16 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
 messageTypeRegistry.set(StatusResponse.$type, StatusResponse);
 
 function createBaseInputStatus(): InputStatus {
-  return { ifindex: 0, ringBytes: 0n, ringSlots: 0, filter: "", memberships: 0 };
+  return {
+    ifindex: 0,
+    ringBytes: 0n,
+    ringSlots: 0,
+    filter: "",
+    memberships: 0,
+    longRingBytes: 0n,
+    longRingSlots: 0,
+    longRingError: "",
+  };
 }
 
 export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
@@ -1797,6 +1853,18 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
     }
     if (message.memberships !== 0) {
       writer.uint32(40).uint32(message.memberships);
+    }
+    if (message.longRingBytes !== 0n) {
+      if (BigInt.asUintN(64, message.longRingBytes) !== message.longRingBytes) {
+        throw new globalThis.Error("value provided for field message.longRingBytes of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.longRingBytes);
+    }
+    if (message.longRingSlots !== 0) {
+      writer.uint32(56).uint32(message.longRingSlots);
+    }
+    if (message.longRingError !== "") {
+      writer.uint32(66).string(message.longRingError);
     }
     return writer;
   },
@@ -1854,6 +1922,30 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
             message.memberships = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.longRingBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.longRingSlots = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.longRingError = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1881,6 +1973,21 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
         : 0,
       filter: isSet(object.filter) ? globalThis.String(object.filter) : "",
       memberships: isSet(object.memberships) ? globalThis.Number(object.memberships) : 0,
+      longRingBytes: isSet(object.longRingBytes)
+        ? BigInt(object.longRingBytes)
+        : isSet(object.long_ring_bytes)
+        ? BigInt(object.long_ring_bytes)
+        : 0n,
+      longRingSlots: isSet(object.longRingSlots)
+        ? globalThis.Number(object.longRingSlots)
+        : isSet(object.long_ring_slots)
+        ? globalThis.Number(object.long_ring_slots)
+        : 0,
+      longRingError: isSet(object.longRingError)
+        ? globalThis.String(object.longRingError)
+        : isSet(object.long_ring_error)
+        ? globalThis.String(object.long_ring_error)
+        : "",
     };
   },
 
@@ -1901,6 +2008,15 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
     if (message.memberships !== 0) {
       obj.memberships = Math.round(message.memberships);
     }
+    if (message.longRingBytes !== 0n) {
+      obj.longRingBytes = message.longRingBytes.toString();
+    }
+    if (message.longRingSlots !== 0) {
+      obj.longRingSlots = Math.round(message.longRingSlots);
+    }
+    if (message.longRingError !== "") {
+      obj.longRingError = message.longRingError;
+    }
     return obj;
   },
 
@@ -1914,11 +2030,124 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
     message.ringSlots = object.ringSlots ?? 0;
     message.filter = object.filter ?? "";
     message.memberships = object.memberships ?? 0;
+    message.longRingBytes = (object.longRingBytes !== undefined && object.longRingBytes !== null)
+      ? BigInt(object.longRingBytes)
+      : 0n;
+    message.longRingSlots = object.longRingSlots ?? 0;
+    message.longRingError = object.longRingError ?? "";
     return message;
   },
 };
 
 messageTypeRegistry.set(InputStatus.$type, InputStatus);
+
+function createBaseWorkerStatus(): WorkerStatus {
+  return { index: 0, cpu: undefined, packets: 0n };
+}
+
+export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> = {
+  $type: "mcfleet.v1.WorkerStatus" as const,
+
+  encode(message: WorkerStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint32(message.index);
+    }
+    if (message.cpu !== undefined) {
+      writer.uint32(16).uint32(message.cpu);
+    }
+    if (message.packets !== 0n) {
+      if (BigInt.asUintN(64, message.packets) !== message.packets) {
+        throw new globalThis.Error("value provided for field message.packets of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.packets);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WorkerStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWorkerStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cpu = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.packets = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WorkerStatus {
+    return {
+      index: isSet(object.index) ? globalThis.Number(object.index) : 0,
+      cpu: isSet(object.cpu) ? globalThis.Number(object.cpu) : undefined,
+      packets: isSet(object.packets) ? BigInt(object.packets) : 0n,
+    };
+  },
+
+  toJSON(message: WorkerStatus): unknown {
+    const obj: any = {};
+    if (message.index !== 0) {
+      obj.index = Math.round(message.index);
+    }
+    if (message.cpu !== undefined) {
+      obj.cpu = Math.round(message.cpu);
+    }
+    if (message.packets !== 0n) {
+      obj.packets = message.packets.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WorkerStatus>, I>>(base?: I): WorkerStatus {
+    return WorkerStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WorkerStatus>, I>>(object: I): WorkerStatus {
+    const message = createBaseWorkerStatus();
+    message.index = object.index ?? 0;
+    message.cpu = object.cpu ?? undefined;
+    message.packets = (object.packets !== undefined && object.packets !== null) ? BigInt(object.packets) : 0n;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(WorkerStatus.$type, WorkerStatus);
 
 function createBaseOutputStatus(): OutputStatus {
   return { ifindex: 0, transmit: "", reason: "" };
