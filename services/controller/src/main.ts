@@ -15,8 +15,10 @@ function fail(thrown: unknown, exitCode: number): never {
 async function serve({ logLevel, heartbeatMs, ...options }: ControllerOptions): Promise<void> {
   const log = createLogger({ component: 'controller', level: logLevel });
   const sessions = heartbeatMs === undefined ? {} : { heartbeatMs };
-  const controller = await Controller.start({ ...options, log, sessions });
-  onShutdown(log, () => controller.stop());
+  const starting = Controller.start({ ...options, log, sessions });
+  // Before it says that it serves: whoever reads that may stop it at once.
+  onShutdown(log, async () => (await starting).stop());
+  await starting;
 }
 
 function readOptionsOrFail(): ControllerOptions | undefined {
