@@ -122,6 +122,32 @@ void ends_loops() {
   CHECK(passed_in_a_loop(kMillisecond, kMillisecond, true, 2000, one_for_all) <= 8 * 2000);
 }
 
+// Most of a burst is not shown to the window before a loop is known: it meets them when they come
+// back, as if they had never been elsewhere.
+void ends_what_went_round_unseen() {
+  DuplicateWindow window;
+  Arrival seen = numbered(0);
+  CHECK(!repeated(window, seen, kStart));
+  seen.station = 2;
+  Arrival unseen = numbered(1);
+  unseen.station = 2;
+  for (int i = 0; i < 7; i++) {
+    const uint64_t now = kStart + i * kMillisecond;
+    CHECK(!window.in_loop(now));
+    CHECK(!repeated(window, seen, now));
+    CHECK(!repeated(window, unseen, now));
+  }
+  CHECK(repeated(window, seen, kStart + 8 * kMillisecond));
+  CHECK(window.in_loop(kStart + 8 * kMillisecond));
+  CHECK(repeated(window, unseen, kStart + 9 * kMillisecond));
+  // Known by now, but never met: once.
+  Arrival late = numbered(2);
+  late.station = 2;
+  CHECK(!repeated(window, late, kStart + 10 * kMillisecond));
+  CHECK(repeated(window, late, kStart + 11 * kMillisecond));
+  CHECK(!window.in_loop(kStart + 8 * kMillisecond + DuplicateWindow::kLoopNs + 1));
+}
+
 void takes_senders_that_repeat_themselves() {
   DuplicateWindow window;
   for (uint64_t i = 0; i < 100'000; i++) {
@@ -215,6 +241,7 @@ void forgets() {
 
 int main() {
   ends_loops();
+  ends_what_went_round_unseen();
   takes_senders_that_repeat_themselves();
   takes_many_who_say_the_same(false);
   takes_many_who_say_the_same(true);

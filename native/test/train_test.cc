@@ -126,11 +126,14 @@ std::vector<size_t> run(std::vector<Arrived> arrived, size_t burst) {
   for (size_t i = 0; i < arrived.size(); i++) {
     Arrived& one = arrived[i];
     const bool known = one.checksum_right && i % 7 == 0;
-    if (lacks_identification(one.packet.data())) {
-      set_identification(one.packet.data(), trains.next_identification(one.datagram));
+    const auto identify = [&](const Datagram& datagram) {
+      if (!lacks_identification(one.packet.data())) return;
+      set_identification(one.packet.data(), trains.next_identification(datagram));
       CHECK(!lacks_identification(one.packet.data()));
-    }
-    trains.add(one.datagram, one.packet.data(), i, known, leave);
+    };
+    // Each, or the first of each train.
+    if (burst % 2 != 0) identify(one.datagram);
+    trains.add(one.datagram, one.packet.data(), i, known, leave, identify);
     if ((i + 1) % burst == 0) {
       trains.leave_all(leave);
       CHECK_EQ(left, i + 1);
@@ -223,15 +226,19 @@ void a_shorter_one_is_the_last() {
   CHECK(run(arrived, 100) == (std::vector<size_t>{3, 1, 1, 2}));
 }
 
-void identifications_stay() {
-  std::vector<Arrived> arrived;
-  for (const int id : {500, 501, 502, 700, 701, 701, 703, 0, 0, 706, 127, 65535, 0, 1, 130}) {
-    packets::Spec spec = flow_spec(0, 1000);
-    spec.id = static_cast<uint16_t>(id);
-    arrived.push_back(arrive(spec));
+void identifications_stay_where_fragments_are_allowed() {
+  for (const bool dont_fragment : {false, true}) {
+    std::vector<Arrived> arrived;
+    for (const int id : {500, 501, 502, 700, 701, 701, 703, 0, 0, 706, 127, 65535, 0, 1, 130}) {
+      packets::Spec spec = flow_spec(0, 1000);
+      spec.id = static_cast<uint16_t>(id);
+      spec.flags = dont_fragment ? 0x4000 : 0;
+      arrived.push_back(arrive(spec));
+    }
+    // 703, and what has none up to 706; 65535 is followed by zero and one.
+    const std::vector<size_t> kept{3, 2, 1, 4, 1, 3, 1};
+    CHECK(run(arrived, 100) == (dont_fragment ? std::vector<size_t>{15} : kept));
   }
-  // 703, and what has none up to 706; 127 and 65535 are followed by one that has none.
-  CHECK(run(arrived, 100) == (std::vector<size_t>{3, 2, 1, 5, 1, 2, 1}));
 }
 
 void unfinished_checksums_travel_apart() {
@@ -276,7 +283,8 @@ void a_part_is_a_train() {
     }
   };
   for (size_t i = 0; i < arrived.size(); i++) {
-    trains.add(arrived[i].datagram, arrived[i].packet.data(), 1000 + i, true, take_some);
+    trains.add(arrived[i].datagram, arrived[i].packet.data(), 1000 + i, true, take_some,
+               [](const Datagram&) {});
   }
   trains.leave_all(take_some);
   CHECK_EQ(left, 1U);
@@ -290,6 +298,6 @@ int main() {
   trains_are_as_long_as_they_may_be();
   more_flows_than_kept_apart_leave_early();
   a_shorter_one_is_the_last();
-  identifications_stay();
+  identifications_stay_where_fragments_are_allowed();
   unfinished_checksums_travel_apart();
 }

@@ -78,14 +78,20 @@ DuplicateWindow::DuplicateWindow() : buckets_(std::make_unique<Bucket[]>(kEntrie
 
 bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram,
                                uint64_t time_ns) {
-  const auto [entry, as_first] = meet(ip, link_header, datagram, time_ns);
-  if (as_first) return false;
-  // Also false when the clock was set back.
-  const bool in_loop = loop_until_ns_ - time_ns <= kLoopNs;
-  const uint32_t tolerated = in_loop ? kToleratedInLoop : kTolerated;
+  const uint32_t now_ms = milliseconds(time_ns);
+  const auto [entry, coming] = meet(ip, link_header, datagram, now_ms);
+  if (coming == Coming::kNew) return false;
+  const bool looping = in_loop(time_ns);
+  if (coming == Coming::kAsFirst) {
+    // It may have gone round before it was watched, so that it came back when it was met first.
+    if (looping) return true;
+    count_first(*entry, now_ms);
+    return false;
+  }
+  const uint32_t tolerated = looping ? kToleratedInLoop : kTolerated;
   if (entry->others < tolerated * entry->firsts) {
     entry->others++;
-    entry->taken_ms = milliseconds(time_ns);
+    entry->taken_ms = now_ms;
     return false;
   }
   loop_until_ns_ = time_ns + kLoopNs;
@@ -94,32 +100,33 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
 
 void DuplicateWindow::remember(const uint8_t* ip, size_t link_header, const Datagram& datagram,
                                uint64_t time_ns) {
-  meet(ip, link_header, datagram, time_ns);
+  const uint32_t now_ms = milliseconds(time_ns);
+  const auto [entry, coming] = meet(ip, link_header, datagram, now_ms);
+  if (coming == Coming::kAsFirst) count_first(*entry, now_ms);
 }
 
-std::pair<DuplicateWindow::Entry*, bool> DuplicateWindow::meet(const uint8_t* ip,
-                                                               size_t link_header,
-                                                               const Datagram& datagram,
-                                                               uint64_t time_ns) {
+std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::meet(
+    const uint8_t* ip, size_t link_header, const Datagram& datagram, uint32_t now_ms) {
   const uint64_t hash = key_of(ip, datagram);
   const uint32_t key = static_cast<uint32_t>(hash) | 1;
   const uint32_t origin = origin_of(ip, link_header, datagram);
-  const uint32_t now_ms = milliseconds(time_ns);
   Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
   Entry* entry = find(bucket, key, now_ms);
   if (entry == nullptr) {
     entry = &place(bucket, now_ms);
     *entry = {key, now_ms, origin, 1, 0};
-    return {entry, true};
+    return {entry, Coming::kNew};
   }
-  if (entry->origin != origin) return {entry, false};
-  if (entry->firsts == kMostFirsts) {
-    entry->firsts /= 2;
-    entry->others /= 2;
+  return {entry, entry->origin == origin ? Coming::kAsFirst : Coming::kOtherwise};
+}
+
+void DuplicateWindow::count_first(Entry& entry, uint32_t now_ms) {
+  if (entry.firsts == kMostFirsts) {
+    entry.firsts /= 2;
+    entry.others /= 2;
   }
-  entry->firsts++;
-  entry->taken_ms = now_ms;
-  return {entry, true};
+  entry.firsts++;
+  entry.taken_ms = now_ms;
 }
 
 DuplicateWindow::Entry* DuplicateWindow::find(Bucket& bucket, uint32_t key, uint32_t now_ms) {

@@ -19,7 +19,7 @@ namespace mcfleet {
 // those that send none get one from the first relay (identification.h), which knows by this that
 // they do not come back. Copies of redundant networks are equal in both, and a few for each first
 // one are taken. What comes back more often proves a loop, and for a while after that only one copy
-// is taken.
+// is taken, and of what was not watched before none that was seen already.
 //
 // One input and one thread.
 class DuplicateWindow final {
@@ -41,6 +41,12 @@ class DuplicateWindow final {
 
   DuplicateWindow();
 
+  // Whether a loop is known to be there. Until then it is enough to show this window some packets
+  // of each burst: those of a loop are met again and again. Then it has to see all of them.
+  [[nodiscard]] bool in_loop(uint64_t time_ns) const {
+    // Also false when the clock was set back.
+    return loop_until_ns_ - time_ns <= kLoopNs;
+  }
   // Whether this packet, of which all was captured, came back too often. `link_header`: the bytes
   // before `ip`.
   bool repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns);
@@ -65,10 +71,12 @@ class DuplicateWindow final {
     Entry entries[kWays];
   };
 
-  // The entry of this packet, and whether it came as it did first. A new one comes as it does
-  // first.
-  std::pair<Entry*, bool> meet(const uint8_t* ip, size_t link_header, const Datagram& datagram,
-                               uint64_t time_ns);
+  // How a packet came: as the first one of its kind, with the same headers as that one, or with
+  // others.
+  enum class Coming : uint8_t { kNew, kAsFirst, kOtherwise };
+  std::pair<Entry*, Coming> meet(const uint8_t* ip, size_t link_header, const Datagram& datagram,
+                                 uint32_t now_ms);
+  static void count_first(Entry& entry, uint32_t now_ms);
   static Entry* find(Bucket& bucket, uint32_t key, uint32_t now_ms);
   static Entry& place(Bucket& bucket, uint32_t now_ms);
 

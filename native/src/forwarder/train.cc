@@ -137,21 +137,27 @@ Train* Trains::find(const Datagram& datagram) {
   return &trains_[used_++];
 }
 
-bool Trains::join(Train& train, const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
+bool Trains::join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t time_ns,
                   bool checksum_right) {
   if (!may_start(datagram, ip) || !same_headers(train.packet(0), ip)) return false;
   // Where an output takes the train apart, each datagram is rewritten as the first one is.
   if (datagram.checksum != train.first().checksum) return false;
   if (train.first().repeated != datagram.repeated) return false;
-  // Segments count up from the first one's (inet_gso_segment); what has an identification of its
-  // own keeps it.
-  if (load16(ip + 4) != train.next_identification() && !lacks_identification(ip)) return false;
+  // Segments count up from the first one's (inet_gso_segment). Who forbids fragments leaves the
+  // field to others (RFC 6864, section 4.1); another keeps the identification that it has.
+  const uint16_t next = train.next_identification();
+  const bool in_turn = load16(ip + 4) == next;
+  if (!in_turn && !datagram.dont_fragment && !lacks_identification(ip)) return false;
   // Summing up is left until somebody follows: who is alone needs none of it.
   if (!train.checksum_right_) {
     train.checksum_right_ = checksum_is_right(train.first(), train.packet(0));
     if (!train.checksum_right_) return false;
   }
-  return (checksum_right || checksum_is_right(datagram, ip)) && train.append(datagram, ip, time_ns);
+  if (!checksum_right && !checksum_is_right(datagram, ip)) return false;
+  if (!train.append(datagram, ip, time_ns)) return false;
+  // Also where an output takes the train apart.
+  if (!in_turn) set_identification(ip, next);
+  return true;
 }
 
 bool Trains::may_start(const Datagram& datagram, const uint8_t* ip) {

@@ -9,8 +9,7 @@
 
 namespace mcfleet {
 
-// Datagrams of one flow, in their order, that can leave as one super-frame: equal headers,
-// identifications that count up, equal
+// Datagrams of one flow, in their order, that can leave as one super-frame: equal headers, equal
 // sizes but for the last, which may be shorter, and right checksums of one kind, for whoever cuts
 // it makes new ones. What is pointed to lies in the slots of a ring.
 class Train final {
@@ -75,10 +74,11 @@ class Trains final {
   Trains();
 
   // Adds one datagram. `checksum_right`: somebody has verified it already. Calls
-  // `leave(const Train&)` for trains that are complete.
-  template <typename Leave>
-  void add(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns, bool checksum_right,
-           Leave&& leave) {
+  // `leave(const Train&)` for trains that are complete, and `begin(Datagram&)` for what does not
+  // follow another one, before it is added. May give the packet an identification.
+  template <typename Leave, typename Begin>
+  void add(Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right, Leave&& leave,
+           Begin&& begin) {
     Train* train = find(datagram);
     if (train == nullptr) {
       leave_all(leave);
@@ -90,12 +90,13 @@ class Trains final {
       if (!may_grow(*train)) depart(*train, leave);
       return;
     }
+    begin(datagram);
     train->start(datagram, ip, time_ns, checksum_right);
     if (!may_start(datagram, ip)) depart(*train, leave);
   }
 
-  // For a datagram that lacks an identification and is about to be added: the one that lets it join
-  // its train, since segments count up from the first one's.
+  // For a datagram that lacks an identification and is about to be added: the one that segments get
+  // which count up from the first one's.
   uint16_t next_identification(const Datagram& datagram);
 
   // Lets all of them leave.
@@ -125,7 +126,7 @@ class Trains final {
   }
   // The train of the datagram's flow, which may be empty; null if there are too many flows.
   Train* find(const Datagram& datagram);
-  static bool join(Train& train, const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
+  static bool join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t time_ns,
                    bool checksum_right);
   // Whether others could follow.
   static bool may_start(const Datagram& datagram, const uint8_t* ip);

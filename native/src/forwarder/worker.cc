@@ -231,10 +231,18 @@ void Worker::read(Input& input, const RuleTable& table, const RxFrame& frame) {
     return;
   }
   uint8_t* ip = frame.data + input.link_header;
-  if (table.drops_duplicates()) recognise(input, ip, datagram, frame.time_ns);
+  // Looking at every packet would cost as much as forwarding it, so that the first of each train
+  // has to do until one is known to come back.
+  const bool watched = table.drops_duplicates();
+  const bool each = watched && input.duplicates.in_loop(frame.time_ns);
+  if (each) recognise(input, ip, datagram, frame.time_ns);
   const bool checksum_right = (frame.offload.flags & kVnetDataValid) != 0;
-  trains_.add(datagram, ip, frame.time_ns, checksum_right,
-              [&](const Train& train) { forward(input, table, train); });
+  trains_.add(
+      datagram, ip, frame.time_ns, checksum_right,
+      [&](const Train& train) { forward(input, table, train); },
+      [&](Datagram& first) {
+        if (watched && !each) recognise(input, ip, first, frame.time_ns);
+      });
 }
 
 // Tells whether a datagram came back. What lacks an identification has passed no relay, for each of

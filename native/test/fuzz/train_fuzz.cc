@@ -357,13 +357,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       same = input;
       Arriving arrived = arriving(same, usual_size, frames);
       Datagram datagram;
-      const Bytes& frame = ring.emplace_back(std::move(arrived.packet));
+      Bytes& frame = ring.emplace_back(std::move(arrived.packet));
       bytes += frame.size() + 100;
       const ParseResult parsed =
           parse_frame(frame.data(), frame.size(), frame.size(), 0, arrived.offload, datagram);
       if (parsed.status != ParseStatus::kOk) continue;
       waiting.emplace(frame.data(), datagram);
-      trains.add(datagram, frame.data(), frames, false, leave);
+      trains.add(datagram, frame.data(), frames, false, leave, [](const Datagram&) {});
     }
     input = same;
     if ((often & 0x80) != 0) end_burst();
