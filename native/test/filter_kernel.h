@@ -20,13 +20,13 @@ class Kernel final {
     in_.reset(pair[0]);
     out_.reset(pair[1]);
   }
-  // `tag`: what packets are tagged with; none if null.
-  void load(mcfleet::Filter filter, const uint16_t* tag = nullptr) {
+  // `protocol`: the Ethernet type of packets; `tag`: what they are tagged with, none if null.
+  void load(mcfleet::Filter filter, const uint16_t* tag = nullptr, uint32_t protocol = ETH_P_IP) {
     // Packets of a Unix socket have neither a protocol number nor a tag: put constants in place of
     // the loads.
     if (filter.code.size() > 1) {
       CHECK(filter.code[0].k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL));
-      filter.code[0] = BPF_STMT(BPF_LD | BPF_IMM, ETH_P_IP);
+      filter.code[0] = BPF_STMT(BPF_LD | BPF_IMM, protocol);
     }
     for (sock_filter& instruction : filter.code) {
       if (instruction.k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)) {
@@ -35,6 +35,8 @@ class Kernel final {
         instruction = BPF_STMT(BPF_LD | BPF_IMM, tag != nullptr ? uint32_t{*tag} : 0U);
       }
     }
+    // Old and new filter are charged together: a small one makes room.
+    CHECK(mcfleet::attach_filter(out_.get(), mcfleet::drop_all_filter()).ok());
     CHECK(mcfleet::attach_filter(out_.get(), filter).ok());
   }
   bool passes(const packets::Bytes& packet) {

@@ -14,7 +14,7 @@ using packets::Bytes;
 
 namespace {
 
-bool wanted(const std::vector<FilterTarget>& targets, uint32_t address, uint16_t port,
+bool wanted(const std::vector<FilterTarget>& targets, const IpAddress& address, uint16_t port,
             uint16_t vlan = 0) {
   return std::any_of(targets.begin(), targets.end(), [&](const FilterTarget& target) {
     return target.address == address && (target.port == 0 || target.port == port) &&
@@ -22,9 +22,9 @@ bool wanted(const std::vector<FilterTarget>& targets, uint32_t address, uint16_t
   });
 }
 
-Bytes packet_to(uint32_t address, uint16_t port, size_t link_header, std::mt19937& random) {
+Bytes packet_to(const IpAddress& address, uint16_t port, size_t link_header, std::mt19937& random) {
   packets::Spec spec = packets::random_spec(random, 40);
-  spec.destination = address;
+  spec.destination = address.ipv4();
   spec.destination_port = port;
   const Bytes packet = packets::ip_packet(spec);
   return link_header == 0 ? packet : packets::frame(packet);

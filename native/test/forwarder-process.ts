@@ -183,17 +183,18 @@ export class PacketCapture extends LineProcess {
   #settled: () => Promise<void> = async () => undefined;
 
   /**
-   * `tun` makes the device, and lets arrive there what is written as lines of hex.
+   * `tun` makes the device, and lets arrive there what is written as lines of hex; `capture6` captures IPv6.
    *
    * @param settled resolves when all that was sent has come through; asked by rest()
    */
   static async start(
     namespace: string,
     device: string,
-    role: 'capture' | 'tun' = 'capture',
+    role: 'capture' | 'capture6' | 'tun' = 'capture',
     settled?: () => Promise<void>,
   ): Promise<PacketCapture> {
-    const started = new PacketCapture(namespace, 'python3', packetsScript, role, device);
+    const argv = role === 'capture6' ? ['capture', device, 'ipv6'] : [role, device];
+    const started = new PacketCapture(namespace, 'python3', packetsScript, ...argv);
     if (settled !== undefined) started.#settled = settled;
     if ((await started.line()) !== 'ready') throw new Error('the capture did not start');
     return started;

@@ -21,17 +21,21 @@ export class ForwarderTopology {
   readonly #ends: (() => Promise<unknown>)[] = [];
   readonly #forwarders: ForwarderProcess[] = [];
 
-  private constructor(lab: Lab) {
+  readonly #ipv6: boolean;
+
+  private constructor(lab: Lab, ipv6: boolean) {
     this.#lab = lab;
+    this.#ipv6 = ipv6;
   }
 
-  static async create(): Promise<ForwarderTopology> {
-    const machine = { sysctls: { 'net.ipv6.conf.default.disable_ipv6': 1 } };
+  /** With `ipv6`, networks 2001:db8:1::/64 and 2001:db8:2N::/64 beside those of IPv4, with the same last numbers. */
+  static async create({ ipv6 = false }: { readonly ipv6?: boolean } = {}): Promise<ForwarderTopology> {
+    const machine = { sysctls: { 'net.ipv6.conf.default.disable_ipv6': ipv6 ? 0 : 1 } };
     const lab = await Lab.create({
       namespaces: { source: machine, relay: machine, sink1: machine, sink2: machine },
       links: [],
     });
-    const topology = new ForwarderTopology(lab);
+    const topology = new ForwarderTopology(lab, ipv6);
     await topology.connectSource();
     await topology.connectSink(1);
     await topology.connectSink(2);
@@ -41,12 +45,20 @@ export class ForwarderTopology {
   /** Lays the cable to the source, also again after it was deleted; `index` gives the relay's end its interface index. */
   async connectSource(index?: number): Promise<void> {
     await this.#connect(['in', '10.1.0.2', index], 'source', ['src', '10.1.0.1']);
+    if (this.#ipv6) {
+      await this.#lab.ip('relay', 'address add 2001:db8:1::2/64 dev in nodad');
+      await this.#lab.ip('source', 'address add 2001:db8:1::1/64 dev src nodad');
+    }
     await this.#lab.ip('source', 'route add default dev src');
   }
 
   /** As connectSource(), to a sink. */
   async connectSink(sink: 1 | 2, index?: number): Promise<void> {
     await this.#connect([`out${sink}`, `10.2.${sink}.1`, index], `sink${sink}`, [`sink${sink}`, `10.2.${sink}.2`]);
+    if (this.#ipv6) {
+      await this.#lab.ip('relay', `address add 2001:db8:2${sink}::1/64 dev out${sink} nodad`);
+      await this.#lab.ip(`sink${sink}`, `address add 2001:db8:2${sink}::2/64 dev sink${sink} nodad`);
+    }
     await this.offloads(`out${sink}`, false);
   }
 
@@ -109,8 +121,9 @@ export class ForwarderTopology {
     return sender;
   }
 
-  async capture(sink: 1 | 2): Promise<PacketCapture> {
-    return PacketCapture.start(this.namespace(`sink${sink}`), `sink${sink}`, 'capture', () => this.#settled());
+  async capture(sink: 1 | 2, family: 'ipv4' | 'ipv6' = 'ipv4'): Promise<PacketCapture> {
+    const role = family === 'ipv6' ? 'capture6' : 'capture';
+    return PacketCapture.start(this.namespace(`sink${sink}`), `sink${sink}`, role, () => this.#settled());
   }
 
   /** Ends what was started since the last call. */

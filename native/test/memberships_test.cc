@@ -86,12 +86,63 @@ void joins_sources_beside_any(int ifindex) {
   CHECK_EQ(joined().size(), 0U);
 }
 
+// Lines of /proc/net/igmp6 or mcfilter6 for groups ff3e::4d:xxxx.
+size_t ipv6_lines(const char* path) {
+  const std::string group = "ff3e" + std::string(22, '0') + "4d";
+  std::ifstream file(path);
+  std::string line;
+  size_t count = 0;
+  while (std::getline(file, line)) count += line.find(group) != std::string::npos ? 1 : 0;
+  return count;
+}
+
+IpAddress ipv6_group(uint32_t number) {
+  uint8_t bytes[16] = {0xff, 0x3e};
+  bytes[13] = 0x4d;
+  bytes[14] = static_cast<uint8_t>(number >> 8);
+  bytes[15] = static_cast<uint8_t>(number);
+  return IpAddress::ipv6(bytes);
+}
+
+IpAddress ipv6_source(uint32_t number) {
+  uint8_t bytes[16] = {0x20, 0x01, 0x0d, 0xb8};
+  bytes[15] = static_cast<uint8_t>(number);
+  return IpAddress::ipv6(bytes);
+}
+
+void holds_ipv6_groups_beside_ipv4(int ifindex) {
+  Memberships memberships;
+  constexpr uint32_t kGroups = 500;
+  for (uint32_t i = 0; i < kGroups; i++) CHECK(memberships.join({ifindex, ipv6_group(i), {}}).ok());
+  CHECK(memberships.join({ifindex, kGroup, {}}).ok());
+  CHECK_EQ(ipv6_lines("/proc/net/igmp6"), kGroups);
+  for (uint32_t i = 0; i < kGroups; i += 2) memberships.leave({ifindex, ipv6_group(i), {}});
+  CHECK_EQ(ipv6_lines("/proc/net/igmp6"), kGroups / 2);
+  memberships.rejoin(ifindex);
+  CHECK_EQ(ipv6_lines("/proc/net/igmp6"), kGroups / 2);
+  CHECK_EQ(joined().size(), 1U);
+  for (uint32_t i = 1; i < kGroups; i += 2) memberships.leave({ifindex, ipv6_group(i), {}});
+  CHECK_EQ(ipv6_lines("/proc/net/igmp6"), 0U);
+  // More sources than one socket takes (mld_max_msf), and any source beside them.
+  for (uint32_t i = 1; i <= 100; i++)
+    CHECK(memberships.join({ifindex, ipv6_group(0), ipv6_source(i)}).ok());
+  CHECK_EQ(ipv6_lines("/proc/net/mcfilter6"), 100U);
+  CHECK(memberships.join({ifindex, ipv6_group(0), {}}).ok());
+  for (uint32_t i = 1; i <= 100; i++) memberships.leave({ifindex, ipv6_group(0), ipv6_source(i)});
+  CHECK_EQ(ipv6_lines("/proc/net/mcfilter6"), 0U);
+  CHECK_EQ(ipv6_lines("/proc/net/igmp6"), 1U);
+}
+
 void tells_what_is_missing() {
   Memberships memberships;
   const Status status = memberships.join({0x7ffffff0, kGroup, 0});
   CHECK(!status.ok());
   CHECK_EQ(status.error().code, ENODEV);
   CHECK(status.error().message().find("join group 239.77.0.0") != std::string::npos);
+  const Status ipv6 = memberships.join({0x7ffffff0, ipv6_group(0), ipv6_source(9)});
+  CHECK(!ipv6.ok());
+  CHECK(ipv6.error().message().find("join group ff3e::4d:0 from source 2001:db8::9") !=
+        std::string::npos);
 }
 
 }  // namespace
@@ -102,5 +153,6 @@ int main() {
   spreads_groups_over_sockets(ifindex);
   counts_references(ifindex);
   joins_sources_beside_any(ifindex);
+  holds_ipv6_groups_beside_ipv4(ifindex);
   tells_what_is_missing();
 }

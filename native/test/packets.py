@@ -7,7 +7,8 @@ packets.py send INTERFACE      Reads one JSON object per line, does it, answers 
 packets.py offload INTERFACE on|off  Whether the interface finishes checksums and cuts super-frames, or the kernel before it.
 packets.py tun NAME            Makes a tun device: prints "ready", then every IPv4 packet that is sent through it as one line of hex, and
                                lets the packets it reads as lines of hex arrive there, until its input ends.
-packets.py capture INTERFACE   Prints "ready", then every IPv4 frame that arrives as one line of hex, until its input ends.
+packets.py capture INTERFACE [ipv6]  Prints "ready", then every IPv4 frame that arrives as one line of hex, until its input ends; or
+                               every IPv6 frame but those of ICMPv6, with which hosts find each other.
 """
 
 import array
@@ -27,6 +28,10 @@ UDP_SEGMENT = 103
 SOL_UDP = 17
 SOL_PACKET = 263
 IP_MTU_DISCOVER = 10
+IPV6_MTU_DISCOVER = 23
+ETH_P_IP = b"\x08\x00"
+ETH_P_IPV6 = b"\x86\xdd"
+ICMPV6 = 58
 PACKET_VNET_HDR = 15
 # virtio_net_hdr: VIRTIO_NET_HDR_F_NEEDS_CSUM, from the UDP header behind Ethernet and IPv4 on, at its offset 6.
 NEEDS_CHECKSUM = struct.pack("=BBHHHH", 1, 0, 0, 0, 34, 6)
@@ -45,12 +50,23 @@ def payload(size):
     return bytes((i * 7 + size) & 0xFF for i in range(size))
 
 
+def udp_socket(interface, udp):
+    index = socket.if_nametoindex(interface)
+    if ":" in udp["group"]:
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, udp.get("ttl", 8))
+        sender.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, 0)
+        return sender
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"", b"", index))
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, udp.get("ttl", 8))
+    sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)
+    return sender
+
+
 def send_udp(interface, udp):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        mreqn = struct.pack("=4s4si", b"", b"", socket.if_nametoindex(interface))
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, mreqn)
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, udp.get("ttl", 8))
-        sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, 0)
+    with udp_socket(interface, udp) as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
         if udp.get("segment"):
             sender.setsockopt(SOL_UDP, UDP_SEGMENT, udp["segment"])
@@ -80,7 +96,14 @@ def send(interface):
             say("done")
 
 
-def capture(interface):
+def is_wanted(frame, family):
+    if family == "ipv4":
+        return frame[12:14] == ETH_P_IP
+    next_header = frame[54] if frame[20] == 0 else frame[20]
+    return frame[12:14] == ETH_P_IPV6 and next_header != ICMPV6
+
+
+def capture(interface, family="ipv4"):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as raw:
         raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, CAPTURE_BYTES)
         raw.bind((interface, ETH_P_ALL))
@@ -89,7 +112,7 @@ def capture(interface):
             readable, _, _ = select.select([raw, sys.stdin], [], [])
             if raw in readable:
                 frame, address = raw.recvfrom(65536 + 100)
-                if address[2] != PACKET_OUTGOING and frame[12:14] == b"\x08\x00":
+                if address[2] != PACKET_OUTGOING and is_wanted(frame, family):
                     say(frame.hex())
             elif sys.stdin in readable:
                 return

@@ -27,7 +27,7 @@ int main() {
     for (const auto& [_, group] : expected) groups.emplace(group, true);
     CHECK_EQ(set.rules().size(), expected.size());
     for (const Rule& rule : set.rules()) {
-      const auto found = groups.find(rule.group);
+      const auto found = groups.find(rule.group.ipv4());
       CHECK(found != groups.end());
       groups.erase(found);
     }

@@ -42,7 +42,7 @@ std::vector<Rule> random_rules(std::mt19937& random, bool sources, RelayCounters
     if (!sources) continue;
     const auto kind = random() % 3;
     if (kind == 0) continue;
-    std::vector<uint32_t>& list = kind == 1 ? rule.sources : rule.excluded_sources;
+    std::vector<IpAddress>& list = kind == 1 ? rule.sources : rule.excluded_sources;
     for (size_t i = 1 + random() % 3; i > 0; i--) list.push_back(some_source(random));
     std::sort(list.begin(), list.end());
   }
@@ -61,7 +61,7 @@ Verdicts walk(const std::vector<Rule>& rules, const packets::Spec& packet, uint1
     if (rule.group != packet.destination || rule.vlan != vlan) continue;
     if (rule.port != 0 && rule.port != packet.destination_port) continue;
     verdicts.but_for_source = true;
-    const auto names = [&](const std::vector<uint32_t>& list) {
+    const auto names = [&](const std::vector<IpAddress>& list) {
       return std::find(list.begin(), list.end(), packet.source) != list.end();
     };
     if (!rule.sources.empty() && !names(rule.sources)) continue;

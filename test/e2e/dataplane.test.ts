@@ -115,7 +115,7 @@ describeWithLab('data plane', () => {
     const now = await callUnary(relay.client, 'status', {}, { timeoutMs: 5000 });
     expect(now).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+$/), pid: relay.program.pid, relays: 1 });
     expect(now.inputs).toMatchObject([{ ifindex: relay.input, memberships: 1 }]);
-    expect(now.capabilities).toContain('engine.userspace.v4');
+    expect(now.capabilities).toEqual(expect.arrayContaining(['engine.userspace.v4', 'engine.userspace.v6']));
 
     await relay.apply({ removedUids: ['a', 'never there'] });
     expect((await relay.snapshot()).relays).toEqual([]);
@@ -130,7 +130,7 @@ describeWithLab('data plane', () => {
       relay.relay('good'),
       relay.relay('no-interface', { inputIfindex: 9999 }),
       relay.relay('twice'),
-      relay.relay('ipv6', { group: 'ff3e::1', outputs: [{ key: 'k', ifindex: relay.output, address: 'ff3e::2' }] }),
+      relay.relay('families', { group: 'ff3e::1' }),
       relay.relay('both'),
     ];
     const applied = await relay.apply({ upserts, removedUids: ['both'] });
@@ -141,12 +141,15 @@ describeWithLab('data plane', () => {
       undefined,
       'InterfaceNotFound',
       'CONTRADICTORY_CHANGE',
-      'IPV6_NOT_SUPPORTED',
+      'INVALID_RELAY_PROGRAM',
       'CONTRADICTORY_CHANGE',
     ]);
     expect(applied.results[0]?.error).toMatchObject({ code: status.INVALID_ARGUMENT });
     expect(applied.results[3]?.error).toMatchObject({ code: status.FAILED_PRECONDITION });
-    expect(applied.results[5]?.error).toMatchObject({ code: status.UNIMPLEMENTED });
+    expect(applied.results[5]?.error).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      message: expect.stringContaining('but the group is IPv6'),
+    });
     expect((await relay.snapshot()).relays.map(({ uid }) => uid)).toEqual(['good']);
     expect(await relay.deliver()).toBe(50);
   });

@@ -17,6 +17,7 @@ enum class DropReason : uint8_t {
   kMalformedUdpLength,
   kMalformedOffload,
   kFragment,
+  kExtensionHeader,
   kVlan,
   kCopyLost,
   // Relay: the packet is one of its own, and yet went to no output.
@@ -61,6 +62,8 @@ constexpr const char* drop_reason_name(DropReason reason) {
       return "malformed_offload";
     case DropReason::kFragment:
       return "fragment";
+    case DropReason::kExtensionHeader:
+      return "extension_header";
     case DropReason::kVlan:
       return "vlan";
     case DropReason::kCopyLost:

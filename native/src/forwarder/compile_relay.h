@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "forwarder/endpoints.h"
 #include "forwarder/memberships.h"
 #include "forwarder/relay_program.h"
+#include "packet/ip_address.h"
 #include "packet/rewrite.h"
 
 namespace mcfleet {
@@ -19,21 +21,24 @@ struct CompiledOutput {
   std::string key;
   int ifindex = 0;
   EgressPort::Kind kind = EgressPort::Kind::kFrames;
+  IpAddress destination;
+  // Points to `ipv6`, if that is set.
   Rewrite rewrite;
+  std::shared_ptr<const Ipv6Addresses> ipv6;
   bool drop_oversize = false;
 };
 
 // A relay with its addresses read.
 struct CompiledRelay {
   int input_ifindex = 0;
-  uint32_t group = 0;
+  IpAddress group;
   // 0: any.
   uint16_t port = 0;
   // 0: untagged.
   uint16_t vlan = 0;
-  // Sorted.
-  std::vector<uint32_t> sources;
-  std::vector<uint32_t> excluded_sources;
+  // Sorted; of the group's family, as everything else.
+  std::vector<IpAddress> sources;
+  std::vector<IpAddress> excluded_sources;
   std::vector<CompiledOutput> outputs;
 
   // What must be joined to receive it; nothing if the input is a unicast address.
@@ -41,8 +46,6 @@ struct CompiledRelay {
   // Where its packets come to, if that is one port of a unicast address.
   [[nodiscard]] std::optional<Endpoint> endpoint() const;
 };
-
-bool is_group(uint32_t address);
 
 // Reads and checks one relay.
 std::variant<CompiledRelay, RelayRefusal> compile_relay(const RelayProgram& program);

@@ -49,6 +49,12 @@ uint64_t add_bytes(uint64_t hash, const uint8_t* data, size_t size) {
   return add_word(hash, rest << 8 | size);
 }
 
+// IPv6 has no identification; the flow label that the sender chose stays as well, and differs
+// between senders (RFC 6437).
+uint32_t identification_of(const uint8_t* ip) {
+  return ip[0] >> 4 == 6 ? load32(ip) & 0xfffff : load16(ip + 4);
+}
+
 // Of the payload, the identification, and where it is sent. Of a super-frame it is the first
 // datagram, for on its way it may be cut and put together otherwise.
 uint64_t key_of(const uint8_t* ip, const Datagram& datagram) {
@@ -56,7 +62,7 @@ uint64_t key_of(const uint8_t* ip, const Datagram& datagram) {
   const size_t size =
       datagram.segments > 1 ? datagram.segment_size : size_t{datagram.udp_length} - kUdpHeader;
   uint64_t hash = add_word(uint64_t{datagram.destination} << 32 | datagram.destination_port,
-                           uint64_t{load16(ip + 4)} << 32 | size);
+                           uint64_t{identification_of(ip)} << 32 | size);
   hash = add_bytes(hash, payload, std::min(size, kSample));
   if (size > kSample) {
     const size_t tail = std::min(size - kSample, kSample);

@@ -13,13 +13,13 @@ namespace mcfleet {
 // Recognises packets that go round in a loop of relays, which neither address nor TTL need show:
 // each relay may set both.
 //
-// What no relay changes is the payload and the identification. They are remembered for a while,
-// with a fingerprint of the headers that they came with first (station, source, TTL). What a relay
-// sends back comes with other headers. Senders that say the same differ in the identification; and
-// those that send none get one from the first relay (identification.h), which knows by this that
-// they do not come back. Copies of redundant networks are equal in both, and a few for each first
-// one are taken. What comes back more often proves a loop, and for a while after that only one copy
-// is taken, and of what was not watched before none that was seen already.
+// What no relay changes is the payload and the identification, in IPv6 the flow label. They are
+// remembered for a while, with a fingerprint of the headers that they came with first (station,
+// source, TTL). What a relay sends back comes with other headers. Senders that say the same differ
+// in the identification; and those that send none get one from the first relay (identification.h),
+// which knows by this that they do not come back. Copies of redundant networks are equal in both,
+// and a few for each first one are taken. What comes back more often proves a loop, and for a while
+// after that only one copy is taken, and of what was not watched before none that was seen already.
 //
 // One input and one thread.
 class DuplicateWindow final {

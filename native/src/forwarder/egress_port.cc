@@ -1,5 +1,7 @@
 #include "forwarder/egress_port.h"
 
+#include <sys/socket.h>
+
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
@@ -9,13 +11,13 @@ EgressPort::EgressPort(int ifindex, TransmitRequest request)
   publish(LinkState::kMissing, 0, 0);
 }
 
-EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, uint32_t destination)
+EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination)
     : ifindex_(frames->ifindex_),
-      kind_(Kind::kPackets),
+      kind_(destination.is_ipv4() ? Kind::kPackets : Kind::kIpv6Packets),
       request_(frames->request_),
       link_(0),
-      frames_(std::move(frames)),
-      unicast_(std::in_place, destination) {
+      frames_(std::move(frames)) {
+  if (destination.is_ipv4()) unicast_.emplace(destination.ipv4());
   publish(LinkState::kMissing, 0, 0);
 }
 
@@ -41,7 +43,9 @@ std::unique_ptr<EgressSocket> EgressPort::refresh() {
 
 Status EgressPort::open_socket() {
   Result<UniqueFd> opened =
-      kind_ == Kind::kFrames ? open_frame_sender(ifindex_) : open_packet_sender(ifindex_);
+      kind_ == Kind::kFrames
+          ? open_frame_sender(ifindex_)
+          : open_packet_sender(ifindex_, kind_ == Kind::kPackets ? AF_INET : AF_INET6);
   if (!opened.ok()) return opened.error();
   auto socket = std::make_unique<EgressSocket>();
   socket->fd = std::move(opened.value());
@@ -67,7 +71,7 @@ void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
 }
 
 Transmit EgressPort::choose() const {
-  if (kind_ == Kind::kPackets) return Transmit::kPackets;
+  if (kind_ != Kind::kFrames) return Transmit::kPackets;
   return choose_transmit(
       {request_, kernel_takes_super_frames(), device_segments(ifindex_), uring_});
 }

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <random>
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/transmit.h"
 #include "forwarder/unicast_way.h"
+#include "packet/ip_address.h"
 #include "ring/tx_batch.h"
 #include "ring/uring_sender.h"
 
@@ -29,16 +31,17 @@ class EgressPort final {
   enum class Kind : uint8_t {
     // Whole frames to groups, through a packet socket.
     kFrames,
-    // To one unicast address: IP packets, which the kernel routes and resolves, through a raw
-    // socket;
-    // or, where that comes to the same, frames through the port to groups.
+    // To one IPv4 unicast address: IP packets, which the kernel routes and resolves, through a raw
+    // socket; or, where that comes to the same, frames through the port to groups.
     kPackets,
+    // To one IPv6 unicast address, always through a raw socket.
+    kIpv6Packets,
   };
 
   // The link as the worker sees it.
   struct Link {
     LinkState state;
-    // Bytes of link-layer header; 0 also for kPackets.
+    // Bytes of link-layer header; 0 also where the kernel routes.
     uint8_t header;
     uint32_t mtu;
     // Whether it takes several datagrams as one.
@@ -48,7 +51,7 @@ class EgressPort final {
   // To groups.
   EgressPort(int ifindex, TransmitRequest request);
   // To a unicast address; `frames`: the port to groups of the same worker and interface.
-  EgressPort(std::shared_ptr<EgressPort> frames, uint32_t destination);
+  EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination);
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
 
@@ -71,7 +74,7 @@ class EgressPort final {
   // Address of the interface, in the low 48 bits.
   [[nodiscard]] uint64_t mac() const { return mac_.load(std::memory_order_relaxed); }
 
-  // Of kPackets only.
+  // Of kPackets.
   UnicastWay& unicast() { return *unicast_; }
   EgressPort& frames() { return *frames_; }
   // As refresh(), of route and neighbour only. Control thread.
@@ -82,6 +85,8 @@ class EgressPort final {
   void flush();
   // An identification for a packet that came without one and must be fragmented. Worker.
   uint16_t next_id() { return ++id_ != 0 ? id_ : ++id_; }
+  // The same for IPv6, where packets come without one.
+  uint32_t next_ipv6_id() { return ++ipv6_id_; }
 
   // Whether it is in the worker's list of ports with a batch to send, and which one comes next
   // there.
@@ -115,6 +120,8 @@ class EgressPort final {
   std::optional<UnicastWay> unicast_;
   TxBatch batch_;
   uint16_t id_ = 0;
+  // Begins anywhere, so that one who is started again does not repeat itself.
+  uint32_t ipv6_id_ = std::random_device()();
 };
 
 // The name under which a packet is counted that a link in this state does not carry.

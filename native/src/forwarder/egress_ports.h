@@ -18,7 +18,7 @@ class EgressPorts final {
       ports_.push_back(std::make_shared<EgressPort>(ifindex, request));
   }
   // To a unicast address; `frames`: those to groups of the same interface.
-  EgressPorts(std::shared_ptr<EgressPorts> frames, uint32_t destination)
+  EgressPorts(std::shared_ptr<EgressPorts> frames, const IpAddress& destination)
       : frames_(std::move(frames)) {
     for (const auto& port : frames_->ports_)
       ports_.push_back(std::make_shared<EgressPort>(port, destination));

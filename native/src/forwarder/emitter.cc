@@ -6,6 +6,7 @@
 
 #include "packet/bytes.h"
 #include "packet/fragment.h"
+#include "packet/ipv6_fragment.h"
 #include "packet/rewrite.h"
 #include "packet/segment.h"
 #include "packet/vnet_header.h"
@@ -52,14 +53,21 @@ void write_mac(uint8_t* at, uint64_t mac) {
 }
 
 // `to`: the address of a neighbour, or 0 for that of the group.
-void write_ethernet(uint8_t* at, uint32_t group, uint64_t to, uint64_t mac) {
+void write_ethernet(uint8_t* at, const Rewrite& rewrite, uint64_t to, uint64_t mac) {
   if (to != 0) {
     write_mac(at, to);
+  } else if (rewrite.ipv6 != nullptr) {
+    ipv6_group_mac(rewrite.ipv6->destination.data(), at);
   } else {
-    group_mac(group, at);
+    group_mac(rewrite.destination, at);
   }
   write_mac(at + 6, mac);
-  store16(at + 12, ETH_P_IP);
+  store16(at + 12, rewrite.ipv6 != nullptr ? ETH_P_IPV6 : ETH_P_IP);
+}
+
+IpAddress destination_of(const Rewrite& rewrite) {
+  if (rewrite.ipv6 == nullptr) return rewrite.destination;
+  return IpAddress::ipv6(rewrite.ipv6->destination.data());
 }
 
 }  // namespace
@@ -71,7 +79,7 @@ Emitter::Emitter(size_t worker)
       segment_(std::make_unique<uint8_t[]>(kMaxIpPacket)) {}
 
 void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu) {
-  std::array<uint8_t, Train::kHeaders> headers;
+  std::array<uint8_t, Train::kMaxHeaders> headers;
   std::span<const iovec> pieces;
   const Datagram merged = train.merged();
   for (const OutputAction& action : outputs) {
@@ -103,7 +111,8 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
   if (routed.link.state != LinkState::kUp) return link_drop_reason(routed.link.state);
   if (port.kind() == EgressPort::Kind::kFrames) return routed;
   // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
-  if (train.first().source == 0 && action.rewrite.source == 0) return DropReason::kNoSource;
+  if (train.first().source == 0 && action.rewrite.keeps_source()) return DropReason::kNoSource;
+  if (port.kind() == EgressPort::Kind::kIpv6Packets) return routed;
   const UnicastWay::View view = port.unicast().view();
   if (view.mode == UnicastWay::Mode::kUnreachable) {
     // What the kernel is given it would drop without telling. Something must go there now and then,
@@ -123,8 +132,8 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
 
 void Emitter::emit_one(const Way& way, const Datagram& datagram, const uint8_t* ip,
                        uint32_t input_mtu) {
-  // DF forbids to cut on the way. A datagram longer than the input's MTU was cut by its sender, and
-  // may be cut again.
+  // DF forbids to cut on the way; IPv6 has none, and a relay is where copies begin. A datagram
+  // longer than the input's MTU was cut by its sender, and may be cut again.
   const bool drop_oversize = way.action.drop_oversize;
   const bool may_fragment =
       !drop_oversize && (!datagram.dont_fragment || datagram.ip_length > input_mtu);
@@ -158,7 +167,7 @@ void Emitter::emit_whole(const Way& way, const Datagram& datagram, const uint8_t
   std::memcpy(copy, ip, datagram.ip_length);
   rewrite_datagram(copy, datagram, way.action.rewrite);
   const TxAccount account{way.counters, datagram.segments, datagram.wire_bytes(), true};
-  if (way.port.kind() == EgressPort::Kind::kPackets && needs_checksum(datagram)) {
+  if (way.port.kind() != EgressPort::Kind::kFrames && needs_checksum(datagram)) {
     finish_checksum(copy, datagram);
   }
   close_frame(way, copy, datagram.ip_length, datagram, account);
@@ -202,10 +211,21 @@ void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t
 
 void Emitter::emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
                              bool may_fragment) {
+  if (datagram.ipv6) {
+    Ipv6Fragmenter fragmenter(rewritten, datagram.ip_length, way.link.mtu, way.port.next_ipv6_id());
+    send_fragments(way, datagram, fragmenter, may_fragment);
+    return;
+  }
   const uint16_t arrived_id = load16(rewritten + 4);
   const uint16_t id = arrived_id != 0 ? arrived_id : way.port.next_id();
   Fragmenter fragmenter(rewritten, datagram.ip_header, datagram.ip_length, way.link.mtu, id,
                         datagram.dont_fragment);
+  send_fragments(way, datagram, fragmenter, may_fragment);
+}
+
+template <typename AnyFragmenter>
+void Emitter::send_fragments(const Way& way, const Datagram& datagram, AnyFragmenter& fragmenter,
+                             bool may_fragment) {
   if (!may_fragment || !fragmenter.possible()) {
     way.counters->drops.add(DropReason::kMtu, 1);
     return;
@@ -240,16 +260,16 @@ void Emitter::close_frame(const Way& way, uint8_t* ip, size_t size, const Datagr
     way.port.next_pending = pending_;
     pending_ = &way.port;
   }
-  if (way.port.kind() == EgressPort::Kind::kPackets) {
-    batch.commit(size, way.action.rewrite.destination, account);
+  if (way.port.kind() != EgressPort::Kind::kFrames) {
+    batch.commit(size, destination_of(way.action.rewrite), account);
     return;
   }
   const size_t link_header = way.link.header;
   if (link_header != 0) {
-    write_ethernet(ip - link_header, way.action.rewrite.destination, way.mac, way.port.mac());
+    write_ethernet(ip - link_header, way.action.rewrite, way.mac, way.port.mac());
   }
   write_offload(ip - link_header - sizeof(VnetHeader), datagram, link_header);
-  batch.commit(sizeof(VnetHeader) + link_header + size, pieces, 0, account);
+  batch.commit(sizeof(VnetHeader) + link_header + size, pieces, {}, account);
 }
 
 void Emitter::flush() {

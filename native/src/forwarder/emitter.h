@@ -51,6 +51,9 @@ class Emitter final {
   void emit_segments(const Way& way, const Datagram& super, const uint8_t* ip, bool may_fragment);
   void emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
                       bool may_fragment);
+  template <typename AnyFragmenter>
+  void send_fragments(const Way& way, const Datagram& datagram, AnyFragmenter& fragmenter,
+                      bool may_fragment);
   // Room for one IP packet of up to `size` bytes in the port's batch, behind the headers of its
   // link, and for pieces that lie elsewhere.
   uint8_t* open_frame(const Way& way, size_t size, size_t pieces = 0);

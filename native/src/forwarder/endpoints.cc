@@ -8,22 +8,43 @@
 namespace mcfleet {
 namespace {
 
+Status set_options(int fd, const Endpoint& endpoint) {
+  if (Status status = attach_filter(fd, drop_all_filter()); !status.ok()) return status;
+  // On other interfaces the port stays free.
+  if (Status status =
+          set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, endpoint.ifindex, "SO_BINDTOIFINDEX");
+      !status.ok()) {
+    return status;
+  }
+  // The address may come later than the relay.
+  if (endpoint.address.is_ipv4()) return set_option(fd, IPPROTO_IP, IP_FREEBIND, 1, "IP_FREEBIND");
+  return set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1, "IPV6_FREEBIND");
+}
+
+// Without SO_REUSEADDR: nothing is taken away from a program that listens already.
+int bind_to(int fd, const Endpoint& endpoint) {
+  if (endpoint.address.is_ipv4()) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(endpoint.port);
+    address.sin_addr.s_addr = htonl(endpoint.address.ipv4());
+    return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  }
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(endpoint.port);
+  endpoint.address.write_ipv6(address.sin6_addr.s6_addr);
+  // Link-local addresses mean something on an interface only.
+  address.sin6_scope_id = static_cast<uint32_t>(endpoint.ifindex);
+  return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+}
+
 // An invalid descriptor if it cannot be had.
 UniqueFd open_silent_socket(const Endpoint& endpoint) {
-  UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid() || !attach_filter(fd.get(), drop_all_filter()).ok()) return {};
-  // The address may come later than the relay. On other interfaces the port stays free.
-  if (!set_option(fd.get(), IPPROTO_IP, IP_FREEBIND, 1, "IP_FREEBIND").ok() ||
-      !set_option(fd.get(), SOL_SOCKET, SO_BINDTOIFINDEX, endpoint.ifindex, "SO_BINDTOIFINDEX")
-           .ok()) {
-    return {};
-  }
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(endpoint.port);
-  address.sin_addr.s_addr = htonl(endpoint.address);
-  // Without SO_REUSEADDR: nothing is taken away from a program that listens already.
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return {};
+  const int family = endpoint.address.is_ipv4() ? AF_INET : AF_INET6;
+  UniqueFd fd(socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid() || !set_options(fd.get(), endpoint).ok()) return {};
+  if (bind_to(fd.get(), endpoint) != 0) return {};
   return fd;
 }
 

@@ -5,13 +5,14 @@
 #include <map>
 
 #include "base/unique_fd.h"
+#include "packet/ip_address.h"
 
 namespace mcfleet {
 
 // A unicast address and port of this host from which a relay takes packets.
 struct Endpoint {
   int ifindex;
-  uint32_t address;
+  IpAddress address;
   uint16_t port;
   auto operator<=>(const Endpoint&) const = default;
 };

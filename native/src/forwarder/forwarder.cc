@@ -106,9 +106,10 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
   for (const CompiledOutput& output : compiled.outputs) {
     auto ports = output.ifindex == kNoInterface
                      ? nullptr
-                     : ports_for(output.ifindex, output.kind, output.rewrite.destination);
-    OutputEntry next{output.key,       nullptr,        now,
-                     std::move(ports), output.rewrite, output.drop_oversize};
+                     : ports_for(output.ifindex, output.kind, output.destination);
+    OutputEntry next{output.key,          nullptr,        now,
+                     std::move(ports),    output.rewrite, output.ipv6,
+                     output.drop_oversize};
     if (old != nullptr) {
       const auto same =
           std::find_if(old->outputs.begin(), old->outputs.end(),
@@ -249,6 +250,7 @@ void Forwarder::drop_unused(Retired& retired) {
   }
   // Those to unicast addresses first: they use the others.
   drop_unused_ports(EgressPort::Kind::kPackets);
+  drop_unused_ports(EgressPort::Kind::kIpv6Packets);
   drop_unused_ports(EgressPort::Kind::kFrames);
   if (!receivers.empty()) workers_->quiesce();
 }
@@ -317,6 +319,7 @@ ForwarderStatus Forwarder::status() {
   const std::lock_guard state(state_);
   ForwarderStatus result;
   result.capabilities = {"engine.userspace.v4", "tx.sendmmsg"};
+  if (kernel_speaks_ipv6()) result.capabilities.emplace_back("engine.userspace.v6");
   bool preferred = true;
   for (size_t i = 0; i < workers_->size(); i++) {
     const Worker& worker = workers_->of(i);

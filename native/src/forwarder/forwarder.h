@@ -57,7 +57,9 @@ class Forwarder final {
     uint64_t counted_since = 0;
     // Null if there is no interface now.
     std::shared_ptr<EgressPorts> ports;
+    // Points to `ipv6`, if that is set.
     Rewrite rewrite;
+    std::shared_ptr<const Ipv6Addresses> ipv6;
     bool drop_oversize = false;
   };
   // One relay in force. Immutable; an update makes another one with the same counters.
@@ -84,8 +86,8 @@ class Forwarder final {
   struct PortKey {
     int ifindex;
     EgressPort::Kind kind;
-    // 0 for kFrames.
-    uint32_t destination;
+    // None for kFrames.
+    IpAddress destination;
     auto operator<=>(const PortKey&) const = default;
   };
 
@@ -98,7 +100,8 @@ class Forwarder final {
                                                   const RelayEntry* old);
   Status open_input(int ifindex);
   Status join_all(const std::vector<Membership>& memberships);
-  std::shared_ptr<EgressPorts> ports_for(int ifindex, EgressPort::Kind kind, uint32_t destination);
+  std::shared_ptr<EgressPorts> ports_for(int ifindex, EgressPort::Kind kind,
+                                         const IpAddress& destination);
   void watch_neighbours();
   void take_neighbours(std::span<const Neighbour> neighbours);
   void refresh_unicast(HostPolicy policy);

@@ -4,23 +4,23 @@
 namespace mcfleet {
 
 std::shared_ptr<EgressPorts> Forwarder::ports_for(int ifindex, EgressPort::Kind kind,
-                                                  uint32_t destination) {
+                                                  const IpAddress& destination) {
   const bool frames = kind == EgressPort::Kind::kFrames;
-  const PortKey key{ifindex, kind, frames ? 0 : destination};
+  const PortKey key{ifindex, kind, frames ? IpAddress() : destination};
   const auto found = ports_.find(key);
   if (found != ports_.end()) return found->second;
   std::shared_ptr<EgressPorts> ports;
   if (frames) {
     ports = std::make_shared<EgressPorts>(ifindex, options_.transmit, workers_->size());
   } else {
-    watch_neighbours();
-    ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, 0),
+    if (kind == EgressPort::Kind::kPackets) watch_neighbours();
+    ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, {}),
                                           destination);
   }
   // New ports have no socket to give back.
   std::vector<std::unique_ptr<EgressSocket>> none;
   ports->refresh(none);
-  if (!frames) ports->refresh_unicast(policy_);
+  if (kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policy_);
   const std::lock_guard state(state_);
   ports_[key] = ports;
   return ports;

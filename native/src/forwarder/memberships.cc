@@ -11,55 +11,83 @@
 namespace mcfleet {
 namespace {
 
-// Defaults of net.ipv4.igmp_max_memberships and igmp_max_msf; a system that allows less says
-// ENOBUFS, and the next socket is tried.
-constexpr size_t kGroupsPerSocket = 20;
-constexpr size_t kSourcesPerGroup = 10;
+// What one socket may hold; a system that allows less says so, and the next socket is tried.
+struct Limits {
+  size_t groups;
+  size_t sources_per_group;
+};
+// Defaults of net.ipv4.igmp_max_memberships and igmp_max_msf.
+constexpr Limits kIpv4Limits{20, 10};
+// Default of net.ipv6.mld_max_msf. Groups are bounded by net.core.optmem_max alone, of which 64
+// with some sources each take a part.
+constexpr Limits kIpv6Limits{64, 64};
 
-void set_address(sockaddr_storage& storage, uint32_t address) {
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  in.sin_addr.s_addr = htonl(address);
-  std::memcpy(&storage, &in, sizeof(in));
+const Limits& limits_of(const IpAddress& group) {
+  return group.is_ipv4() ? kIpv4Limits : kIpv6Limits;
+}
+
+// The socket is full, not the system (ip_mc_join_group, ipv6_sock_mc_join).
+bool says_full(int error) {
+  return error == ENOBUFS || error == ENOMEM;
+}
+
+void set_address(sockaddr_storage& storage, const IpAddress& address) {
+  if (address.is_ipv4()) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(address.ipv4());
+    std::memcpy(&storage, &in, sizeof(in));
+    return;
+  }
+  sockaddr_in6 in6{};
+  in6.sin6_family = AF_INET6;
+  address.write_ipv6(in6.sin6_addr.s6_addr);
+  std::memcpy(&storage, &in6, sizeof(in6));
 }
 
 int change(int fd, const Membership& membership, bool join) {
-  if (membership.source == 0) {
+  const int level = membership.group.is_ipv4() ? IPPROTO_IP : IPPROTO_IPV6;
+  if (membership.source.none()) {
     group_req request{};
     request.gr_interface = static_cast<uint32_t>(membership.ifindex);
     set_address(request.gr_group, membership.group);
-    return setsockopt(fd, IPPROTO_IP, join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request,
+    return setsockopt(fd, level, join ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, &request,
                       sizeof(request));
   }
   group_source_req request{};
   request.gsr_interface = static_cast<uint32_t>(membership.ifindex);
   set_address(request.gsr_group, membership.group);
   set_address(request.gsr_source, membership.source);
-  return setsockopt(fd, IPPROTO_IP, join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP,
-                    &request, sizeof(request));
+  return setsockopt(fd, level, join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP, &request,
+                    sizeof(request));
 }
 
 // An unbound socket: it only holds memberships, and must never queue a packet.
-Result<UniqueFd> open_membership_socket() {
-  UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<UniqueFd> open_membership_socket(bool ipv4) {
+  UniqueFd fd(socket(ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return Error::from_errno("open a socket for group memberships");
   if (Status status = attach_filter(fd.get(), drop_all_filter()); !status.ok())
     return status.error();
-  if (Status status = set_option(fd.get(), IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL");
-      !status.ok()) {
-    return status.error();
-  }
+  const Status own_only =
+      ipv4 ? set_option(fd.get(), IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL")
+           : set_option(fd.get(), IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0, "IPV6_MULTICAST_ALL");
+  if (!own_only.ok()) return own_only.error();
   return fd;
 }
 
 std::string describe(const Membership& membership) {
-  const auto text = [](uint32_t address) {
-    char buffer[INET_ADDRSTRLEN] = {};
-    const in_addr in{htonl(address)};
-    return std::string(inet_ntop(AF_INET, &in, buffer, sizeof(buffer)));
+  const auto text = [](const IpAddress& address) {
+    char buffer[INET6_ADDRSTRLEN] = {};
+    sockaddr_storage storage{};
+    set_address(storage, address);
+    const void* bytes =
+        address.is_ipv4()
+            ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(&storage)->sin_addr)
+            : &reinterpret_cast<sockaddr_in6*>(&storage)->sin6_addr;
+    return std::string(inet_ntop(storage.ss_family, bytes, buffer, sizeof(buffer)));
   };
   std::string result = "join group " + text(membership.group);
-  if (membership.source != 0) result += " from source " + text(membership.source);
+  if (!membership.source.none()) result += " from source " + text(membership.source);
   return result + " on interface index " + std::to_string(membership.ifindex);
 }
 
@@ -100,7 +128,7 @@ void Memberships::leave(const Membership& membership) {
 }
 
 void Memberships::rejoin(int ifindex) {
-  for (auto held = held_.lower_bound({ifindex, 0, 0});
+  for (auto held = held_.lower_bound({ifindex, {}, {}});
        held != held_.end() && held->first.ifindex == ifindex; held++) {
     const int fd = held->second.socket;
     change(fd, held->first, false);
@@ -111,13 +139,16 @@ void Memberships::rejoin(int ifindex) {
 }
 
 bool Memberships::has_room(const Socket& socket, const Membership& membership) {
+  if (socket.ipv4 != membership.group.is_ipv4()) return false;
+  const Limits& limits = limits_of(membership.group);
   const auto group = socket.groups.find({membership.ifindex, membership.group});
   if (group == socket.groups.end()) {
-    return !socket.full && socket.groups.size() < kGroupsPerSocket;
+    return !socket.full && socket.groups.size() < limits.groups;
   }
   // One socket takes a group either from any source or from some: the other kind goes to another
   // socket.
-  return membership.source != 0 && group->second != 0 && group->second < kSourcesPerGroup;
+  return !membership.source.none() && group->second != 0 &&
+         group->second < limits.sources_per_group;
 }
 
 Result<int> Memberships::join_somewhere(const Membership& membership) {
@@ -125,19 +156,20 @@ Result<int> Memberships::join_somewhere(const Membership& membership) {
   for (auto& [fd, socket] : sockets_) {
     if (!has_room(socket, membership)) continue;
     if (change(fd, membership, true) == 0) {
-      socket.groups[key] += membership.source != 0 ? 1 : 0;
+      socket.groups[key] += membership.source.none() ? 0 : 1;
       return fd;
     }
-    if (errno != ENOBUFS) return Error::from_errno(describe(membership));
+    if (!says_full(errno)) return Error::from_errno(describe(membership));
     socket.full = true;
   }
-  Result<UniqueFd> opened = open_membership_socket();
+  Result<UniqueFd> opened = open_membership_socket(membership.group.is_ipv4());
   if (!opened.ok()) return opened.error();
   const int fd = opened.value().get();
   if (change(fd, membership, true) != 0) return Error::from_errno(describe(membership));
   Socket& socket = sockets_[fd];
   socket.fd = std::move(opened.value());
-  socket.groups[key] = membership.source != 0 ? 1 : 0;
+  socket.groups[key] = membership.source.none() ? 0 : 1;
+  socket.ipv4 = membership.group.is_ipv4();
   return fd;
 }
 

@@ -7,22 +7,24 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "packet/ip_address.h"
 
 namespace mcfleet {
 
-// One wish to receive a group on an interface; source 0: from any source.
+// One wish to receive a group on an interface; no source: from any source.
 struct Membership {
   int ifindex = 0;
-  uint32_t group = 0;
-  uint32_t source = 0;
+  IpAddress group;
+  IpAddress source;
 
   auto operator<=>(const Membership&) const = default;
 };
 
-// Holds IPv4 group memberships, so that switches with snooping send the groups here and the
+// Holds group memberships, so that switches with snooping send the groups here and the
 // interface's own filter lets them in. They are counted: the last leave() of a membership gives it
-// up. Spread over sockets, of which each holds few (igmp_max_memberships, igmp_max_msf). Control
-// thread only; the calls may wait for the kernel's rtnl lock.
+// up. Spread over sockets, of which each holds few of one family (igmp_max_memberships,
+// igmp_max_msf; mld_max_msf, optmem_max). Control thread only; the calls may wait for the kernel's
+// rtnl lock.
 class Memberships final {
  public:
   // ENODEV: no such interface. ENOBUFS: the system allows no membership at all.
@@ -40,7 +42,8 @@ class Memberships final {
   // What one socket holds: per interface and group the number of sources, 0 if it takes any.
   struct Socket {
     UniqueFd fd;
-    std::map<std::pair<int, uint32_t>, size_t> groups;
+    bool ipv4 = true;
+    std::map<std::pair<int, IpAddress>, size_t> groups;
     // The kernel said that it takes no more groups.
     bool full = false;
   };

@@ -11,7 +11,7 @@ constexpr uint64_t kSecond = 1'000'000'000;
 // The largest thing that is taken at once: a super-frame in datagrams, and in bits with all their
 // headers (IP with options, UDP).
 constexpr uint64_t kMostPackets = kMaxSegments;
-constexpr uint64_t kMostBits = 8 * (kMaxIpPacket + kMaxSegments * (60 + kUdpHeader));
+constexpr uint64_t kMostBits = 8 * (kMaxIpPacket + kMaxSegments * (kMaxIpv6Headers + kUdpHeader));
 constexpr uint64_t kBitsPerBurstPacket = 8 * 1500;
 // Three years: so that sums of times do not overflow.
 constexpr double kMostTime = 1e17;

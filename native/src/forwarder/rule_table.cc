@@ -1,90 +1,74 @@
 #include "forwarder/rule_table.h"
 
 #include <algorithm>
-#include <bit>
-#include <tuple>
 
 namespace mcfleet {
 namespace {
 
-// Appends to a vector that has room, and says where.
-template <typename Item>
-std::span<const Item> append(std::vector<Item>& all, const std::vector<Item>& items) {
-  const size_t first = all.size();
-  all.insert(all.end(), items.begin(), items.end());
-  return {all.data() + first, items.size()};
+bool any_drops_duplicates(std::span<const Rule> rules) {
+  return std::any_of(rules.begin(), rules.end(),
+                     [](const Rule& rule) { return !rule.keep_duplicates; });
+}
+
+std::vector<OutputAction> all_outputs(std::span<const Rule> rules) {
+  size_t count = 0;
+  for (const Rule& rule : rules) count += rule.outputs.size();
+  std::vector<OutputAction> outputs;
+  outputs.reserve(count);
+  for (const Rule& rule : rules) {
+    outputs.insert(outputs.end(), rule.outputs.begin(), rule.outputs.end());
+  }
+  return outputs;
+}
+
+std::vector<IpAddress> ipv6_addresses(std::span<const Rule> rules) {
+  std::vector<IpAddress> addresses;
+  for (const Rule& rule : rules) {
+    if (rule.group.is_ipv4()) continue;
+    addresses.push_back(rule.group);
+    addresses.insert(addresses.end(), rule.sources.begin(), rule.sources.end());
+    addresses.insert(addresses.end(), rule.excluded_sources.begin(), rule.excluded_sources.end());
+  }
+  return addresses;
 }
 
 }  // namespace
 
-RuleTable::RuleTable(std::span<const Rule> rules) {
-  struct Entry {
-    Key key;
-    size_t rule;
-  };
-  std::vector<Entry> entries;
-  size_t outputs = 0;
-  size_t excluded = 0;
-  for (size_t i = 0; i < rules.size(); i++) {
-    const Rule& rule = rules[i];
-    outputs += rule.outputs.size();
-    drops_duplicates_ = drops_duplicates_ || !rule.keep_duplicates;
-    groups_.emplace_back(rule.vlan, rule.group);
-    excluded += rule.excluded_sources.size();
-    const unsigned any_port = rule.port == 0 ? kAnyPort : 0;
-    if (rule.sources.empty()) {
-      shapes_ |= 1U << (any_port | kAnySource);
-      entries.push_back({{rule.group, 0, rule.port, rule.vlan}, i});
-      continue;
-    }
-    shapes_ |= 1U << any_port;
-    for (const uint32_t source : rule.sources)
-      entries.push_back({{rule.group, source, rule.port, rule.vlan}, i});
-  }
-  const auto order = [](const Entry& e) {
-    return std::tuple(e.key.vlan, e.key.group, e.key.source, e.key.port, e.rule);
-  };
-  std::sort(entries.begin(), entries.end(),
-            [&](const Entry& a, const Entry& b) { return order(a) < order(b); });
-  // A source named twice is one key of the relay, not two copies.
-  entries.erase(std::unique(entries.begin(), entries.end(),
-                            [&](const Entry& a, const Entry& b) { return order(a) == order(b); }),
-                entries.end());
+RuleTable::RuleTable(std::span<const Rule> rules)
+    : drops_duplicates_(any_drops_duplicates(rules)),
+      outputs_(all_outputs(rules)),
+      numbers_(ipv6_addresses(rules)),
+      ipv4_(index_rules(rules, true)),
+      ipv6_(index_rules(rules, false)) {}
 
-  std::sort(groups_.begin(), groups_.end());
-  groups_.erase(std::unique(groups_.begin(), groups_.end()), groups_.end());
-
-  // Spans into these two: they must not grow any more.
-  outputs_.reserve(outputs);
-  excluded_sources_.reserve(excluded);
-  std::vector<RuleMatch> by_rule;
-  by_rule.reserve(rules.size());
+// The rules of one family, their addresses as the packet path compares them.
+std::vector<IndexedRule> RuleTable::index_rules(std::span<const Rule> rules, bool ipv4) const {
+  const auto key_of = [&](const IpAddress& address) {
+    return ipv4 ? address.ipv4() : numbers_.find(address);
+  };
+  const auto keys_of = [&](const std::vector<IpAddress>& addresses) {
+    std::vector<uint32_t> keys;
+    for (const IpAddress& address : addresses) keys.push_back(key_of(address));
+    std::sort(keys.begin(), keys.end());
+    return keys;
+  };
+  std::vector<IndexedRule> indexed;
+  indexed.reserve(static_cast<size_t>(std::count_if(
+      rules.begin(), rules.end(), [&](const Rule& rule) { return rule.group.is_ipv4() == ipv4; })));
+  size_t first = 0;
   for (const Rule& rule : rules) {
-    by_rule.push_back({rule.counters, append(outputs_, rule.outputs),
-                       append(excluded_sources_, rule.excluded_sources), rule.limiter,
-                       rule.keep_duplicates, rule.min_ttl});
+    const std::span<const OutputAction> outputs(outputs_.data() + first, rule.outputs.size());
+    first += rule.outputs.size();
+    if (rule.group.is_ipv4() != ipv4) continue;
+    indexed.push_back(
+        {key_of(rule.group),
+         rule.port,
+         rule.vlan,
+         keys_of(rule.sources),
+         keys_of(rule.excluded_sources),
+         {rule.counters, outputs, {}, rule.limiter, rule.keep_duplicates, rule.min_ttl}});
   }
-
-  // At most half full: probes stay short, and there is always an empty slot to end them.
-  slots_.resize(std::bit_ceil(std::max<size_t>(entries.size() * 2, 2)));
-  mask_ = slots_.size() - 1;
-  matches_.reserve(entries.size());
-  for (size_t i = 0; i < entries.size();) {
-    size_t end = i;
-    const auto first = static_cast<uint32_t>(matches_.size());
-    while (end < entries.size() && entries[end].key == entries[i].key) {
-      matches_.push_back(by_rule[entries[end].rule]);
-      end++;
-    }
-    insert(entries[i].key, first, static_cast<uint32_t>(end - i));
-    i = end;
-  }
-}
-
-void RuleTable::insert(const Key& key, uint32_t first, uint32_t count) {
-  size_t i = hash(key) & mask_;
-  while (slots_[i].count != 0) i = (i + 1) & mask_;
-  slots_[i] = {key, first, count};
+  return indexed;
 }
 
 }  // namespace mcfleet

@@ -1,41 +1,30 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "base/counters.h"
+#include "forwarder/address_numbers.h"
 #include "forwarder/rate_limiter.h"
-#include "packet/rewrite.h"
+#include "forwarder/rule_index.h"
+#include "packet/ip_address.h"
+#include "packet/ipv6_headers.h"
 
 namespace mcfleet {
 
-class EgressPorts;
-
-// One copy to make of a matching packet. What is pointed to outlives every table that points there.
-// Counters are those of the first worker, with those of the others behind them.
-struct OutputAction {
-  Rewrite rewrite;
-  EgressPorts* ports = nullptr;
-  OutputCounters* counters = nullptr;
-  // Drops what is longer than the MTU, where it may be fragmented as well.
-  bool drop_oversize = false;
-};
-
 // One relay of an input, as the table is built from it.
 struct Rule {
-  uint32_t group = 0;
+  IpAddress group;
   // 0: any.
   uint16_t port = 0;
   // 0: untagged.
   uint16_t vlan = 0;
-  // Empty: any but those excluded.
-  std::vector<uint32_t> sources;
-  // Sorted; only if `sources` is empty.
-  std::vector<uint32_t> excluded_sources;
+  // Of the group's family. Empty: any but those excluded.
+  std::vector<IpAddress> sources;
+  // Only if `sources` is empty.
+  std::vector<IpAddress> excluded_sources;
   RelayCounters* counters = nullptr;
   std::vector<OutputAction> outputs;
   // Null: no limit.
@@ -46,26 +35,8 @@ struct Rule {
   uint8_t min_ttl = 0;
 };
 
-// A relay that matched: its counters, and where its outputs are.
-struct RuleMatch {
-  RelayCounters* counters = nullptr;
-  std::span<const OutputAction> outputs;
-  // Sorted.
-  std::span<const uint32_t> excluded_sources;
-  // Null: no limit.
-  RateLimiter* limiter = nullptr;
-  bool keep_duplicates = false;
-  uint8_t min_ttl = 0;
-
-  [[nodiscard]] bool takes(uint32_t source) const {
-    return excluded_sources.empty() ||
-           !std::binary_search(excluded_sources.begin(), excluded_sources.end(), source);
-  }
-};
-
-// All relays of one input, immutable. Flat hash table over (VLAN, group, port or any, source or
-// any) with linear probing; at most four probes answer a packet, and all relays that match are
-// found, so that overlapping ones all forward.
+// All relays of one input, immutable. IPv4 addresses are keys themselves; IPv6 addresses that rules
+// name are numbered, and the numbers are keys, so that a packet with others is told by one probe.
 class RuleTable final {
  public:
   explicit RuleTable(std::span<const Rule> rules);
@@ -73,86 +44,45 @@ class RuleTable final {
   RuleTable& operator=(const RuleTable&) = delete;
 
   // Calls `visit(const RuleMatch&)` for every relay that wants the datagram; returns how many there
-  // were.
+  // were. IPv4.
   template <typename Visit>
   size_t match(uint32_t group, uint16_t port, uint32_t source, uint16_t vlan, Visit&& visit) const {
-    size_t found = 0;
-    // A relay has either one port or any, and either sources or any, so that no two probes find the
-    // same one.
-    for (unsigned shape = 0; shape < kShapes; shape++) {
-      const bool any_port = (shape & kAnyPort) != 0;
-      const bool any_source = (shape & kAnySource) != 0;
-      if ((shapes_ & 1U << shape) == 0) continue;
-      // Zero stands for any in keys; as a packet's own value it is wanted by no exact rule.
-      if ((!any_port && port == 0) || (!any_source && source == 0)) continue;
-      const Key key{group, any_source ? 0 : source, any_port ? uint16_t{0} : port, vlan};
-      for (const RuleMatch& rule : find(key)) {
-        if (!rule.takes(source)) continue;
-        visit(rule);
-        found++;
-      }
-    }
-    return found;
+    return ipv4_.match(group, port, source, vlan, visit);
+  }
+  // As above, for the IPv6 packet at `ip`.
+  template <typename Visit>
+  size_t match_ipv6(const uint8_t* ip, uint16_t port, uint16_t vlan, Visit&& visit) const {
+    const uint32_t group = numbers_.find(IpAddress::ipv6(ip + kIpv6Destination));
+    if (group == AddressNumbers::kNone) return 0;
+    // A source that no rule names has number 0, which is wanted by no rule with sources, and
+    // excluded by none.
+    const uint32_t source = numbers_.find(IpAddress::ipv6(ip + kIpv6Source));
+    return ipv6_.match(group, port, source, vlan, visit);
   }
 
-  [[nodiscard]] bool empty() const { return matches_.empty(); }
   // Whether a relay wants some of what is sent to this destination in this VLAN.
-  [[nodiscard]] bool wants(uint32_t group, uint16_t vlan) const {
-    return std::binary_search(groups_.begin(), groups_.end(), std::pair(vlan, group));
+  [[nodiscard]] bool wants(uint32_t group, uint16_t vlan) const { return ipv4_.wants(group, vlan); }
+  // As above, for the IPv6 packet at `ip`.
+  [[nodiscard]] bool wants_ipv6(const uint8_t* ip, uint16_t vlan) const {
+    const uint32_t group = numbers_.find(IpAddress::ipv6(ip + kIpv6Destination));
+    return group != AddressNumbers::kNone && ipv6_.wants(group, vlan);
   }
   // Whether a relay drops packets that come back.
   [[nodiscard]] bool drops_duplicates() const { return drops_duplicates_; }
   // Whether a relay wants anything of this VLAN.
   [[nodiscard]] bool wants_vlan(uint16_t vlan) const {
-    const auto first = std::lower_bound(groups_.begin(), groups_.end(), std::pair(vlan, 0U));
-    return first != groups_.end() && first->first == vlan;
+    return ipv4_.wants_vlan(vlan) || ipv6_.wants_vlan(vlan);
   }
 
  private:
-  static constexpr unsigned kAnyPort = 1;
-  static constexpr unsigned kAnySource = 2;
-  static constexpr unsigned kShapes = 4;
+  [[nodiscard]] std::vector<IndexedRule> index_rules(std::span<const Rule> rules, bool ipv4) const;
 
-  struct Key {
-    uint32_t group;
-    uint32_t source;
-    uint16_t port;
-    uint16_t vlan;
-    bool operator==(const Key&) const = default;
-  };
-  // count 0: empty.
-  struct Slot {
-    Key key;
-    uint32_t first;
-    uint32_t count;
-  };
-
-  [[nodiscard]] static size_t hash(const Key& key) {
-    uint64_t value = uint64_t{key.group} << 32 | key.source;
-    value ^= (uint64_t{key.vlan} << 16 | key.port) * 0x9e3779b97f4a7c15U;
-    value *= 0xff51afd7ed558ccdU;
-    value ^= value >> 32;
-    value *= 0xc4ceb9fe1a85ec53U;
-    return value ^ value >> 29;
-  }
-  [[nodiscard]] std::span<const RuleMatch> find(const Key& key) const {
-    for (size_t i = hash(key) & mask_; slots_[i].count != 0; i = (i + 1) & mask_) {
-      if (slots_[i].key == key) return {matches_.data() + slots_[i].first, slots_[i].count};
-    }
-    return {};
-  }
-  void insert(const Key& key, uint32_t first, uint32_t count);
-
-  unsigned shapes_ = 0;
-  bool drops_duplicates_ = false;
-  size_t mask_ = 0;
-  std::vector<Slot> slots_;
-  // Grouped by key.
-  std::vector<RuleMatch> matches_;
-  std::vector<OutputAction> outputs_;
-  std::vector<uint32_t> excluded_sources_;
-  // Sorted.
-  std::vector<std::pair<uint16_t, uint32_t>> groups_;
+  const bool drops_duplicates_;
+  // Of all rules: what they match with points here.
+  const std::vector<OutputAction> outputs_;
+  const AddressNumbers numbers_;
+  const RuleIndex ipv4_;
+  const RuleIndex ipv6_;
 };
 
 }  // namespace mcfleet

@@ -6,10 +6,14 @@
 #include "packet/bytes.h"
 #include "packet/checksum.h"
 #include "packet/identification.h"
+#include "packet/ipv6_headers.h"
 #include "packet/rewrite.h"
 
 namespace mcfleet {
 namespace {
+
+// Of a super-frame, of either family: IPv6 would allow for a little more.
+constexpr size_t kLongest = kMaxIpv4Packet;
 
 size_t payload_of_datagram(const Datagram& datagram) {
   return datagram.udp_length - kUdpHeader;
@@ -23,6 +27,12 @@ bool checksum_is_right(const Datagram& datagram, const uint8_t* ip) {
 // Whether the headers are equal but for lengths, checksums and the identification. Addresses and
 // ports are equal, for it is one flow.
 bool same_headers(const uint8_t* a, const uint8_t* b) {
+  if (a[0] >> 4 == 6) {
+    // Addresses as well: of these only digests were compared.
+    return std::memcmp(a, b, kIpv6PayloadLength) == 0 &&
+           std::memcmp(a + kIpv6NextHeader, b + kIpv6NextHeader, kIpv6Header - kIpv6NextHeader) ==
+               0;
+  }
   constexpr size_t kFlags = 6;  // with fragment offset, TTL and protocol behind it
   return std::memcmp(a, b, 2) == 0 && std::memcmp(a + kFlags, b + kFlags, 4) == 0;
 }
@@ -34,7 +44,7 @@ Datagram Train::datagram(size_t index) const {
   if (size_ == 1) return first_;
   Datagram datagram = first_;
   datagram.udp_length = static_cast<uint16_t>(kUdpHeader + payload_of(index));
-  datagram.ip_length = static_cast<uint16_t>(datagram.ip_header + datagram.udp_length);
+  datagram.ip_length = uint32_t{datagram.ip_header} + datagram.udp_length;
   return datagram;
 }
 
@@ -44,22 +54,26 @@ Datagram Train::merged() const {
   super.segments = static_cast<uint16_t>(size_);
   super.segment_size = static_cast<uint16_t>(payload_of_datagram(first_));
   super.udp_length = static_cast<uint16_t>(kUdpHeader + payload_);
-  super.ip_length = static_cast<uint16_t>(super.ip_header + super.udp_length);
+  super.ip_length = uint32_t{super.ip_header} + super.udp_length;
   super.checksum = UdpChecksum::kVerified;
   return super;
 }
 
 void Train::write_headers(uint8_t* to) const {
   const Datagram super = merged();
-  std::memcpy(to, packets_[0], kHeaders);
-  store16(to + 2, super.ip_length);
-  set_ip_checksum(to, kIpv4Header);
-  store16(to + kIpv4Header + 4, super.udp_length);
+  std::memcpy(to, packets_[0], headers());
+  if (super.ipv6) {
+    store16(to + kIpv6PayloadLength, super.udp_length);
+  } else {
+    store16(to + 2, static_cast<uint16_t>(super.ip_length));
+    set_ip_checksum(to, kIpv4Header);
+  }
+  store16(to + super.ip_header + 4, super.udp_length);
 }
 
 void Train::write_payload(uint8_t* to) const {
   for (size_t i = 0; i < size_; i++) {
-    std::memcpy(to, packets_[i] + kHeaders, payload_of(i));
+    std::memcpy(to, packets_[i] + headers(), payload_of(i));
     to += payload_of(i);
   }
 }
@@ -78,7 +92,7 @@ void Train::start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
 bool Train::append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns) {
   const size_t payload = payload_of_datagram(datagram);
   if (payload > payload_of_datagram(first_)) return false;
-  if (kHeaders + payload_ + payload > kMaxIpPacket) return false;
+  if (headers() + payload_ + payload > kLongest) return false;
   packets_[size_] = ip;
   times_[size_++] = time_ns;
   payload_ += payload;
@@ -144,9 +158,10 @@ bool Trains::join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t 
   if (datagram.checksum != train.first().checksum) return false;
   if (train.first().repeated != datagram.repeated) return false;
   // Segments count up from the first one's (inet_gso_segment). Who forbids fragments leaves the
-  // field to others (RFC 6864, section 4.1); another keeps the identification that it has.
+  // field to others (RFC 6864, section 4.1); another keeps the identification that it has. IPv6 has
+  // none.
   const uint16_t next = train.next_identification();
-  const bool in_turn = load16(ip + 4) == next;
+  const bool in_turn = datagram.ipv6 || load16(ip + 4) == next;
   if (!in_turn && !datagram.dont_fragment && !lacks_identification(ip)) return false;
   // Summing up is left until somebody follows: who is alone needs none of it.
   if (!train.checksum_right_) {
@@ -161,9 +176,10 @@ bool Trains::join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t 
 }
 
 bool Trains::may_start(const Datagram& datagram, const uint8_t* ip) {
-  // Neither options nor a surplus behind the datagram; a payload, for a segment without one cannot
-  // be cut off; a checksum, for those who cut make one.
-  return datagram.segments == 1 && datagram.ip_header == kIpv4Header && ip[0] >> 4 == 4 &&
+  // Neither options, nor extension headers, nor a surplus behind the datagram; a payload, for a
+  // segment without one cannot be cut off; a checksum, for those who cut make one.
+  return datagram.segments == 1 &&
+         datagram.ip_header == (ip[0] >> 4 == 6 ? kIpv6Header : kIpv4Header) &&
          datagram.ip_header + datagram.udp_length == datagram.ip_length &&
          datagram.udp_length > kUdpHeader && datagram.checksum != UdpChecksum::kNone;
 }
@@ -171,7 +187,7 @@ bool Trains::may_start(const Datagram& datagram, const uint8_t* ip) {
 bool Trains::may_grow(const Train& train) {
   return train.size_ < Train::kMaxDatagrams &&
          train.last_payload_ == payload_of_datagram(train.first_) &&
-         Train::kHeaders + train.payload_ < kMaxIpPacket;
+         train.headers() + train.payload_ < kLongest;
 }
 
 void Trains::forget() {

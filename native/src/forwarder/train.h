@@ -17,8 +17,8 @@ class Train final {
   // UDP_MAX_SEGMENTS of Linux since 6.9 (linux/udp.h); receivers that put datagrams together again
   // are built for that.
   static constexpr size_t kMaxDatagrams = 128;
-  // IP header without options, UDP header.
-  static constexpr size_t kHeaders = kIpv4Header + kUdpHeader;
+  // IP header without options, UDP header: at most.
+  static constexpr size_t kMaxHeaders = kIpv6Header + kUdpHeader;
 
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] size_t size() const { return size_; }
@@ -33,7 +33,9 @@ class Train final {
 
   // All of them as one super-frame; the only datagram, if it is alone.
   [[nodiscard]] Datagram merged() const;
-  // Writes the headers of that super-frame, kHeaders bytes. The UDP checksum is left as it comes:
+  // Bytes of the headers of IP and UDP.
+  [[nodiscard]] size_t headers() const { return size_t{first_.ip_header} + kUdpHeader; }
+  // Writes the headers of that super-frame, headers() bytes. The UDP checksum is left as it comes:
   // a verified one means nothing.
   void write_headers(uint8_t* to) const;
   // Copies its payload together.

@@ -37,8 +37,12 @@ void count(RelayCounters& counters, const Datagram& datagram, uint64_t time_ns) 
   counters.last_packet_ns.set(time_ns);
 }
 
+// `ip`: the packet that `datagram` was parsed of.
 template <typename Visit>
-size_t match(const RuleTable& table, const Datagram& datagram, Visit&& visit) {
+size_t match(const RuleTable& table, const Datagram& datagram, const uint8_t* ip, Visit&& visit) {
+  if (datagram.ipv6) {
+    return table.match_ipv6(ip, datagram.destination_port, datagram.vlan, visit);
+  }
   return table.match(datagram.destination, datagram.destination_port, datagram.source,
                      datagram.vlan, visit);
 }
@@ -221,13 +225,13 @@ void Worker::read(Input& input, const RuleTable& table, const RxFrame& frame) {
     input.counters.drops.add(parsed.reason, datagram.segments);
     return;
   }
-  if (parsed.status == ParseStatus::kNotUdp4) {
+  if (parsed.status == ParseStatus::kNotUdp) {
     input.counters.unmatched.add(1);
     return;
   }
   datagram.vlan = frame.vlan;
   if (frame.captured != frame.length) {
-    drop_truncated(input, table, datagram, frame.time_ns);
+    drop_truncated(input, table, datagram, frame);
     return;
   }
   uint8_t* ip = frame.data + input.link_header;
@@ -245,11 +249,11 @@ void Worker::read(Input& input, const RuleTable& table, const RxFrame& frame) {
       });
 }
 
-// Tells whether a datagram came back. What lacks an identification has passed no relay, for each of
-// them gives it one, which it keeps on its way.
+// Tells whether a datagram came back. An IPv4 one that lacks an identification has passed no relay,
+// for each of them gives it one, which it keeps on its way.
 void Worker::recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t time_ns) {
   DuplicateWindow& window = input.duplicates;
-  if (lacks_identification(ip)) {
+  if (!datagram.ipv6 && lacks_identification(ip)) {
     set_identification(ip, trains_.next_identification(datagram));
     window.remember(ip, input.link_header, datagram, time_ns);
   } else {
@@ -260,7 +264,7 @@ void Worker::recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t t
 void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
-  const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
+  const size_t relays = match(table, datagram, train.packet(0), [&](const RuleMatch& rule) {
     RelayCounters& counters = rule.counters[options_.index];
     const uint64_t packets_before = counters.packets.get();
     count(counters, datagram, train.last_time_ns());
@@ -327,10 +331,11 @@ void Worker::forward_within(RateLimiter& limiter, const RuleMatch& rule, const T
 
 // A frame of which the ring holds only a part, for the queue of long frames was full.
 void Worker::drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
-                            uint64_t time_ns) {
-  const size_t relays = match(table, datagram, [&](const RuleMatch& rule) {
+                            const RxFrame& frame) {
+  const uint8_t* ip = frame.data + input.link_header;
+  const size_t relays = match(table, datagram, ip, [&](const RuleMatch& rule) {
     RelayCounters& counters = rule.counters[options_.index];
-    count(counters, datagram, time_ns);
+    count(counters, datagram, frame.time_ns);
     counters.drops.add(DropReason::kReceiveBufferFull, datagram.segments);
   });
   if (relays == 0) input.counters.unmatched.add(datagram.segments);
@@ -340,7 +345,10 @@ void Worker::drop_truncated(Input& input, const RuleTable& table, const Datagram
 // ports, so that the kernel's filter passes those of every group.
 void Worker::take_fragment(Input& input, const RuleTable& table, const RxFrame& frame) {
   InputCounters& counters = input.counters;
-  if (!table.wants(load32(frame.data + input.link_header + 16), frame.vlan)) {
+  const uint8_t* ip = frame.data + input.link_header;
+  const bool wanted =
+      ip[0] >> 4 == 6 ? table.wants_ipv6(ip, frame.vlan) : table.wants(load32(ip + 16), frame.vlan);
+  if (!wanted) {
     counters.packets.add(1);
     counters.unmatched.add(1);
     return;

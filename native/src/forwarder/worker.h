@@ -87,7 +87,7 @@ class Worker final {
   void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
                       uint32_t mtu);
   void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
-                      uint64_t time_ns);
+                      const RxFrame& frame);
 
   UniqueFd wake_;
   const Options options_;

@@ -21,4 +21,12 @@ inline void store32(uint8_t* p, uint32_t value) {
   store16(p + 2, static_cast<uint16_t>(value & 0xffff));
 }
 
+inline uint64_t load64(const uint8_t* p) {
+  return uint64_t{load32(p)} << 32 | load32(p + 4);
+}
+inline void store64(uint8_t* p, uint64_t value) {
+  store32(p, static_cast<uint32_t>(value >> 32));
+  store32(p + 4, static_cast<uint32_t>(value & 0xffffffff));
+}
+
 }  // namespace mcfleet

@@ -1,19 +1,23 @@
 #include "packet/parse.h"
 
+#include <algorithm>
+
 #include "packet/bytes.h"
 #include "packet/checksum.h"
+#include "packet/ipv6_headers.h"
 
 namespace mcfleet {
 namespace {
 
 constexpr uint16_t kEthertypeIpv4 = 0x0800;
+constexpr uint16_t kEthertypeIpv6 = 0x86dd;
 constexpr uint8_t kProtocolUdp = 17;
 constexpr uint16_t kDontFragment = 0x4000;
 constexpr uint16_t kFragmentMask = 0x3fff;  // more fragments, or an offset
 constexpr uint16_t kUdpChecksumOffset = 6;
 
 constexpr ParseResult kOk{ParseStatus::kOk, DropReason::kCount};
-constexpr ParseResult kNotUdp4{ParseStatus::kNotUdp4, DropReason::kCount};
+constexpr ParseResult kNotUdp{ParseStatus::kNotUdp, DropReason::kCount};
 constexpr ParseResult drop(DropReason reason) {
   return {ParseStatus::kDrop, reason};
 }
@@ -57,20 +61,69 @@ ParseResult parse_offload(const VnetHeader& offload, size_t link_header, uint16_
   return kOk;
 }
 
+// Reads an IPv6 packet (RFC 8200). `captured` and `available` bytes are at `ip`, of the frame's
+// own.
+ParseResult parse_ipv6(const uint8_t* ip, size_t captured, size_t available, size_t link_header,
+                       const VnetHeader& offload, Datagram& datagram) {
+  if (captured < 1) return drop(DropReason::kMalformedIpHeaderLength);
+  if (ip[0] >> 4 != 6) return drop(DropReason::kMalformedIpVersion);
+  if (captured < kIpv6Header) return drop(DropReason::kMalformedIpHeaderLength);
+  const size_t total = kIpv6Header + load16(ip + 4);
+  if (total > available) return drop(DropReason::kMalformedIpLength);
+  const Ipv6Headers headers = read_ipv6_headers(ip, std::min(captured, total));
+  switch (headers.end) {
+    case Ipv6Headers::End::kPayload:
+      break;
+    case Ipv6Headers::End::kFragment:
+      return may_be_udp(ip[headers.length]) ? drop(DropReason::kFragment) : kNotUdp;
+    case Ipv6Headers::End::kTruncated:
+      return drop(DropReason::kMalformedIpHeaderLength);
+    case Ipv6Headers::End::kUnsupported:
+      return drop(DropReason::kExtensionHeader);
+  }
+  if (headers.protocol != kProtocolUdp) return kNotUdp;
+  const size_t header = headers.length;
+  if (total < header + kUdpHeader || captured < header + kUdpHeader) {
+    return drop(DropReason::kMalformedUdpLength);
+  }
+  const uint8_t* udp = ip + header;
+  const size_t udp_length = load16(udp + 4);
+  if (udp_length < kUdpHeader || udp_length > total - header) {
+    return drop(DropReason::kMalformedUdpLength);
+  }
+
+  datagram = {};
+  datagram.ipv6 = true;
+  datagram.source = ipv6_digest(ip + kIpv6Source);
+  datagram.destination = ipv6_digest(ip + kIpv6Destination);
+  datagram.source_port = load16(udp);
+  datagram.destination_port = load16(udp + 2);
+  datagram.ip_header = static_cast<uint16_t>(header);
+  datagram.ip_length = static_cast<uint32_t>(total);
+  datagram.udp_length = static_cast<uint16_t>(udp_length);
+  datagram.ttl = ip[kIpv6HopLimit];
+  return parse_offload(offload, link_header, load16(udp + 6), datagram);
+}
+
 }  // namespace
 
 ParseResult parse_frame(const uint8_t* frame, size_t captured, size_t length, size_t link_header,
                         const VnetHeader& offload, Datagram& datagram) {
   if (captured < link_header) return drop(DropReason::kMalformedLinkHeader);
-  if (link_header == kEthernetHeader && load16(frame + 12) != kEthertypeIpv4) return kNotUdp4;
   const uint8_t* ip = frame + link_header;
   const size_t ip_captured = captured - link_header;
   const size_t ip_available = length - link_header;
+  if (link_header == kEthernetHeader && load16(frame + 12) != kEthertypeIpv4) {
+    if (load16(frame + 12) != kEthertypeIpv6) return kNotUdp;
+    return parse_ipv6(ip, ip_captured, ip_available, link_header, offload, datagram);
+  }
 
   if (ip_captured < 1) return drop(DropReason::kMalformedIpHeaderLength);
   if (ip[0] >> 4 != 4) {
     // Without an Ethernet type the version is all there is to tell the protocols apart.
-    if (link_header == 0 && ip[0] >> 4 == 6) return kNotUdp4;
+    if (link_header == 0 && ip[0] >> 4 == 6) {
+      return parse_ipv6(ip, ip_captured, ip_available, link_header, offload, datagram);
+    }
     return drop(DropReason::kMalformedIpVersion);
   }
   if (ip_captured < kIpv4Header) return drop(DropReason::kMalformedIpHeaderLength);
@@ -81,7 +134,7 @@ ParseResult parse_frame(const uint8_t* frame, size_t captured, size_t length, si
   const size_t total = load16(ip + 2);
   if (total < header || total > ip_available) return drop(DropReason::kMalformedIpLength);
   if (sum_bytes(ip, header) != 0xffff) return drop(DropReason::kMalformedIpChecksum);
-  if (ip[9] != kProtocolUdp) return kNotUdp4;
+  if (ip[9] != kProtocolUdp) return kNotUdp;
   const uint16_t flags = load16(ip + 6);
   if ((flags & kFragmentMask) != 0) return drop(DropReason::kFragment);
 
@@ -102,7 +155,7 @@ ParseResult parse_frame(const uint8_t* frame, size_t captured, size_t length, si
   datagram.source_port = load16(udp);
   datagram.destination_port = load16(udp + 2);
   datagram.ip_header = static_cast<uint16_t>(header);
-  datagram.ip_length = static_cast<uint16_t>(total);
+  datagram.ip_length = static_cast<uint32_t>(total);
   datagram.udp_length = static_cast<uint16_t>(udp_length);
   datagram.ttl = ip[8];
   datagram.dont_fragment = (flags & kDontFragment) != 0;

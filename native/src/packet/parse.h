@@ -10,9 +10,15 @@ namespace mcfleet {
 
 inline constexpr size_t kEthernetHeader = 14;
 inline constexpr size_t kIpv4Header = 20;
+inline constexpr size_t kIpv6Header = 40;
 inline constexpr size_t kUdpHeader = 8;
-// Longest IPv4 packet (16-bit length field).
-inline constexpr size_t kMaxIpPacket = 65535;
+// Longest IPv4 packet: its length field has 16 bits.
+inline constexpr size_t kMaxIpv4Packet = 65535;
+// Longest IP packet: that of IPv6, whose length field leaves its own header out.
+inline constexpr size_t kMaxIpPacket = kIpv6Header + 65535;
+// Longest IPv6 header with the extension headers behind it that are taken. Networks lose packets
+// with more (RFC 9098).
+inline constexpr size_t kMaxIpv6Headers = kIpv6Header + 64;
 // A super-frame of more segments is refused: senders make at most 128 (UDP_MAX_SEGMENTS,
 // linux/udp.h), and a hostile guest behind a tap device must not turn one frame into sixty
 // thousand.
@@ -20,7 +26,7 @@ inline constexpr uint32_t kMaxSegments = 512;
 
 // What the UDP checksum field holds.
 enum class UdpChecksum : uint8_t {
-  // Zero: the sender made none (RFC 768).
+  // Zero: the sender made none (RFC 768; for IPv6 RFC 6935).
   kNone,
   // A finished checksum, right or wrong.
   kFinished,
@@ -35,20 +41,25 @@ enum class UdpChecksum : uint8_t {
 // The fields of one UDP datagram, or of a super-frame of several (UDP_SEGMENT, UDP GRO), that
 // forwarding needs. Host order.
 struct Datagram {
+  // Addresses. Of IPv6, digests that tell flows apart, 0 for "::"; the addresses themselves are
+  // read from the packet.
   uint32_t source = 0;
   uint32_t destination = 0;
   uint16_t source_port = 0;
   uint16_t destination_port = 0;
-  // IP header with options.
-  uint16_t ip_header = 0;
   // Whole IP packet, without link-layer padding.
-  uint16_t ip_length = 0;
+  uint32_t ip_length = 0;
+  // IP header with options or extension headers.
+  uint16_t ip_header = 0;
   uint16_t udp_length = 0;
   // UDP payload of each segment but the last, which may be shorter; 0 if this is no super-frame.
   uint16_t segment_size = 0;
   // Datagrams on the wire: 1 if this is no super-frame.
   uint16_t segments = 1;
+  // TTL or hop limit.
   uint8_t ttl = 0;
+  bool ipv6 = false;
+  // IPv4 only.
   bool dont_fragment = false;
   // Of the tag that the kernel took off, 0 if there was none: not from the bytes that are parsed.
   uint16_t vlan = 0;
@@ -64,8 +75,8 @@ struct Datagram {
 
 enum class ParseStatus : uint8_t {
   kOk,
-  // Well-formed as far as one can see, and none of ours: IPv6, ARP, TCP.
-  kNotUdp4,
+  // Well-formed as far as one can see, and none of ours: ARP, TCP.
+  kNotUdp,
   kDrop,
 };
 

@@ -18,6 +18,9 @@ class Segmenter final {
   bool next(uint8_t* out, Datagram& datagram);
 
  private:
+  uint16_t finish_ipv4(uint8_t* out, Datagram& datagram);
+  static uint16_t finish_ipv6(uint8_t* out, Datagram& datagram);
+
   const uint8_t* ip_;
   Datagram super_;
   size_t payload_;

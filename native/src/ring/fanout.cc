@@ -11,7 +11,9 @@ namespace {
 constexpr int kIgnoreOutgoing = 0x4000;
 // Spreads neighbouring addresses best: 2^32 divided by the golden ratio.
 constexpr uint32_t kGolden = 0x9e3779b1;
-constexpr uint32_t kDestinationOffset = 16;
+constexpr uint32_t kIpv4Destination = 16;
+// The last word of the address, in which groups differ.
+constexpr uint32_t kIpv6Destination = 36;
 
 sock_filter statement(int code, uint32_t k) {
   return BPF_STMT(static_cast<uint16_t>(code), k);
@@ -63,15 +65,17 @@ Status Fanout::steer(int fd, const std::vector<sock_filter>& program) {
 std::vector<sock_filter> compile_steering(size_t workers, size_t longest) {
   std::vector<sock_filter> code;
   const auto count = static_cast<uint32_t>(workers);
-  // The worker into X. What is no IPv4 goes to the first; so does, by the kernel's own verdict on a
+  // The worker into X. What is no IP goes to the first; so does, by the kernel's own verdict on a
   // read behind the end, what is too short.
   code.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_PROTOCOL)));
-  code.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 4));
-  code.push_back(statement(BPF_LD | BPF_W | BPF_ABS, network(kDestinationOffset)));
+  code.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 2));
+  code.push_back(statement(BPF_LD | BPF_W | BPF_ABS, network(kIpv4Destination)));
+  code.push_back(jump(BPF_JMP | BPF_JA, 3, 0, 0));
+  code.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 1, 0));
+  code.push_back(statement(BPF_RET | BPF_K, 0));
+  code.push_back(statement(BPF_LD | BPF_W | BPF_ABS, network(kIpv6Destination)));
   code.push_back(statement(BPF_ALU | BPF_MUL | BPF_K, kGolden));
   code.push_back(statement(BPF_ALU | BPF_RSH | BPF_K, 16));
-  code.push_back(jump(BPF_JMP | BPF_JA, 1, 0, 0));
-  code.push_back(statement(BPF_LD | BPF_IMM, 0));
   code.push_back(statement(BPF_ALU | BPF_MOD | BPF_K, count));
   if (longest == 0) {
     code.push_back(statement(BPF_RET | BPF_A, 0));

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "packet/ip_address.h"
+
 namespace mcfleet {
 
 // One destination that some relay of an input wants.
 struct FilterTarget {
-  uint32_t address = 0;
+  IpAddress address;
   // 0: any.
   uint16_t port = 0;
   // 0: untagged, or tagged with a priority alone.
@@ -32,9 +34,10 @@ struct Filter {
 // What classic BPF allows (BPF_MAXINSNS).
 inline constexpr size_t kMaxFilterCode = 4096;
 
-// Writes the kernel filter of one input ring: UDP over IPv4 to one of the targets, not
-// addressed to another station. What is malformed and could be ours passes, so that it is counted
-// and not lost in silence. Exact while that fits `max_code`.
+// Writes the kernel filter of one input ring: UDP over IP to one of the targets, not addressed to
+// another station. What is malformed and could be ours passes, so that it is counted and not lost
+// in silence; so do fragments, and IPv6 packets with extension headers. Exact while that fits
+// `max_code`.
 Filter compile_filter(const std::vector<FilterTarget>& targets, size_t link_header,
                       size_t max_code = kMaxFilterCode);
 

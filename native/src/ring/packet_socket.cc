@@ -57,18 +57,21 @@ Result<UniqueFd> open_frame_sender(int ifindex) {
   return fd;
 }
 
-Result<UniqueFd> open_packet_sender(int ifindex) {
-  UniqueFd fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
+Result<UniqueFd> open_packet_sender(int ifindex, int family) {
+  UniqueFd fd(socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
   if (!fd.valid()) return Error::from_errno("open a raw socket for sending");
-  // IPPROTO_RAW implies IP_HDRINCL (raw(7)). It would still receive packets of protocol 255.
+  // IPPROTO_RAW implies IP_HDRINCL (raw(7); rawv6_init_sk). It would still receive packets of
+  // protocol 255.
   if (Status status = attach_filter(fd.get(), drop_all_filter()); !status.ok())
     return status.error();
   if (Status status = set_send_buffer(fd.get()); !status.ok()) return status.error();
-  // Without it a full device queue is told as success (raw_send_hdrinc, net/ipv4/raw.c). ICMP
-  // errors about our packets do not come here: they look for sockets of protocol UDP
-  // (raw_icmp_error).
-  if (Status status = set_option(fd.get(), IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR"); !status.ok())
-    return status.error();
+  // Without it a full device queue is told as success (raw_send_hdrinc, net/ipv4/raw.c;
+  // rawv6_send_hdrinc). ICMP errors about our packets do not come here: they look for sockets of
+  // protocol UDP (raw_icmp_error, raw6_icmp_error).
+  const Status reporting =
+      family == AF_INET ? set_option(fd.get(), IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR")
+                        : set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR");
+  if (!reporting.ok()) return reporting.error();
   char name[IF_NAMESIZE] = {};
   if (if_indextoname(static_cast<unsigned>(ifindex), name) == nullptr) {
     return Error{ENODEV, "find interface index " + std::to_string(ifindex)};
@@ -77,6 +80,10 @@ Result<UniqueFd> open_packet_sender(int ifindex) {
     return Error::from_errno(std::string("setsockopt SO_BINDTODEVICE ") + name);
   }
   return fd;
+}
+
+bool kernel_speaks_ipv6() {
+  return UniqueFd(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)).valid();
 }
 
 }  // namespace mcfleet

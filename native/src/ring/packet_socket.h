@@ -16,8 +16,11 @@ Status attach_filter(int fd, const Filter& filter);
 // receives nothing.
 Result<UniqueFd> open_frame_sender(int ifindex);
 
-// A socket that sends IPv4 packets with their headers as given, routed and resolved by the kernel,
-// out of one interface only. Receives nothing.
-Result<UniqueFd> open_packet_sender(int ifindex);
+// A socket that sends IP packets of one family (AF_INET or AF_INET6) with their headers as given,
+// routed and resolved by the kernel, out of one interface only. Receives nothing.
+Result<UniqueFd> open_packet_sender(int ifindex, int family);
+
+// Whether this kernel speaks IPv6 at all (ipv6.disable).
+bool kernel_speaks_ipv6();
 
 }  // namespace mcfleet

@@ -10,21 +10,18 @@ namespace mcfleet {
 
 TxBatch::TxBatch()
     : arena_(std::make_unique_for_overwrite<uint8_t[]>(kArenaBytes)),
-      vectors_(std::make_unique_for_overwrite<iovec[]>(kVectors)) {
-  for (sockaddr_in& destination : destinations_) destination.sin_family = AF_INET;
-}
+      vectors_(std::make_unique_for_overwrite<iovec[]>(kVectors)) {}
 
-void TxBatch::commit(size_t bytes, std::span<const iovec> pieces, uint32_t destination,
+void TxBatch::commit(size_t bytes, std::span<const iovec> pieces, const IpAddress& destination,
                      const TxAccount& account) {
   msghdr& header = messages_[count_].msg_hdr;
   header.msg_iov = &vectors_[used_vectors_];
   header.msg_iovlen = 1 + pieces.size();
   vectors_[used_vectors_++] = {arena_.get() + used_, bytes};
   for (const iovec& piece : pieces) vectors_[used_vectors_++] = piece;
-  if (destination != 0) {
-    destinations_[count_].sin_addr.s_addr = htonl(destination);
+  if (!destination.none()) {
     header.msg_name = &destinations_[count_];
-    header.msg_namelen = sizeof(sockaddr_in);
+    header.msg_namelen = write_destination(destinations_[count_], destination);
   } else {
     header.msg_name = nullptr;
     header.msg_namelen = 0;
@@ -32,6 +29,19 @@ void TxBatch::commit(size_t bytes, std::span<const iovec> pieces, uint32_t desti
   accounts_[count_] = account;
   used_ += bytes;
   count_++;
+}
+
+socklen_t TxBatch::write_destination(Destination& to, const IpAddress& address) {
+  to = {};
+  if (address.is_ipv4()) {
+    to.ipv4.sin_family = AF_INET;
+    to.ipv4.sin_addr.s_addr = htonl(address.ipv4());
+    return sizeof(to.ipv4);
+  }
+  // Without a scope: the socket is bound to an interface.
+  to.ipv6.sin6_family = AF_INET6;
+  address.write_ipv6(to.ipv6.sin6_addr.s6_addr);
+  return sizeof(to.ipv6);
 }
 
 void TxBatch::send(int fd) {
@@ -98,6 +108,9 @@ SendFailure classify_send_error(int error) {
     case ENETUNREACH:
     case EHOSTUNREACH:
       return {DropReason::kNoRoute, false};
+    // No address of this host can be the sender's (ip6_dst_lookup_tail).
+    case EADDRNOTAVAIL:
+      return {DropReason::kNoSource, false};
     case EPERM:
     case EACCES:
       return {DropReason::kNotPermitted, false};

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "base/counters.h"
+#include "packet/ip_address.h"
 
 namespace mcfleet {
 
@@ -49,12 +50,12 @@ class TxBatch final {
     return fits ? arena_.get() + used_ : nullptr;
   }
   // Takes the first `bytes` of the last reserve() as a message. `destination`: for sockets that
-  // route, 0 for others.
-  void commit(size_t bytes, uint32_t destination, const TxAccount& account) {
+  // route, none for others.
+  void commit(size_t bytes, const IpAddress& destination, const TxAccount& account) {
     commit(bytes, {}, destination, account);
   }
   // As above; `pieces` follow those bytes. They must stay as they are until the batch is sent.
-  void commit(size_t bytes, std::span<const iovec> pieces, uint32_t destination,
+  void commit(size_t bytes, std::span<const iovec> pieces, const IpAddress& destination,
               const TxAccount& account);
 
   // Sends everything with sendmmsg(2), as the socket takes it. Each message is accounted once, as
@@ -75,6 +76,12 @@ class TxBatch final {
   void send_all_with(Send&& send);
 
  private:
+  union Destination {
+    sockaddr_in ipv4;
+    sockaddr_in6 ipv6;
+  };
+
+  static socklen_t write_destination(Destination& to, const IpAddress& address);
   void account_sent(size_t index);
   void account_lost(size_t index, DropReason reason);
   void clear();
@@ -88,7 +95,7 @@ class TxBatch final {
   DropReason datagram_lost_ = DropReason::kCount;
   std::array<mmsghdr, kMessages> messages_{};
   std::unique_ptr<iovec[]> vectors_;
-  std::array<sockaddr_in, kMessages> destinations_{};
+  std::array<Destination, kMessages> destinations_{};
   std::array<TxAccount, kMessages> accounts_{};
 };
 

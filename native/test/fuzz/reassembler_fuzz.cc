@@ -5,6 +5,7 @@
 
 #include "packet/bytes.h"
 #include "packet/checksum.h"
+#include "packet/ipv6_headers.h"
 #include "packet/parse.h"
 #include "packet/reassembler.h"
 
@@ -26,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::vector<uint8_t> frame(data, data + length);
     data += length;
     size -= length;
-    if (frame.size() >= kIpv4Header) {
+    if (frame.size() >= kIpv4Header && frame[0] >> 4 == 4) {
       // Right checksums are not to be guessed.
       const size_t header = size_t{frame[0] & 0x0fU} * 4;
       store16(frame.data() + 10, 0);
@@ -45,8 +46,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ended++;
     const ParseResult whole =
         parse_frame(result.frame, result.length, result.length, 0, {}, datagram);
-    if (load16(result.frame + 2) != result.length || whole.reason == DropReason::kFragment ||
-        whole.reason == DropReason::kMalformedIpChecksum) {
+    const bool ipv6 = result.frame[0] >> 4 == 6;
+    const size_t told =
+        ipv6 ? kIpv6Header + load16(result.frame + kIpv6PayloadLength) : load16(result.frame + 2);
+    // Behind a fragment header there may be another one.
+    const bool again = !ipv6 && whole.reason == DropReason::kFragment;
+    if (told != result.length || again || whole.reason == DropReason::kMalformedIpChecksum) {
       std::abort();
     }
   }

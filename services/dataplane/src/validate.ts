@@ -22,7 +22,7 @@ const MAX_BURST_PACKETS = 1_000_000;
 export interface ValidateOptions {
   /** Where the relay is in the request: "upserts[3]". */
   readonly path: string;
-  /** Whether the native part forwards IPv6. */
+  /** Whether the native part forwards IPv6: not where the kernel has none. */
   readonly ipv6: boolean;
 }
 
@@ -63,7 +63,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
     });
   }
   if (group?.family === 6 && !ipv6) {
-    const message = `${relay.name}: this data plane does not forward IPv6 yet, and ${relay.group} is IPv6`;
+    const message = `${relay.name}: the kernel of this host has no IPv6, and ${relay.group} is IPv6`;
     throw new FleetError({ code: status.UNIMPLEMENTED, reason: 'IPV6_NOT_SUPPORTED', message });
   }
   return {

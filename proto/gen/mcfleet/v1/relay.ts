@@ -76,7 +76,10 @@ export function relayEngineToJSON(object: RelayEngine): string {
 export const OversizePolicy = {
   /** UNSPECIFIED - Same as OVERSIZE_POLICY_FRAGMENT. */
   UNSPECIFIED: 0,
-  /** FRAGMENT - It leaves in fragments, unless its sender forbade that (DF): then it is dropped and counted as "mtu". The default. */
+  /**
+   * FRAGMENT - It leaves in fragments, unless its sender forbade that (DF): then it is dropped and counted as "mtu". IPv6 knows no DF; routers
+   * do not fragment it, but a relay is the one who sends the copies. The default.
+   */
   FRAGMENT: 1,
   /** DROP - It is dropped and counted as "mtu": for receivers that take no fragments, and networks that lose them. */
   DROP: 2,
@@ -351,11 +354,14 @@ export interface RelayInput {
    */
   interface: string;
   /**
-   * IPv4 or IPv6 group, or a local unicast address, as text. PTP groups (224.0.1.129-132, ff0x::181) are refused unless
-   * `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the host's own, on any of its interfaces: as long as
-   * the host has it not, the relay is Pending there with the reason "AddressNotLocal", and starts by itself when the host gets it. While it forwards,
-   * the data plane holds the UDP port on that address, so that the host does not answer the packets with "port unreachable": a program
-   * that binds the port there later is refused (EADDRINUSE); one that has it already is not disturbed.
+   * IPv4 or IPv6 group, or a local unicast address, as text. UDP over IPv6 may come with options for hops and the destination; a
+   * routing header, or more than 64 bytes of such headers, is dropped and counted as "extension_header". A zero UDP checksum stays
+   * zero: receivers that do not expect that (RFC 6935) drop such packets, as they would without the relay. PTP groups
+   * (224.0.1.129-132, ff0x::181) are refused unless `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the
+   * host's own, on any of its interfaces: as long as the host has it not, the relay is Pending there with the reason
+   * "AddressNotLocal", and starts by itself when the host gets it. While it forwards, the data plane holds the UDP port on that
+   * address, so that the host does not answer the packets with "port unreachable": a program that binds the port there later is
+   * refused (EADDRINUSE); one that has it already is not disturbed.
    */
   group: string;
   /** UDP destination port, 1 to 65535. Omitted: any port. */
@@ -385,24 +391,29 @@ export interface RelayOutput {
   /** Interface name on the host, 1 to 15 characters (IFNAMSIZ). A missing one costs only this output. */
   interface: string;
   /**
-   * Destination: IPv4 or IPv6 group or unicast address, of the same family as the input's. Omitted: the input's address. The
-   * broadcast address of the interface is none: such an output does not forward, with the reason "BroadcastAddress".
+   * Destination: IPv4 or IPv6 group or unicast address, of the same family as the input's: relays do not translate between them.
+   * Omitted: the input's address. The broadcast address of the interface is none: such an output does not forward, with the reason
+   * "BroadcastAddress".
    */
   address: string;
   /** UDP destination port, 1 to 65535. Omitted: the arriving one. */
   port?:
     | number
     | undefined;
-  /** IP TTL (IPv6 hop limit) of the copy, 1 to 255. Omitted: the arriving TTL minus one, at least 1. */
+  /** IP TTL or IPv6 hop limit of the copy, 1 to 255. Omitted: the arriving TTL minus one, at least 1. */
   ttl?:
     | number
     | undefined;
   /**
-   * Source address of the copy: "KEEP" (the arriving one), "INTERFACE" (the first address of the output interface), or an
-   * address. Omitted: INTERFACE for userspace relays, KEEP for kernel relays.
+   * Source address of the copy: "KEEP" (the arriving one), "INTERFACE" (an address of the output interface), or an address. Omitted:
+   * INTERFACE for userspace relays, KEEP for kernel relays. INTERFACE is the first IPv4 address; for IPv6 the first that suits the
+   * destination (RFC 6724): a link-local one for groups of link-local scope (ff02::) and for fe80::/10, otherwise a global one.
    */
   source: string;
-  /** DSCP of the copy, 0 to 63 (RFC 2474): 46 is EF, 34 is AF41. Its ECN bits stay. Omitted: the arriving one. */
+  /**
+   * DSCP of the copy, 0 to 63 (RFC 2474), in IPv6 of its traffic class: 46 is EF, 34 is AF41. Its ECN bits stay. Omitted:
+   * the arriving one.
+   */
   dscp?:
     | number
     | undefined;

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import type { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { OversizePolicy, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
@@ -5,7 +6,7 @@ import { isLinkLocalGroup, isMulticast } from './address.ts';
 import type { Problem } from './problem.ts';
 
 /** What the host's data plane calls its kernel engine in StatusResponse.capabilities. */
-const KERNEL_ENGINE = 'engine.kernel.v4';
+const KERNEL_ENGINES = { 4: 'engine.kernel.v4', 6: 'engine.kernel.v6' } as const;
 
 /** The engine that shall forward a relay on this host, and why that one as a stable code (RelayInstance.engine_reason). */
 export interface EngineChoice {
@@ -18,15 +19,16 @@ export interface EngineChoice {
  * reason that applies, so that an operator who wants the kernel engine knows what to change.
  */
 export function chooseEngine(relay: ResolvedRelay, capabilities: ReadonlySet<string>): EngineChoice | Problem {
+  const family = isIPv6(relay.input?.group ?? '') ? 6 : 4;
   switch (relay.engine) {
     case RelayEngine.USERSPACE:
       return { engine: RelayEngine.USERSPACE, reason: 'REQUESTED' };
     case RelayEngine.KERNEL:
-      if (capabilities.has(KERNEL_ENGINE)) return { engine: RelayEngine.KERNEL, reason: 'REQUESTED' };
+      if (capabilities.has(KERNEL_ENGINES[family])) return { engine: RelayEngine.KERNEL, reason: 'REQUESTED' };
       return {
         code: status.FAILED_PRECONDITION,
         reason: 'EngineUnavailable',
-        message: 'the data plane of this host has no kernel engine; set spec.engine to AUTO or USERSPACE',
+        message: `the data plane of this host has no kernel engine for IPv${family}; set spec.engine to AUTO or USERSPACE`,
       };
     case RelayEngine.AUTO:
     case RelayEngine.UNSPECIFIED:

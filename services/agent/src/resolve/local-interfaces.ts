@@ -1,7 +1,5 @@
-import { isIPv4 } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import type { InterfaceFacts } from '@mcfleet/native';
-import { withoutPrefix } from './address.ts';
 import type { Problem } from './problem.ts';
 
 /** linux/if.h */
@@ -43,20 +41,4 @@ export function linkProblem(direction: Direction, facts: InterfaceFacts): Proble
     };
   }
   return undefined;
-}
-
-/** The source address of copies that leave by an interface: its first IPv4 address, or its first IPv6 one, global before link-local. */
-export function sourceAddress(facts: InterfaceFacts, family: 4 | 6): string | Problem {
-  const addresses = facts.addresses.map(withoutPrefix);
-  const wanted = addresses.filter((address) => isIPv4(address) === (family === 4));
-  const found = wanted.find((address) => !/^fe[89ab]/i.test(address)) ?? wanted[0];
-  return (
-    found ?? {
-      code: status.FAILED_PRECONDITION,
-      reason: 'NoInterfaceAddress',
-      message:
-        `output interface ${facts.name} has no IPv${family} address to send from; ` +
-        "give it one, or set the output's source to KEEP or an address",
-    }
-  );
 }

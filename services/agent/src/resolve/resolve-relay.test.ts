@@ -226,6 +226,13 @@ describe('resolveRelay', () => {
     });
     const capable = { ...facts(...links), capabilities: new Set(['engine.userspace.v6']) };
     expect(resolveRelay(v6, capable).outputsDown).toMatchObject([{ problem: { reason: 'NoInterfaceAddress' } }]);
+    const out0 = link('out0', 5, { addresses: ['fe80::5/64', '2001:db8::5/64'] });
+    const plan = resolveRelay(v6, { ...capable, interfaces: byName([link('in0', 4), out0, link('out1', 6)]) });
+    expect(plan).toMatchObject({ verdict: 'forward', engine: RelayEngine.USERSPACE, outputsDown: [] });
+    expect(plan.program?.outputs).toMatchObject([
+      { key: '[ff0e::2]:6001@out0', address: 'ff0e::2', source: '2001:db8::5' },
+      { key: '[ff0e::2]:6001@out1', address: 'ff0e::2', source: '' },
+    ]);
   });
 
   it('refuses an assignment without input or outputs', () => {

@@ -6,9 +6,10 @@ import type { RelayEngine, RelayInput, RelayOutput } from '@mcfleet/proto/mcflee
 import { withDigest } from './digest.ts';
 import { chooseEngine } from './engine-choice.ts';
 import { inputAddressProblem, outputAddressProblem } from './local-addresses.ts';
-import { type InterfacesByName, linkProblem, notFound, sourceAddress } from './local-interfaces.ts';
+import { type InterfacesByName, linkProblem, notFound } from './local-interfaces.ts';
 import { outputKeys } from './output-key.ts';
 import { combine, type Problem } from './problem.ts';
+import { sourceAddress } from './source-address.ts';
 
 /** What the host knows and the controller does not. */
 export interface LocalFacts {
@@ -43,7 +44,7 @@ export interface RelayPlan {
   readonly engineReason: string;
 }
 
-/** The `source` of an output that asks for the first address of its interface. */
+/** The `source` of an output that asks for an address of its interface. */
 const INTERFACE = 'INTERFACE';
 /** The `source` of an output that keeps the arriving one. */
 const KEEP = 'KEEP';
@@ -87,7 +88,7 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     return { ...chosen, verdict: 'refused', problem: noIpv6(relay.input) };
   }
   const input = facts.interfaces.get(relay.input.interface);
-  const { outputs, down } = resolveOutputs(relay, chosen.outputs, family, facts.interfaces);
+  const { outputs, down } = resolveOutputs(relay, chosen.outputs, facts.interfaces);
   const sends = outputs.some(({ ifindex }) => ifindex !== NONE);
   const notOurs = input === undefined ? undefined : inputAddressProblem(relay.input, facts.interfaces);
   const receives = sends && notOurs === undefined;
@@ -108,7 +109,6 @@ function whyWaiting(input: Problem | undefined, down: readonly DownOutput[], out
 function resolveOutputs(
   relay: ResolvedRelay,
   keys: readonly string[],
-  family: 4 | 6,
   interfaces: InterfacesByName,
 ): { outputs: ProgrammedOutput[]; down: DownOutput[] } {
   const outputs: ProgrammedOutput[] = [];
@@ -132,7 +132,7 @@ function resolveOutputs(
       hold(unsendable);
       return;
     }
-    const source = wantsInterface(output) ? sourceAddress(facts, family) : output.source === KEEP ? '' : output.source;
+    const source = wantsInterface(output) ? sourceAddress(facts, address) : output.source === KEEP ? '' : output.source;
     if (typeof source !== 'string') {
       hold(source);
       return;
@@ -174,6 +174,6 @@ function noIpv6(input: RelayInput): Problem {
   return {
     code: status.FAILED_PRECONDITION,
     reason: 'Ipv6NotSupported',
-    message: `the data plane of this host cannot forward IPv6 groups (${input.group}); use an IPv4 group`,
+    message: `the kernel of this host has no IPv6, so that it cannot relay ${input.group}; boot it without ipv6.disable=1`,
   };
 }

@@ -35,8 +35,8 @@ export function addressKind(address: IpAddress): AddressKind {
     if (first === 0 || first >= 240) return 'reserved';
     return first >= 224 ? 'multicast' : 'unicast';
   }
-  // RFC 4291, section 2.7: scope 0 is reserved, such packets are dropped.
-  if (first === 0xff) return (second & 0x0f) === 0 ? 'reserved' : 'multicast';
+  // RFC 4291, section 2.7: scope 0 is reserved, and scope 1 never leaves its interface.
+  if (first === 0xff) return (second & 0x0f) <= 1 ? 'reserved' : 'multicast';
   return address.bytes.every((byte) => byte === 0) ? 'reserved' : 'unicast';
 }
 

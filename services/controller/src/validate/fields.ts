@@ -4,7 +4,7 @@ import type { Violations } from './violations.ts';
 
 const HOW_ADDRESSES_LOOK =
   'write an IPv4 address without leading zeros, or an IPv6 address without zone, prefix length or IPv4-mapped form';
-const GROUPS = 'groups are 224.0.0.0 to 239.255.255.255 and, in IPv6, ff00::/8 with a scope';
+const GROUPS = 'groups are 224.0.0.0 to 239.255.255.255 and, in IPv6, ff00::/8 with a scope beyond the interface';
 
 /** An interface name as the kernel takes it (net/core/dev.c, `dev_valid_name`; IFNAMSIZ is 16 with the final zero). */
 export function validateInterface(name: string, path: string, violations: Violations): void {

@@ -60,6 +60,9 @@ test.each(['10.0.0.1', 'ff0e::1', 'fe80::1', '224.0.0.251'])('%s is taken as inp
   expect(violations(subject)).toEqual([]);
 });
 
+/** A valid output of an IPv6 relay. */
+const sixOutput = RelayOutput.fromPartial({ interface: 'eth1', address: 'ff3e::2' });
+
 type Change = Parameters<typeof relay>[0];
 const bad: [string, Change, RegExp][] = [
   [
@@ -90,6 +93,26 @@ const bad: [string, Change, RegExp][] = [
   ['no group', (r) => (r.spec.input.group = ''), /^relay.spec.input.group: is missing/],
   ['PTP group', (r) => (r.spec.input.group = '224.0.1.129'), /^relay.spec.input.group: .*PTP/],
   ['PTP output', (r) => (r.output.address = '224.0.1.130'), /^relay.spec.outputs\[0\].address: .*PTP/],
+  [
+    'IPv6 PTP group',
+    (r) => Object.assign(r.spec, { input: { ...r.spec.input, group: 'ff0e::181', sources: [] }, outputs: [sixOutput] }),
+    /^relay.spec.input.group: ff0e::181 is a PTP group/,
+  ],
+  [
+    'IPv6 group that never leaves its interface',
+    (r) => Object.assign(r.spec, { input: { ...r.spec.input, group: 'ff01::1', sources: [] }, outputs: [sixOutput] }),
+    /^relay.spec.input.group: ff01::1 is not a multicast group .* no packet can be sent to it/,
+  ],
+  [
+    'IPv4 input with an IPv6 output',
+    (r) => (r.spec.outputs = [sixOutput]),
+    /^relay.spec.outputs\[0\].address: ff3e::2 is IPv6, but the input is IPv4: relays do not translate between them/,
+  ],
+  [
+    'IPv6 input with an IPv4 output',
+    (r) => Object.assign(r.spec.input, { group: 'ff3e::1', sources: [] }),
+    /^relay.spec.outputs\[0\].address: 239.10.10.10 is IPv4, but the input is IPv6: relays do not translate between them/,
+  ],
   ['input port 0', (r) => (r.spec.input.port = 0), /^relay.spec.input.port: 0 is not a UDP port/],
   ['output port 70000', (r) => (r.output.port = 70000), /^relay.spec.outputs\[0\].port: 70000 is not a UDP port/],
   ['ttl 0', (r) => (r.output.ttl = 0), /^relay.spec.outputs\[0\].ttl: 0 is not a TTL/],
