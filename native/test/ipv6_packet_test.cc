@@ -267,7 +267,8 @@ void trains_hold_what_came() {
     const std::vector<Bytes> given = packets;
     Trains trains;
     for (Bytes& packet : packets) {
-      trains.add(parsed(packet), packet.data(), 1, false, leave, [](Datagram&) {});
+      Datagram datagram = parsed(packet);
+      trains.add(datagram, packet.data(), 1, false, leave, [](Datagram&) {});
     }
     trains.leave_all(leave);
     CHECK(packets == given);
