@@ -50,8 +50,6 @@ export interface Traffic extends Target {
   readonly size: number;
   /** Source address that the machine need not have. Default: its own, by a plain UDP socket. */
   readonly source?: string;
-  /** Packets that the socket hands to the kernel at once (UDP_SEGMENT). Default 1. */
-  readonly segments?: number;
 }
 
 /** A running `mcfleet probe send`. */
@@ -61,7 +59,6 @@ export class Sender {
   constructor(lab: Lab, namespace: string, traffic: Traffic, options: StartOptions = {}) {
     const argv = [...targetArguments('send', traffic), '--rate', String(traffic.rate), '--size', String(traffic.size)];
     if (traffic.source !== undefined) argv.push('--source', traffic.source);
-    if (traffic.segments !== undefined) argv.push('--segment', String(traffic.segments));
     this.process = lab.start(namespace, argv, options);
   }
 

@@ -37,8 +37,6 @@ export interface Stream {
   readonly size?: number;
   /** Default: the sender's own, by a plain UDP socket. Another than its own makes raw packets. */
   readonly source?: string;
-  /** Packets that the sender's socket hands to the kernel at once. Default 1. */
-  readonly segments?: number;
   /** Destination at the sender. Default 239.1.1.1:5001. */
   readonly group?: string;
   readonly port?: number;
@@ -184,7 +182,6 @@ export class RelayPath implements AsyncDisposable {
         digest: stream.digest === true,
         ...(count === undefined ? {} : { count }),
         ...(stream.source === undefined ? {} : { source: stream.source }),
-        ...(stream.segments === undefined ? {} : { segments: stream.segments }),
       },
       stream.senderCpu === undefined ? {} : { cpu: stream.senderCpu },
     );
