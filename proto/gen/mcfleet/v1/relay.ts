@@ -291,10 +291,11 @@ export interface RelaySpec {
 
 /**
  * Relays that send to each other go round for ever where they set the TTL, and no address shows it. Each host remembers payloads and
- * IP identifications for two seconds. What comes back more than seven times with another source, TTL or station than at first is in
- * a loop: it goes to no output and is counted as "duplicate", and for ten seconds only one returning copy of each packet is taken on
- * that input. Senders of equal payloads are no loop: their identifications differ, and packets that come without one (zero, or with
- * DF below 128) get one, 128 to 65535. RelayInstance's condition "LoopSuspected" tells of loops.
+ * IP identifications for two seconds, of packets that leave together those of the first. What comes back more than seven times with
+ * another source, TTL or station than at first is in a loop: it goes to no output and is counted as "duplicate", and for ten seconds
+ * only one returning copy of each packet is taken on that input. Senders of equal payloads are no loop: their identifications differ,
+ * and packets that come without one (zero, or with DF below 128) get one, 128 to 65535. Packets with DF that leave together count up
+ * from the first one's (RFC 6864). RelayInstance's condition "LoopSuspected" tells of loops.
  */
 export interface LoopProtection {
   /**
