@@ -131,7 +131,7 @@ void ends_what_went_round_unseen() {
   seen.station = 2;
   Arrival unseen = numbered(1);
   unseen.station = 2;
-  for (int i = 0; i < 7; i++) {
+  for (uint64_t i = 0; i < 7; i++) {
     const uint64_t now = kStart + i * kMillisecond;
     CHECK(!window.in_loop(now));
     CHECK(!repeated(window, seen, now));

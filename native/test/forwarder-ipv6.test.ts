@@ -73,6 +73,21 @@ describeWithLab('forwarded IPv6 packets', () => {
     });
   });
 
+  it('are not taken for a loop because many say the same', async () => {
+    const forwarder = await relaying();
+    const capture = await lab.capture(1, 'ipv6');
+    const sender = lab.sender();
+    const hosts = Array.from({ length: 40 }, (_, i) => i + 1);
+    for (let round = 0; round < 10; round++) {
+      await sender.frames(
+        // Every other one without a flow label.
+        ...hosts.map((host) => makeIpv6Frame({ source: `2001:db8:1::${host}`, flowLabel: host % 2 === 0 ? 0 : host })),
+      );
+    }
+    expect((await capture.rest()).map(readIpv6Frame)).toHaveLength(400);
+    expect((await forwarder.relay('six')).drops).toEqual([]);
+  });
+
   it('reach several groups and a unicast receiver with the fields that each output names', async () => {
     await relaying({
       outputs: [

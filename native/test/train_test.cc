@@ -100,8 +100,13 @@ std::vector<size_t> run(std::vector<Arrived> arrived, size_t burst) {
   std::map<std::pair<uint64_t, uint32_t>, size_t> last_of_flow;
   std::vector<size_t> sizes;
   size_t left = 0;
-  const auto leave = [&](const Train& train) {
+  Identifications identifications;
+  const auto leave = [&](Train& train) {
     sizes.push_back(train.size());
+    if (lacks_identification(train.packet(0))) {
+      train.identify(identifications.take(train.size()));
+      for (size_t i = 0; i < train.size(); i++) CHECK(!lacks_identification(train.packet(i)));
+    }
     for (size_t i = 0; i < train.size(); i++) {
       const size_t place = places.at(train.packet(i));
       places.erase(train.packet(i));
@@ -126,14 +131,7 @@ std::vector<size_t> run(std::vector<Arrived> arrived, size_t burst) {
   for (size_t i = 0; i < arrived.size(); i++) {
     Arrived& one = arrived[i];
     const bool known = one.checksum_right && i % 7 == 0;
-    const auto identify = [&](const Datagram& datagram) {
-      if (!lacks_identification(one.packet.data())) return;
-      set_identification(one.packet.data(), trains.next_identification(datagram));
-      CHECK(!lacks_identification(one.packet.data()));
-    };
-    // Each, or the first of each train.
-    if (burst % 2 != 0) identify(one.datagram);
-    trains.add(one.datagram, one.packet.data(), i, known, leave, identify);
+    trains.add(one.datagram, one.packet.data(), i, known, leave);
     if ((i + 1) % burst == 0) {
       trains.leave_all(leave);
       CHECK_EQ(left, i + 1);
@@ -283,16 +281,34 @@ void a_part_is_a_train() {
     }
   };
   for (size_t i = 0; i < arrived.size(); i++) {
-    trains.add(arrived[i].datagram, arrived[i].packet.data(), 1000 + i, true, take_some,
-               [](const Datagram&) {});
+    trains.add(arrived[i].datagram, arrived[i].packet.data(), 1000 + i, true, take_some);
   }
   trains.leave_all(take_some);
   CHECK_EQ(left, 1U);
 }
 
+void identifications_come_again_late() {
+  Identifications identifications;
+  std::mt19937 random(71);
+  std::vector<uint64_t> given(65536);
+  uint64_t round = 0;
+  for (uint16_t before = 0; round < 4;) {
+    const size_t count = 1 + random() % 128;
+    const uint16_t first = identifications.take(count);
+    if (first < before) round++;
+    before = first;
+    CHECK(first >= kFirstIdentification && first + count <= given.size());
+    for (size_t i = first; i < first + count; i++) {
+      CHECK(given[i] != round + 1);
+      given[i] = round + 1;
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  identifications_come_again_late();
   a_part_is_a_train();
   any_datagrams_leave_once_and_in_order();
   trains_are_as_long_as_they_may_be();

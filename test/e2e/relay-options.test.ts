@@ -1,7 +1,7 @@
 // What a document can say, from the command to the frames that arrive at a receiver.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
-import { makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
+import { type FrameSpec, makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { until } from '../fleet/until.ts';
 import { Lab } from '../lab/lab.ts';
@@ -41,6 +41,11 @@ describeWithLab('a document', () => {
     return arrived;
   }
 
+  /** A frame that no other one equals, as senders make them: equal ones of several stations go round in a loop. */
+  let frames = 0;
+  const frame = (spec: FrameSpec = {}): Buffer =>
+    makeFrame({ payload: Buffer.from(String(frames++).padStart(7)), ...spec });
+
   const input = { interface: 'veth1', group: '239.1.1.1', port: 5001 };
 
   it('tells sources apart, also those of relays on one group and port', async () => {
@@ -52,9 +57,7 @@ describeWithLab('a document', () => {
         outputs: [{ interface: 'veth3', address: '239.9.0.3' }],
       },
     );
-    const arrived = await relayed(
-      ...[1, 2, 3, 4].map((host) => makeFrame({ source: `10.9.0.${host}`, sourcePort: host })),
-    );
+    const arrived = await relayed(...[1, 2, 3, 4].map((host) => frame({ source: `10.9.0.${host}`, sourcePort: host })));
     expect(arrived.map(({ destination, sourcePort }) => [destination, sourcePort])).toEqual([
       ['239.9.0.1', 1],
       ['239.9.0.2', 2],
@@ -66,15 +69,15 @@ describeWithLab('a document', () => {
 
   it('takes packets of a VLAN', async () => {
     await apply({ input: { ...input, vlan: 7 }, outputs: [{ interface: 'veth3', address: '239.9.0.1' }] });
-    const arrived = await relayed(makeFrame(), makeFrame({ tag: 7, sourcePort: 7 }), makeFrame({ tag: 8 }));
+    const arrived = await relayed(frame(), frame({ tag: 7, sourcePort: 7 }), frame({ tag: 8 }));
     expect(arrived).toMatchObject([{ destination: '239.9.0.1', sourcePort: 7 }]);
   });
 
   it('limits what passes, and says how much was lost to it', async () => {
     const output = { interface: 'veth3', address: '239.9.0.1' };
     await apply({ input, outputs: [output], rateLimit: { packetsPerSecond: 1, burstPackets: 7 } });
-    const frames = Array.from({ length: 60 }, () => makeFrame());
-    const arrived = (await relayed(...frames)).length;
+    const sent = Array.from({ length: 60 }, () => frame());
+    const arrived = (await relayed(...sent)).length;
     expect(arrived).toBeGreaterThanOrEqual(7);
     // One more for each second in which this machine stood still.
     expect(arrived).toBeLessThan(12);
@@ -87,7 +90,7 @@ describeWithLab('a document', () => {
     const output = { interface: 'veth3', address: '239.9.0.1', dscp: 46, sourcePort: 7777, oversize: 'DROP' };
     await apply({ input, outputs: [output] });
     await lab.ip('relay', 'link set veth3 mtu 600');
-    const arrived = await relayed(makeFrame({ payload: Buffer.alloc(1000) }), makeFrame());
+    const arrived = await relayed(frame({ payload: Buffer.alloc(1000) }), frame());
     await lab.ip('relay', 'link set veth3 mtu 1500');
     expect(arrived).toMatchObject([{ tos: 46 << 2, sourcePort: 7777, length: 35, udpChecksum: 'right' }]);
   });

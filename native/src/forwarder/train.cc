@@ -1,7 +1,6 @@
 #include "forwarder/train.h"
 
 #include <cstring>
-#include <random>
 
 #include "packet/bytes.h"
 #include "packet/checksum.h"
@@ -78,8 +77,13 @@ void Train::write_payload(uint8_t* to) const {
   }
 }
 
-void Train::start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
-                  bool checksum_right) {
+void Train::identify(uint16_t first) {
+  for (size_t i = 0; i < size_; i++) {
+    set_identification(packets_[i], static_cast<uint16_t>(first + i));
+  }
+}
+
+void Train::start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right) {
   first_ = datagram;
   size_ = 1;
   packets_[0] = ip;
@@ -89,7 +93,7 @@ void Train::start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns,
   checksum_right_ = checksum_right;
 }
 
-bool Train::append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns) {
+bool Train::append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns) {
   const size_t payload = payload_of_datagram(datagram);
   if (payload > payload_of_datagram(first_)) return false;
   if (headers() + payload_ + payload > kLongest) return false;
@@ -102,11 +106,11 @@ bool Train::append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns
 
 void Train::take_over(const Train& from, size_t index) {
   if (size_ == 0) {
-    start(from.datagram(index), from.packet(index), from.time_ns(index), from.checksum_right_);
+    start(from.datagram(index), from.packets_[index], from.time_ns(index), from.checksum_right_);
     return;
   }
   // A part of what fits one train does so as well.
-  append(from.datagram(index), from.packet(index), from.time_ns(index));
+  append(from.datagram(index), from.packets_[index], from.time_ns(index));
 }
 
 uint16_t Train::next_identification() const {
@@ -117,23 +121,8 @@ size_t Train::payload_of(size_t index) const {
   return index + 1 == size_ ? last_payload_ : payload_of_datagram(first_);
 }
 
-// Begins anywhere, so that those of two programs hardly meet.
-Trains::Trains()
-    : next_block_(static_cast<uint16_t>(std::random_device()() | kFirstIdentification)),
-      trains_(std::make_unique<Train[]>(kFlows)) {
+Trains::Trains() : trains_(std::make_unique<Train[]>(kFlows)) {
   forget();
-}
-
-uint16_t Trains::next_identification(const Datagram& datagram) {
-  const Train* train = find(datagram);
-  if (train != nullptr && !train->empty() && train->next_identification() >= kFirstIdentification) {
-    return train->next_identification();
-  }
-  static_assert(kFirstIdentification == Train::kMaxDatagrams);
-  const auto block = static_cast<uint16_t>(next_block_ & ~(Train::kMaxDatagrams - 1));
-  next_block_ = static_cast<uint16_t>(block + Train::kMaxDatagrams);
-  if (next_block_ == 0) next_block_ = kFirstIdentification;
-  return block;
 }
 
 Train* Trains::find(const Datagram& datagram) {

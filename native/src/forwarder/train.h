@@ -41,15 +41,18 @@ class Train final {
   // Copies its payload together.
   void write_payload(uint8_t* to) const;
 
+  // Gives its packets identifications that count up from `first`. IPv4 only.
+  void identify(uint16_t first);
+
   // For a train that shall be a part of another one, without a gap: takes over a datagram of it.
   void clear() { size_ = 0; }
   void take_over(const Train& from, size_t index);
 
  private:
   friend class Trains;
-  void start(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns, bool checksum_right);
+  void start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right);
   // Takes the datagram, if it fits behind the others.
-  bool append(const Datagram& datagram, const uint8_t* ip, uint64_t time_ns);
+  bool append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns);
   [[nodiscard]] size_t payload_of(size_t index) const;
   // Of what joins next.
   [[nodiscard]] uint16_t next_identification() const;
@@ -61,7 +64,7 @@ class Train final {
   size_t last_payload_ = 0;
   // Whether the first one's checksum is known to be right.
   bool checksum_right_ = false;
-  std::array<const uint8_t*, kMaxDatagrams> packets_{};
+  std::array<uint8_t*, kMaxDatagrams> packets_{};
   std::array<uint64_t, kMaxDatagrams> times_{};
 };
 
@@ -75,12 +78,11 @@ class Trains final {
 
   Trains();
 
-  // Adds one datagram. `checksum_right`: somebody has verified it already. Calls
-  // `leave(const Train&)` for trains that are complete, and `begin(Datagram&)` for what does not
-  // follow another one, before it is added. May give the packet an identification.
-  template <typename Leave, typename Begin>
-  void add(Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right, Leave&& leave,
-           Begin&& begin) {
+  // Adds one datagram. `checksum_right`: somebody has verified it already. Calls `leave(Train&)`
+  // for trains that are complete. A packet that joins others may get another identification.
+  template <typename Leave>
+  void add(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right,
+           Leave&& leave) {
     Train* train = find(datagram);
     if (train == nullptr) {
       leave_all(leave);
@@ -92,14 +94,9 @@ class Trains final {
       if (!may_grow(*train)) depart(*train, leave);
       return;
     }
-    begin(datagram);
     train->start(datagram, ip, time_ns, checksum_right);
     if (!may_start(datagram, ip)) depart(*train, leave);
   }
-
-  // For a datagram that lacks an identification and is about to be added: the one that segments get
-  // which count up from the first one's.
-  uint16_t next_identification(const Datagram& datagram);
 
   // Lets all of them leave.
   template <typename Leave>
@@ -123,7 +120,7 @@ class Trains final {
 
   template <typename Leave>
   static void depart(Train& train, Leave&& leave) {
-    leave(static_cast<const Train&>(train));
+    leave(train);
     train.size_ = 0;
   }
   // The train of the datagram's flow, which may be empty; null if there are too many flows.
@@ -136,8 +133,6 @@ class Trains final {
   void forget();
 
   size_t used_ = 0;
-  // Where the next train's identifications begin.
-  uint16_t next_block_;
   std::array<uint8_t, kBuckets> buckets_;
   std::array<Key, kFlows> keys_;
   std::unique_ptr<Train[]> trains_;

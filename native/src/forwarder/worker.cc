@@ -9,7 +9,6 @@
 
 #include "forwarder/threads.h"
 #include "packet/bytes.h"
-#include "packet/identification.h"
 #include "packet/parse.h"
 
 namespace mcfleet {
@@ -187,7 +186,7 @@ bool Worker::drain(Input& input) {
 
 // Sends what was taken up to now.
 void Worker::send_all(Input& input, const RuleTable& table) {
-  trains_.leave_all([&](const Train& train) { forward(input, table, train); });
+  trains_.leave_all([&](Train& train) { forward(input, table, train); });
   emitter_.flush();
   record_samples();
   copies_.clear();
@@ -235,33 +234,36 @@ void Worker::read(Input& input, const RuleTable& table, const RxFrame& frame) {
     return;
   }
   uint8_t* ip = frame.data + input.link_header;
-  // Looking at every packet would cost as much as forwarding it, so that the first of each train
-  // has to do until one is known to come back.
-  const bool watched = table.drops_duplicates();
-  const bool each = watched && input.duplicates.in_loop(frame.time_ns);
-  if (each) recognise(input, ip, datagram, frame.time_ns);
+  // What lacks an identification has passed no relay, for each of them gives it one.
+  const bool may_return = datagram.ipv6 ? !lacks_flow_label(ip) : !lacks_identification(ip);
+  if (may_return && table.drops_duplicates() && input.duplicates.in_loop(frame.time_ns)) {
+    datagram.repeated = input.duplicates.repeated(ip, input.link_header, datagram, frame.time_ns);
+  }
   const bool checksum_right = (frame.offload.flags & kVnetDataValid) != 0;
-  trains_.add(
-      datagram, ip, frame.time_ns, checksum_right,
-      [&](const Train& train) { forward(input, table, train); },
-      [&](Datagram& first) {
-        if (watched && !each) recognise(input, ip, first, frame.time_ns);
-      });
+  trains_.add(datagram, ip, frame.time_ns, checksum_right,
+              [&](Train& train) { forward(input, table, train); });
 }
 
-// Tells whether a datagram came back. An IPv4 one that lacks an identification has passed no relay,
-// for each of them gives it one, which it keeps on its way.
-void Worker::recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t time_ns) {
+// Looks for loops. To look at every packet would cost as much as to forward it, so that the first
+// of each train has to do until one is known to come back: from then on each is judged when it
+// arrives. An IPv6 packet without a flow label is like those of all others who say the same:
+// nothing can be told.
+void Worker::watch(Input& input, Train& train) {
   DuplicateWindow& window = input.duplicates;
-  if (!datagram.ipv6 && lacks_identification(ip)) {
-    set_identification(ip, trains_.next_identification(datagram));
-    window.remember(ip, input.link_header, datagram, time_ns);
-  } else {
-    datagram.repeated = window.repeated(ip, input.link_header, datagram, time_ns);
+  const Datagram& first = train.first();
+  const uint8_t* ip = train.packet(0);
+  if (first.ipv6 && lacks_flow_label(ip)) return;
+  if (!first.ipv6 && lacks_identification(ip)) {
+    train.identify(identifications_.take(train.merged().segments));
+    window.remember(ip, input.link_header, first, train.time_ns(0));
+  } else if (!window.in_loop(train.time_ns(0))) {
+    // Too late for this one: the others of its train were not judged.
+    window.repeated(ip, input.link_header, first, train.time_ns(0));
   }
 }
 
-void Worker::forward(Input& input, const RuleTable& table, const Train& train) {
+void Worker::forward(Input& input, const RuleTable& table, Train& train) {
+  if (table.drops_duplicates()) watch(input, train);
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
   const size_t relays = match(table, datagram, train.packet(0), [&](const RuleMatch& rule) {

@@ -17,6 +17,7 @@
 #include "forwarder/emitter.h"
 #include "forwarder/input.h"
 #include "forwarder/train.h"
+#include "packet/identification.h"
 
 namespace mcfleet {
 
@@ -82,8 +83,8 @@ class Worker final {
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
   void sample(RelayCounters& counters, const Train& train, uint64_t packets_before);
   void record_samples();
-  void recognise(Input& input, uint8_t* ip, Datagram& datagram, uint64_t time_ns);
-  void forward(Input& input, const RuleTable& table, const Train& train);
+  void watch(Input& input, Train& train);
+  void forward(Input& input, const RuleTable& table, Train& train);
   void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
                       uint32_t mtu);
   void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
@@ -102,6 +103,7 @@ class Worker final {
   Counter matched_;
   Emitter emitter_;
   Trains trains_;
+  Identifications identifications_;
   // Whose latency is known when all is sent.
   struct Sample {
     LatencyCounters* latency;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <random>
 
 #include "packet/bytes.h"
 #include "packet/checksum.h"
@@ -20,6 +22,31 @@ inline bool lacks_identification(const uint8_t* ip) {
   constexpr uint16_t kDontFragment = 0x4000;
   const uint16_t id = load16(ip + 4);
   return id == 0 || (id < kFirstIdentification && (load16(ip + 6) & kDontFragment) != 0);
+}
+
+// Identifications for packets that lack one. Each comes again only when all others were given.
+class Identifications final {
+ public:
+  // Begins anywhere, so that those of two programs hardly meet.
+  Identifications() : next_(static_cast<uint16_t>(std::random_device()() | kFirstIdentification)) {}
+
+  // The first of `count` that follow each other.
+  uint16_t take(size_t count) {
+    if (size_t{next_} + count > kEnd) next_ = kFirstIdentification;
+    const uint16_t first = next_;
+    next_ = static_cast<uint16_t>(next_ + count);
+    if (next_ < kFirstIdentification) next_ = kFirstIdentification;
+    return first;
+  }
+
+ private:
+  static constexpr size_t kEnd = 65536;
+  uint16_t next_;
+};
+
+// Whether an IPv6 sender told its flows apart (RFC 6437).
+inline bool lacks_flow_label(const uint8_t* ip) {
+  return (load32(ip) & 0xfffff) == 0;
 }
 
 inline void set_identification(uint8_t* ip, uint16_t id) {

@@ -363,7 +363,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           parse_frame(frame.data(), frame.size(), frame.size(), 0, arrived.offload, datagram);
       if (parsed.status != ParseStatus::kOk) continue;
       waiting.emplace(frame.data(), datagram);
-      trains.add(datagram, frame.data(), frames, false, leave, [](const Datagram&) {});
+      trains.add(datagram, frame.data(), frames, false, leave);
     }
     input = same;
     if ((often & 0x80) != 0) end_burst();

@@ -295,7 +295,8 @@ export interface RelaySpec {
  * another source, TTL or station than at first is in a loop: it goes to no output and is counted as "duplicate", and for ten seconds
  * only one returning copy of each packet is taken on that input. Senders of equal payloads are no loop: their identifications differ,
  * and packets that come without one (zero, or with DF below 128) get one, 128 to 65535. Packets with DF that leave together count up
- * from the first one's (RFC 6864). RelayInstance's condition "LoopSuspected" tells of loops.
+ * from the first one's (RFC 6864). In IPv6 the flow label tells senders apart; packets without one are never taken for a loop.
+ * RelayInstance's condition "LoopSuspected" tells of loops.
  */
 export interface LoopProtection {
   /**
