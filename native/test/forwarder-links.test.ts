@@ -78,6 +78,19 @@ describeWithLab('forwarder and interfaces', () => {
         { txPackets: 10, drops: [] },
       ]),
     );
+    // Told that there is none, it counts on.
+    const parked = twoOutputs.outputs.map((output) =>
+      output.interface === 'out1' ? { ...output, interface: '' } : output,
+    );
+    expect(await forwarder.apply([{ ...twoOutputs, outputs: parked }])).toEqual([]);
+    await lab.sender().frames(...frames(5));
+    await eventually(async () =>
+      expect((await forwarder.relay('simple')).outputs).toMatchObject([
+        { drops: [{ reason: 'interface_missing', packets: 15 }] },
+        { drops: [{ reason: 'interface_missing', packets: 15 }] },
+        { txPackets: 15, drops: [] },
+      ]),
+    );
     await lab.connectSink(1);
     expect(await forwarder.apply([twoOutputs])).toEqual([]);
     await expectOutputs('');
@@ -85,7 +98,7 @@ describeWithLab('forwarder and interfaces', () => {
     // Counters stay with the keys of the outputs.
     expect((await forwarder.relay('simple')).outputs[0]).toMatchObject({
       txPackets: 10,
-      drops: [{ reason: 'interface_missing', packets: 10 }],
+      drops: [{ reason: 'interface_missing', packets: 15 }],
     });
   });
 

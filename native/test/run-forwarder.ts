@@ -40,7 +40,8 @@ function program({ input, outputs, ...rest }: RelayDraft, indexes: Indexes): Rel
       sourcePort: null,
       dropOversize: false,
       ...output,
-      ifindex: indexes.get(name) ?? unknown,
+      // Nameless: known not to be there.
+      ifindex: name === '' ? 0 : (indexes.get(name) ?? unknown),
     })),
   };
 }

@@ -105,6 +105,7 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
 
 std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& action,
                                                            const Train& train) {
+  if (action.ports == nullptr) return DropReason::kInterfaceMissing;
   EgressPort& port = action.ports->of(worker_);
   OutputCounters* counters = action.counters + worker_;
   const Way routed{port, port.link(), action, counters};

@@ -226,7 +226,6 @@ Rule Forwarder::rule_of(const RelayEntry& entry) {
   rule.keep_duplicates = entry.program.keep_duplicates;
   rule.min_ttl = entry.program.min_ttl.value_or(0);
   for (const OutputEntry& output : entry.outputs) {
-    if (output.ports == nullptr) continue;
     rule.outputs.push_back(
         {output.rewrite, output.ports.get(), output.counters->data(), output.drop_oversize});
   }

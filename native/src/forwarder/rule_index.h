@@ -19,6 +19,7 @@ class EgressPorts;
 // Counters are those of the first worker, with those of the others behind them.
 struct OutputAction {
   Rewrite rewrite;
+  // Null: its interface is not there.
   EgressPorts* ports = nullptr;
   OutputCounters* counters = nullptr;
   // Drops what is longer than the MTU, where it may be fragmented as well.
