@@ -148,6 +148,28 @@ void ends_what_went_round_unseen() {
   CHECK(!window.in_loop(kStart + 8 * kMillisecond + DuplicateWindow::kLoopNs + 1));
 }
 
+// Also those with one identification for all, as in IPv6, whose flow label does not count.
+void takes_others_that_repeat_themselves_beside_a_loop() {
+  DuplicateWindow window;
+  Arrival round = numbered(0);
+  CHECK(!repeated(window, round, kStart));
+  round.station = 2;
+  for (int i = 0; i < 7; i++) CHECK(!repeated(window, round, kStart));
+  CHECK(repeated(window, round, kStart));
+  // From another station, and from that of the loop to another group.
+  Arrival other = numbered(1);
+  other.station = 3;
+  Arrival elsewhere = numbered(2);
+  elsewhere.station = 2;
+  elsewhere.spec.destination++;
+  for (uint64_t i = 0; i < 1000; i++) {
+    const uint64_t now = kStart + i * kMillisecond;
+    CHECK(window.in_loop(now));
+    CHECK(!repeated(window, other, now));
+    CHECK(!repeated(window, elsewhere, now));
+  }
+}
+
 void takes_senders_that_repeat_themselves() {
   DuplicateWindow window;
   for (uint64_t i = 0; i < 100'000; i++) {
@@ -242,6 +264,7 @@ void forgets() {
 int main() {
   ends_loops();
   ends_what_went_round_unseen();
+  takes_others_that_repeat_themselves_beside_a_loop();
   takes_senders_that_repeat_themselves();
   takes_many_who_say_the_same(false);
   takes_many_who_say_the_same(true);

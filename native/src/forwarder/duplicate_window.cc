@@ -71,11 +71,16 @@ uint64_t key_of(const uint8_t* ip, const Datagram& datagram) {
   return mix(hash);
 }
 
-uint32_t origin_of(const uint8_t* ip, size_t link_header, const Datagram& datagram) {
+// Who put it on the wire: station and source.
+uint64_t sender_of(const uint8_t* ip, size_t link_header, const Datagram& datagram) {
   constexpr size_t kStation = 6;
-  uint64_t hash = uint64_t{datagram.source} << 8 | datagram.ttl;
-  if (link_header == kEthernetHeader) hash = add_bytes(hash, ip - link_header + kStation, kStation);
-  return static_cast<uint32_t>(mix(hash));
+  const uint64_t source = mix(datagram.source);
+  if (link_header != kEthernetHeader) return source;
+  return add_bytes(source, ip - link_header + kStation, kStation);
+}
+
+uint32_t origin_of(uint64_t sender, const Datagram& datagram) {
+  return static_cast<uint32_t>(mix(sender ^ datagram.ttl));
 }
 
 }  // namespace
@@ -85,9 +90,12 @@ DuplicateWindow::DuplicateWindow() : buckets_(std::make_unique<Bucket[]>(kEntrie
 bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram,
                                uint64_t time_ns) {
   const uint32_t now_ms = milliseconds(time_ns);
-  const auto [entry, coming] = meet(ip, link_header, datagram, now_ms);
+  const uint64_t sender = sender_of(ip, link_header, datagram);
+  const auto [entry, coming] = meet(ip, datagram, origin_of(sender, datagram), now_ms);
   if (coming == Coming::kNew) return false;
-  const bool looping = in_loop(time_ns);
+  const uint64_t path =
+      mix(sender ^ (uint64_t{datagram.destination} << 32 | datagram.destination_port));
+  const bool looping = knows_loop(path, time_ns);
   if (coming == Coming::kAsFirst) {
     // It may have gone round before it was watched, so that it came back when it was met first.
     if (looping) return true;
@@ -100,22 +108,41 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
     entry->taken_ms = now_ms;
     return false;
   }
-  loop_until_ns_ = time_ns + kLoopNs;
+  note_loop(path, time_ns);
   return true;
+}
+
+bool DuplicateWindow::knows_loop(uint64_t path, uint64_t time_ns) const {
+  return std::any_of(loops_.begin(), loops_.end(), [&](const Loop& loop) {
+    return loop.path == path && loop.until_ns - time_ns <= kLoopNs;
+  });
+}
+
+void DuplicateWindow::note_loop(uint64_t path, uint64_t time_ns) {
+  loop_until_ns_ = time_ns + kLoopNs;
+  Loop* place = loops_.data();
+  for (Loop& loop : loops_) {
+    if (loop.path == path) {
+      place = &loop;
+      break;
+    }
+    if (loop.until_ns < place->until_ns) place = &loop;
+  }
+  *place = {path, loop_until_ns_};
 }
 
 void DuplicateWindow::remember(const uint8_t* ip, size_t link_header, const Datagram& datagram,
                                uint64_t time_ns) {
   const uint32_t now_ms = milliseconds(time_ns);
-  const auto [entry, coming] = meet(ip, link_header, datagram, now_ms);
+  const auto [entry, coming] =
+      meet(ip, datagram, origin_of(sender_of(ip, link_header, datagram), datagram), now_ms);
   if (coming == Coming::kAsFirst) count_first(*entry, now_ms);
 }
 
 std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::meet(
-    const uint8_t* ip, size_t link_header, const Datagram& datagram, uint32_t now_ms) {
+    const uint8_t* ip, const Datagram& datagram, uint32_t origin, uint32_t now_ms) {
   const uint64_t hash = key_of(ip, datagram);
   const uint32_t key = static_cast<uint32_t>(hash) | 1;
-  const uint32_t origin = origin_of(ip, link_header, datagram);
   Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
   Entry* entry = find(bucket, key, now_ms);
   if (entry == nullptr) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,8 +19,9 @@ namespace mcfleet {
 // source, TTL). What a relay sends back comes with other headers. Senders that say the same differ
 // in the identification; and those that send none get one from the first relay (identification.h),
 // which knows by this that they do not come back. Copies of redundant networks are equal in both,
-// and a few for each first one are taken. What comes back more often proves a loop, and for a while
-// after that only one copy is taken, and of what was not watched before none that was seen already.
+// and a few for each first one are taken. What comes back more often proves a loop. For a while
+// after that, of what comes to its destination with its headers, only one copy is taken, and none
+// of what was seen already without being watched.
 //
 // One input and one thread.
 class DuplicateWindow final {
@@ -38,6 +40,8 @@ class DuplicateWindow final {
   // The same while a loop is known to be there, and for how long that is believed.
   static constexpr uint32_t kToleratedInLoop = 1;
   static constexpr uint64_t kLoopNs = 10'000'000'000;
+  // Loops told apart at a time. With more, the oldest is known no longer.
+  static constexpr size_t kLoops = 8;
 
   DuplicateWindow();
 
@@ -74,13 +78,23 @@ class DuplicateWindow final {
   // How a packet came: as the first one of its kind, with the same headers as that one, or with
   // others.
   enum class Coming : uint8_t { kNew, kAsFirst, kOtherwise };
-  std::pair<Entry*, Coming> meet(const uint8_t* ip, size_t link_header, const Datagram& datagram,
+  std::pair<Entry*, Coming> meet(const uint8_t* ip, const Datagram& datagram, uint32_t origin,
                                  uint32_t now_ms);
   static void count_first(Entry& entry, uint32_t now_ms);
   static Entry* find(Bucket& bucket, uint32_t key, uint32_t now_ms);
   static Entry& place(Bucket& bucket, uint32_t now_ms);
 
   const std::unique_ptr<Bucket[]> buckets_;
+  // A destination with the headers that come back there, and until when that is believed.
+  struct Loop {
+    uint64_t path = 0;
+    uint64_t until_ns = 0;
+  };
+  [[nodiscard]] bool knows_loop(uint64_t path, uint64_t time_ns) const;
+  void note_loop(uint64_t path, uint64_t time_ns);
+
+  std::array<Loop, kLoops> loops_{};
+  // Of all of them.
   uint64_t loop_until_ns_ = 0;
 };
 
