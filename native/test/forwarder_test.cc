@@ -225,7 +225,7 @@ int packet_thread_nice() {
     fields >> nice;
     return nice;
   }
-  CHECK(!"the packet thread is there");
+  CHECK(false && "the packet thread is there");
   return 0;
 }
 

@@ -218,7 +218,7 @@ void more_flows_than_kept_apart_leave_early() {
 
 void a_shorter_one_is_the_last() {
   std::vector<Arrived> arrived;
-  for (const size_t size : {1000, 1000, 400, 400, 1000, 1200, 1200}) {
+  for (const size_t size : std::initializer_list<size_t>{1000, 1000, 400, 400, 1000, 1200, 1200}) {
     arrived.push_back(arrive(flow_spec(0, size)));
   }
   CHECK(run(arrived, 100) == (std::vector<size_t>{3, 1, 1, 2}));
