@@ -86,7 +86,7 @@ void joins_sources_beside_any(int ifindex) {
   CHECK_EQ(joined().size(), 0U);
 }
 
-// Lines of /proc/net/igmp6 or mcfilter6 for groups ff3e::4d:xxxx.
+// Lines of /proc/net/igmp6 or mcfilter6 for the groups of this test, which begin with ff3e::4d.
 size_t ipv6_lines(const char* path) {
   const std::string group = "ff3e" + std::string(22, '0') + "4d";
   std::ifstream file(path);

@@ -1,0 +1,98 @@
+// What is taken for a loop of relays, and what is not.
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
+import type { RelayDraft } from './forwarder-process.ts';
+import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
+import { makeFrame, readFrame } from './ipv4-frame.ts';
+
+describeWithLab('loops of relays', () => {
+  let lab: ForwarderTopology;
+  beforeAll(async () => {
+    if (labObstacle() === undefined) lab = await ForwarderTopology.create();
+  });
+  afterEach(() => lab?.endProcesses());
+  afterAll(() => lab?.delete());
+
+  const to = (address: string): RelayDraft['outputs'][number] => ({ key: address, interface: 'out1', address });
+
+  it('are not seen where many say the same', async () => {
+    const forwarder = await lab.forwarder();
+    expect(await forwarder.apply([{ ...simpleRelay, outputs: [to('239.9.0.1')] }])).toEqual([]);
+    const capture = await lab.capture(1);
+    const sender = lab.sender();
+    // As Linux sends: DF, and no identification where the socket is not connected. Others count.
+    const heartbeat = (host: number, id: number): Buffer =>
+      makeFrame({
+        source: `10.9.0.${host}`,
+        station: host,
+        id,
+        fragment: 0x4000,
+        payload: Buffer.from('the same of each'),
+      });
+    const hosts = Array.from({ length: 40 }, (_, i) => i + 1);
+    const rounds = 60;
+    for (let round = 0; round < rounds; round++) {
+      await sender.frames(...hosts.map((host) => heartbeat(host, host % 2 === 0 ? 0 : host * 1000 + round)));
+    }
+    const arrived = (await capture.rest()).map(readFrame);
+    const counts = Object.groupBy(arrived, ({ source }) => source);
+    expect(Object.values(counts).map((frames) => frames?.length)).toEqual(hosts.map(() => rounds));
+    for (const frame of arrived) {
+      expect(frame).toMatchObject({ ipChecksumRight: true, udpChecksum: 'right', fragment: 0x4000 });
+    }
+    // What had no identification has one now, by which other relays tell the packets apart: none comes again soon. Those of others stay.
+    const ids = arrived.filter(({ source }) => Number(source.split('.')[3]) % 2 === 0).map(({ id }) => id);
+    expect(new Set(ids).size).toBe((hosts.length / 2) * rounds);
+    expect(Math.min(...ids)).toBeGreaterThanOrEqual(128);
+    expect(counts['10.9.0.1']?.map(({ id }) => id)).toEqual(Array.from({ length: rounds }, (_, round) => 1000 + round));
+    expect((await forwarder.relay('simple')).drops).toEqual([]);
+  });
+
+  it('are ended, and nothing else', async () => {
+    const forwarder = await lab.forwarder();
+    const relays: RelayDraft[] = [
+      { ...simpleRelay, uid: 'ends', outputs: [to('239.9.0.1')] },
+      { ...simpleRelay, uid: 'keeps', keepDuplicates: true, outputs: [to('239.9.0.2')] },
+      { ...simpleRelay, uid: 'high', keepDuplicates: true, minTtl: 4, outputs: [to('239.9.0.3')] },
+    ];
+    expect(await forwarder.apply(relays)).toEqual([]);
+    const capture = await lab.capture(1);
+    const sender = lab.sender();
+    // A sender that says the same again and again.
+    await sender.frames(...Array.from({ length: 20 }, () => makeFrame({ payload: Buffer.from('still here') })));
+    // A packet that comes back, first with less and less TTL, then from another station.
+    const round = { payload: Buffer.from('round and round') };
+    await sender.frames(...Array.from({ length: 15 }, (_, i) => makeFrame({ ...round, ttl: Math.max(8 - i, 1) })));
+    const fromAnother = makeFrame({ payload: Buffer.from('round as well') });
+    const copy = Buffer.from(fromAnother);
+    copy.writeUInt8(0x77, 11);
+    await sender.frames(fromAnother, ...Array.from({ length: 10 }, () => copy));
+    const arrived = Map.groupBy((await capture.rest()).map(readFrame), ({ destination }) => destination);
+    const texts = (address: string) =>
+      Object.entries(Object.groupBy(arrived.get(address) ?? [], ({ payload }) => payload.toString())).map(
+        ([text, frames]) => [text, frames?.length],
+      );
+    // Eight of each, for they come back by ways of their own; of the first also that by which a loop is known, and perhaps one that was
+    // read with it.
+    const known = texts('239.9.0.1')[1]?.[1] ?? 0;
+    expect([9, 10]).toContain(known);
+    expect(texts('239.9.0.1')).toEqual([
+      ['still here', 20],
+      ['round and round', known],
+      ['round as well', 8],
+    ]);
+    expect(texts('239.9.0.2')).toEqual([
+      ['still here', 20],
+      ['round and round', 15],
+      ['round as well', 11],
+    ]);
+    expect(texts('239.9.0.3')).toEqual([
+      ['still here', 20],
+      ['round and round', 5],
+      ['round as well', 11],
+    ]);
+    expect((await forwarder.relay('ends')).drops).toEqual([{ reason: 'duplicate', packets: 15 - Number(known) + 3 }]);
+    expect((await forwarder.relay('keeps')).drops).toEqual([]);
+    expect((await forwarder.relay('high')).drops).toEqual([{ reason: 'loop', packets: 10 }]);
+  });
+});
