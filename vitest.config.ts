@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** What comes at once on a quiet machine may take its time on a busy one: these bounds only end what would never come. */
+const PATIENCE_MS = 20_000;
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -15,7 +18,9 @@ export default defineConfig({
             'test/bench/**/*.test.ts',
             'deploy/demo/**/*.test.ts',
           ],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
         },
       },
       {
@@ -26,6 +31,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
         },
       },
     ],

@@ -3,6 +3,7 @@ import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { InstanceState, Relay } from '@mcfleet/proto/mcfleet/v1/relay';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { condition, SessionHarness } from './testing/session-harness.ts';
+import type { TestAgent } from './testing/test-agent.ts';
 import { defined, eventually, relay } from './testing/test-controller.ts';
 
 let harness: SessionHarness;
@@ -74,6 +75,30 @@ test('an agent that missed a change gets the difference', async () => {
     (names) => names.join() === 'relays/b,relays/c',
   );
   expect(second.updates).toEqual([expect.objectContaining({ upserts: ['relays/c'], removed: [expect.any(String)] })]);
+});
+
+test('an agent whose connection breaks before it carried an update out gets that difference again', async () => {
+  let second: TestAgent | undefined;
+  let isBreaking = false;
+  const first = harness.connect({
+    onUpdate: () => {
+      if (!isBreaking) return;
+      first.drop();
+      second = harness.connect({ state: first.state });
+    },
+  });
+  await first.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  const held = first.state.revision;
+  isBreaking = true;
+  await harness.create(relay('b', { outputPort: 6002 }));
+  await eventually(
+    () => second?.relayNames,
+    (names) => names?.join() === 'relays/a,relays/b',
+  );
+  expect((await second?.welcomed)?.sync).toBe(SyncMode.DELTA);
+  expect(second?.updates).toEqual([expect.objectContaining({ base: held, upserts: ['relays/b'], removed: [] })]);
 });
 
 test.each([

@@ -40,6 +40,8 @@ export interface TestAgentOptions {
   readonly isMute?: boolean;
   /** Sends no heartbeats. */
   readonly isSilent?: boolean;
+  /** Called when an update has come as a whole, before anything of it is carried out. */
+  readonly onUpdate?: () => void;
 }
 
 /** A small agent: keeps the rules of AgentService, and forwards nothing. */
@@ -200,10 +202,13 @@ export class TestAgent {
       chunks: chunks.length,
       bytes,
     });
+    this.#options.onUpdate?.();
     if (this.#options.isMute !== true) setImmediate(() => this.#apply(update, upserts, removed));
   }
 
   #apply(update: ConfigUpdate, upserts: RelayAssignment[], removed: string[]): void {
+    // Its successor has told what was held without this update.
+    if (this.#isDropped) return;
     const { nonce, revision, baseRevision } = update;
     this.#inFlight = 0;
     const isSnapshot = baseRevision === 0n;
