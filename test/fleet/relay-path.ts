@@ -131,7 +131,7 @@ export class RelayPath implements AsyncDisposable {
     const receiver = await this.#listen(stream, stream.count);
     const sent = await this.#send(stream, stream.count).result();
     // It ends by itself once all have arrived.
-    await Promise.race([receiver.process.exited, new Promise((resolve) => setTimeout(resolve, 1_000))]);
+    await this.#quiet(stream, receiver, 1_000);
     return { sent, received: await receiver.stop() };
   }
 
@@ -143,8 +143,23 @@ export class RelayPath implements AsyncDisposable {
     await meanwhile();
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const sent = await sender.stop();
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await this.#quiet(stream, receiver, 300);
     return { sent, received: await receiver.stop() };
+  }
+
+  /** Waits until the receiver has ended or nothing has arrived at its interface for so long: on a busy machine packets come late. */
+  async #quiet(stream: Stream, { process }: Receiver, quietMs: number): Promise<void> {
+    const { namespace, interface: device } = (stream.course ?? this.course).receiver;
+    const end = performance.now() + 60_000;
+    let arrived = -1;
+    let since = 0;
+    while (process.running && (arrived < 0 || performance.now() - since < quietMs)) {
+      if (performance.now() > end) throw new Error(`packets go on arriving at ${device} of ${namespace}`);
+      const { rxPackets } = await this.lab.interfaceCounters(namespace, device);
+      if (rxPackets !== arrived) since = performance.now();
+      arrived = rxPackets;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -54,9 +54,10 @@ export class LabProcess implements AsyncDisposable {
     });
     this.#child.on('exit', (code, signal) => {
       this.#ended = true;
-      // A child of its own may hold the pipes and live on.
+      // A child of its own may hold the pipes and live on. What it wrote itself is in them by now, and is read before setImmediate
+      // calls back, also where this process was kept from reading for longer than that.
       const bound = new Promise<void>((done) => {
-        setTimeout(done, 200).unref();
+        setTimeout(() => setImmediate(done), 200).unref();
       });
       Promise.race([closed, bound]).then(() => resolve({ code, signal, stdout: this.stdout, stderr: this.stderr }));
     });
@@ -109,7 +110,7 @@ export class LabProcess implements AsyncDisposable {
    *
    * @throws Error with its last output if it ends before, or does not write that in time.
    */
-  async waitForOutput(pattern: RegExp, timeoutMs = 10_000): Promise<void> {
+  async waitForOutput(pattern: RegExp, timeoutMs = 60_000): Promise<void> {
     const end = performance.now() + timeoutMs;
     while (!pattern.test(this.stdout) && !pattern.test(this.stderr)) {
       const name = this.argv.join(' ');
