@@ -313,7 +313,9 @@ describeWithLab('forwarded IPv6 packets', () => {
     const overlapping = Buffer.from(second);
     overlapping.writeUInt16BE(1440 | 1, 56);
     await lab.sender().frames(first, overlapping, second, third);
-    expect((await forwarder.snapshot()).inputs).toMatchObject([{ drops: [{ reason: 'fragment', packets: 1 }] }]);
+    await expect
+      .poll(async () => (await forwarder.snapshot()).inputs)
+      .toMatchObject([{ drops: [{ reason: 'fragment', packets: 1 }] }]);
     expect(await forwarder.relay('six')).toMatchObject({ rxPackets: 1 });
   });
 

@@ -223,15 +223,14 @@ describeWithLab('forwarded packets', () => {
   });
 
   it('longer than the output takes are fragmented, or dropped and counted where that is forbidden', async () => {
+    await lab.ip('relay', 'link set out1 mtu 600');
     const forwarder = await relaying(
       { interface: 'out1', address: '239.10.10.10' },
       { interface: 'out1', address: '10.2.1.2' },
       { interface: 'out1', address: '239.10.10.11', dropOversize: true },
     );
-    await lab.ip('relay', 'link set out1 mtu 600');
     const capture = await lab.capture(1);
     const payload = sentPayload(1300);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     await lab.sender().frames(makeFrame({ payload }), makeFrame({ payload, fragment: 0x4000 }), makeFrame());
     const frames = (await capture.rest()).map(readFrame);
     await lab.ip('relay', 'link set out1 mtu 1500');

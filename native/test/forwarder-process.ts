@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
@@ -137,6 +138,31 @@ export class ForwarderProcess extends LineProcess {
     return (await this.call({ call: 'snapshot' })) as { relays: RelayReport[]; inputs: InputReport[] };
   }
 
+  /** Does something while nobody reads the ring, so that all of it is queued when the forwarder goes on. */
+  async whilePaused(act: () => Promise<unknown>): Promise<void> {
+    this.child.kill('SIGSTOP');
+    try {
+      // The signal is delivered to one thread, and when that has had its turn the others are stopped.
+      while (this.#threads().some(({ state }) => state !== 'T')) await setTimeout(1);
+      await act();
+    } finally {
+      this.child.kill('SIGCONT');
+    }
+  }
+
+  /** Whether every packet thread sleeps: then there is nothing in its rings, and nothing under way. */
+  get isIdle(): boolean {
+    return this.#threads().every(({ name, state }) => !name.startsWith('mcf-forward') || state === 'S');
+  }
+
+  #threads(): { name: string; state: string }[] {
+    const tasks = `/proc/${this.child.pid}/task`;
+    return readdirSync(tasks).flatMap((id) => {
+      const [, name = '', state = ''] = /^\d+ \((.*)\) (\S)/s.exec(readFileSync(`${tasks}/${id}/stat`, 'utf8')) ?? [];
+      return { name, state };
+    });
+  }
+
   async relay(uid: string): Promise<RelayReport> {
     const found = (await this.snapshot()).relays.find((relay) => relay.uid === uid);
     if (!found) throw new Error(`no relay ${uid}`);
@@ -175,7 +201,7 @@ export class PacketSender extends LineProcess {
 }
 
 /** For what the last packet needs from the forwarder to its capture. */
-const SETTLED_MS = 100;
+const SETTLED_MS = 50;
 
 /** packets.py capturing. */
 export class PacketCapture extends LineProcess {
@@ -211,7 +237,7 @@ export class PacketCapture extends LineProcess {
    * Everything that arrives until nothing did for `idleMs`. That alone says little on a busy machine: it ends only when besides
    * nothing is under way any more, and nothing came while that was asked.
    */
-  async rest(idleMs = 400): Promise<Buffer[]> {
+  async rest(idleMs = 150): Promise<Buffer[]> {
     const lines: string[] = [];
     let next = this.line();
     let settled = false;

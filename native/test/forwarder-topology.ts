@@ -137,13 +137,14 @@ export class ForwarderTopology {
     await this.#lab[Symbol.asyncDispose]();
   }
 
-  /** Resolves when no forwarder counts anything new any more: on a busy machine it may get its turn late. */
+  /** Resolves when no forwarder has anything left to do: on a busy machine it may get its turn late. */
   async #settled(): Promise<void> {
     const running = this.#forwarders.filter(({ child }) => child.exitCode === null && child.signalCode === null);
     let before = '';
-    for (const end = Date.now() + 20_000; Date.now() < end; await setTimeout(50)) {
+    for (const end = Date.now() + 20_000; ; await setTimeout(20)) {
       const now = JSON.stringify(await Promise.all(running.map((forwarder) => forwarder.call({ call: 'snapshot' }))));
-      if (now === before) return;
+      if (now === before && running.every(({ isIdle }) => isIdle)) return;
+      if (Date.now() > end) throw new Error('a forwarder did not come to rest within 20 s');
       before = now;
     }
   }

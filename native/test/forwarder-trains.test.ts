@@ -57,17 +57,8 @@ describeWithLab('packets that leave several at once', () => {
     return forwarder;
   }
 
-  /** Does something while nobody reads the ring, so that all of it is queued when the forwarder goes on. */
-  async function paused(forwarder: ForwarderProcess, send: () => Promise<void>): Promise<void> {
-    const { pid } = forwarder.child;
-    if (pid === undefined) throw new Error('no process');
-    process.kill(pid, 'SIGSTOP');
-    await send();
-    process.kill(pid, 'SIGCONT');
-  }
-
   const queued = (forwarder: ForwarderProcess, frames: readonly Buffer[]): Promise<void> =>
-    paused(forwarder, () => lab.sender().frames(...frames));
+    forwarder.whilePaused(() => lab.sender().frames(...frames));
 
   async function passed(options: ForwarderOptions, frames = mixture): Promise<Buffer[]> {
     const forwarder = await start(options);
@@ -115,7 +106,7 @@ describeWithLab('packets that leave several at once', () => {
     for (const options of [{ transmit: 'gso' }, { transmit: 'sendmmsg' }] as const) {
       const forwarder = await start(options, [{ ...simpleRelay, outputs: [...simpleRelay.outputs, unicast] }]);
       const capture = await lab.capture(1);
-      await paused(forwarder, async () => {
+      await forwarder.whilePaused(async () => {
         const sender = lab.sender();
         for (let i = 0; i < 60; i++) {
           const unfinished = i % 5 < 2;
@@ -267,13 +258,13 @@ describeWithLab('packets that leave several at once', () => {
     }
   });
 
-  it('reach plain UDP sockets whole, in order and unharmed under load, whoever cuts', { timeout: 60_000 }, async () => {
+  it('reach plain UDP sockets whole, in order and unharmed under load, whoever cuts', async () => {
     const count = 60_000;
     const script = `${import.meta.dirname}/run-probe.ts`;
     // A source that the receiver's own path filter takes.
     const outputs = [{ interface: 'out1', address: '239.10.10.10', port: 6001, source: '10.2.1.1' }];
     const relay = { ...simpleRelay, outputs };
-    const options = { group: '239.10.10.10', port: 6001, count, durationMs: 20_000 };
+    const options = { group: '239.10.10.10', port: 6001, count, durationMs: 50_000 };
     for (const [sourceCuts, relayCuts] of [
       [false, true],
       [false, false],

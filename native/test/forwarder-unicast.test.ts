@@ -10,7 +10,7 @@ const listener = `
 import socket
 listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 listener.bind(("0.0.0.0", 5001))
-listener.settimeout(5)
+listener.settimeout(30)
 print("ready", flush=True)
 print(len(listener.recv(2000)), flush=True)
 `;
@@ -59,10 +59,10 @@ describeWithLab('packets to unicast addresses', () => {
         ...Array.from({ length: 20 }, (_, i) => makeFrame({ payload, port: 5001, sourcePort: i + 1 })),
       );
     }
-    const arrived = (await capture.rest(1000)).map(readFrame).filter(({ port }) => port === 5001).length;
+    const arrived = (await capture.rest()).map(readFrame).filter(({ port }) => port === 5001).length;
     expect(arrived).toBe(400);
     expect((await counts()).at(-1)).toMatchObject({ key: 'receiver', txPackets: 400, drops: [] });
-  }, 30_000);
+  });
 
   it('of receivers are dropped by name where they would have no source, rather than sent with a wrong checksum', async () => {
     const keep = { key: 'keep', interface: 'out1', address: '10.2.1.2' };
