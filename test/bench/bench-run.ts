@@ -49,8 +49,14 @@ export class BenchRun implements AsyncDisposable {
     const key = JSON.stringify(shape);
     const found = this.#stages.get(key);
     if (found !== undefined) return found;
-    const stage = await Stage.create(shape);
+    const stage = await this.ownStage(shape);
     this.#stages.set(key, stage);
+    return stage;
+  }
+
+  /** A network of this shape for one case, which may ruin it and removes it. */
+  async ownStage(shape: StageShape): Promise<Stage> {
+    const stage = await Stage.create(shape);
     if (this.#realtime) await giveRealtimePriority(stage.pids, true);
     return stage;
   }

@@ -31,28 +31,32 @@ export interface LatencyCase {
   readonly quick: boolean;
 }
 
-/** What a relay uses while it relays nothing. */
+/** What a relay uses while it relays little or nothing. */
 export interface UpkeepCase {
   readonly kind: 'upkeep';
   readonly id: string;
   readonly title: string;
   /** Packets per second on the input that no relay wants. */
   readonly unmatchedRate: number;
+  /** Packets per second of the plan's stream meanwhile. */
+  readonly wantedRate: number;
   readonly plan: RelayPlan;
   readonly engines: readonly EngineName[];
   readonly quick: boolean;
 }
 
-/** What is to be measured, and cannot be yet. */
-export interface MissingCase {
-  readonly kind: 'missing';
+/** What other outputs lose while one fails, in all ways one after the other. */
+export interface OutputFailureCase {
+  readonly kind: 'output-failure';
   readonly id: string;
   readonly title: string;
-  readonly reason: string;
+  readonly rate: number;
+  readonly plan: RelayPlan;
+  readonly engines: readonly EngineName[];
   readonly quick: boolean;
 }
 
-export type BenchCase = ThroughputCase | LatencyCase | UpkeepCase | MissingCase;
+export type BenchCase = ThroughputCase | LatencyCase | UpkeepCase | OutputFailureCase;
 
 const all: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned', 'kernel-mfc'];
 const withoutPlainSocat: readonly EngineName[] = ['mcfleet', 'socat-tuned', 'kernel-mfc'];
@@ -61,12 +65,13 @@ const alone: readonly EngineName[] = ['mcfleet'];
 interface PlanOptions {
   readonly streams?: number;
   readonly copies?: number;
+  readonly spread?: boolean;
   readonly idleRelays?: number;
   readonly options?: readonly string[];
 }
 
 /** Streams to groups 239.1.1.1 and up; each copy to a group of its own, on one interface where the relay can. */
-function plan({ streams = 1, copies = 1, idleRelays = 0, options = [] }: PlanOptions = {}): RelayPlan {
+function plan({ streams = 1, copies = 1, spread = false, idleRelays = 0, options = [] }: PlanOptions = {}): RelayPlan {
   const planned = Array.from(
     { length: streams },
     (_, stream): PlannedStream => ({
@@ -77,7 +82,7 @@ function plan({ streams = 1, copies = 1, idleRelays = 0, options = [] }: PlanOpt
       })),
     }),
   );
-  return { streams: planned, idleRelays, options };
+  return { streams: planned, spread, idleRelays, options };
 }
 
 type ThroughputDetails = Partial<Omit<ThroughputCase, 'kind' | 'id' | 'title'>>;
@@ -99,59 +104,94 @@ function throughput(id: string, title: string, details: ThroughputDetails = {}):
 
 const spinning = ['--busy-poll-us', '200'];
 
+const superFrames: ThroughputDetails = { arriving: 'super', engines: ['mcfleet', 'kernel-mfc'] };
+const cutByKernel: ThroughputDetails = { outputSegmentation: false, engines: alone };
+
+function upkeep(
+  id: string,
+  title: string,
+  details: Partial<Omit<UpkeepCase, 'kind' | 'id' | 'title'>> = {},
+): UpkeepCase {
+  return {
+    kind: 'upkeep',
+    id,
+    title,
+    unmatchedRate: 0,
+    wantedRate: 0,
+    plan: plan(),
+    engines: alone,
+    quick: true,
+    ...details,
+  };
+}
+
 /** Everything that is measured, in this order. */
 export const benchCases: readonly BenchCase[] = [
   throughput('1to1', '1 -> 1, 1316 B', { engines: all }),
-  throughput('1to8', '1 -> 8, 1316 B', { plan: plan({ copies: 8 }) }),
-  throughput('1to8-no-uso', '1 -> 8, 1316 B, output device without USO', {
-    plan: plan({ copies: 8 }),
-    outputSegmentation: false,
-    engines: alone,
-  }),
-  throughput('1to32', '1 -> 32, 1316 B', { plan: plan({ copies: 32 }), engines: ['mcfleet', 'kernel-mfc'] }),
-  throughput('8to8', '8 streams -> 8, 1316 B', { plan: plan({ streams: 8 }), quick: false }),
-  throughput('super-1to1', '1 -> 1, 1316 B, super-frames arriving', {
-    arriving: 'super',
-    engines: ['mcfleet', 'kernel-mfc'],
-  }),
-  throughput('super-1to8', '1 -> 8, 1316 B, super-frames arriving', {
-    arriving: 'super',
-    plan: plan({ copies: 8 }),
-    engines: ['mcfleet', 'kernel-mfc'],
-    quick: false,
-  }),
-  throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: false }),
-  throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: false }),
-  throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: false }),
-  throughput('no-uso', '1 -> 1, 1316 B, output device without USO', {
-    outputSegmentation: false,
+  throughput('spin-0', '1 -> 1, 1316 B, never spinning', {
+    plan: plan({ options: ['--busy-poll-us', '0'] }),
     engines: alone,
     quick: false,
   }),
+  throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', { plan: plan({ options: spinning }), engines: alone }),
+  throughput('no-uso', '1 -> 1, 1316 B, output device without USO', { ...cutByKernel, quick: false }),
   throughput('10000-relays', '1 -> 1, 1316 B, 9,999 other relays', {
     plan: plan({ idleRelays: 9_999 }),
     engines: alone,
   }),
+  throughput('1to8', '1 -> 8, 1316 B', { plan: plan({ copies: 8 }) }),
+  throughput('1to8-spin', '1 -> 8, 1316 B, spinning 200 us', {
+    plan: plan({ copies: 8, options: spinning }),
+    engines: alone,
+  }),
+  throughput('1to8-no-uso', '1 -> 8, 1316 B, output device without USO', {
+    ...cutByKernel,
+    plan: plan({ copies: 8 }),
+  }),
+  throughput('1to8-no-uso-spin', '1 -> 8, 1316 B, output device without USO, spinning 200 us', {
+    ...cutByKernel,
+    plan: plan({ copies: 8, options: spinning }),
+    quick: false,
+  }),
+  throughput('1to32', '1 -> 32, 1316 B', { plan: plan({ copies: 32 }), engines: ['mcfleet', 'kernel-mfc'] }),
+  throughput('1to32-spin', '1 -> 32, 1316 B, spinning 200 us', {
+    plan: plan({ copies: 32, options: spinning }),
+    engines: alone,
+    quick: false,
+  }),
+  throughput('1to32-no-uso', '1 -> 32, 1316 B, output device without USO', {
+    ...cutByKernel,
+    plan: plan({ copies: 32 }),
+    quick: false,
+  }),
+  throughput('8to8', '8 streams -> 8, 1316 B', { plan: plan({ streams: 8 }), quick: false }),
   throughput('workers-1', '8 streams -> 8, 1316 B, 1 worker', {
     plan: plan({ streams: 8, options: ['--workers', '1'] }),
     engines: alone,
+    quick: false,
   }),
   throughput('workers-2', '8 streams -> 8, 1316 B, 2 workers', {
     plan: plan({ streams: 8, options: ['--workers', '2'] }),
     engines: alone,
+    quick: false,
   }),
-  throughput('spin-0', '1 -> 1, 1316 B, never spinning', {
-    plan: plan({ options: ['--busy-poll-us', '0'] }),
+  throughput('super-1to1', '1 -> 1, 1316 B, super-frames arriving', superFrames),
+  throughput('super-1to1-spin', '1 -> 1, 1316 B, super-frames arriving, spinning 200 us', {
+    ...superFrames,
+    plan: plan({ options: spinning }),
     engines: alone,
+    quick: false,
   }),
-  throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', { plan: plan({ options: spinning }), engines: alone }),
-  {
-    kind: 'missing',
-    id: 'engine-kernel',
-    title: "1 -> 1, 1316 B, by mcfleet's engine KERNEL",
-    reason: 'the data plane has no engine KERNEL',
-    quick: true,
-  },
+  throughput('super-1to1-no-uso', '1 -> 1, 1316 B, super-frames arriving, output device without USO', {
+    ...superFrames,
+    ...cutByKernel,
+    quick: false,
+  }),
+  throughput('super-1to8', '1 -> 8, 1316 B, super-frames arriving', { ...superFrames, plan: plan({ copies: 8 }) }),
+  throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: false }),
+  throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: false }),
+  throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: false }),
+  throughput('engine-kernel', "1 -> 1, 1316 B, by mcfleet's engine KERNEL", { engines: ['mcfleet-kernel'] }),
   ...[10_000, 50_000].flatMap((rate): LatencyCase[] => {
     const text = rate.toLocaleString('en-US');
     return [
@@ -175,23 +215,21 @@ export const benchCases: readonly BenchCase[] = [
       },
     ];
   }),
-  { kind: 'upkeep', id: 'idle', title: 'idle', unmatchedRate: 0, plan: plan(), engines: alone, quick: true },
-  {
-    kind: 'upkeep',
-    id: 'idle-10000',
-    title: 'idle, 10,000 relays',
-    unmatchedRate: 0,
-    plan: plan({ idleRelays: 9_999 }),
-    engines: alone,
-    quick: true,
-  },
-  {
-    kind: 'upkeep',
-    id: 'unmatched',
-    title: '300,000 pps that no relay wants',
+  upkeep('idle', 'idle'),
+  upkeep('idle-spin', 'idle, may spin for 200 us', { plan: plan({ options: spinning }), quick: false }),
+  upkeep('idle-10000', 'idle, 10,000 relays', { plan: plan({ idleRelays: 9_999 }), quick: false }),
+  upkeep('unmatched', '300,000 pps that no relay wants, beside 100 pps that one does', {
     unmatchedRate: 300_000,
-    plan: plan(),
+    wantedRate: 100,
     engines: ['mcfleet', 'socat-tuned'],
+  }),
+  {
+    kind: 'output-failure',
+    id: 'outputs-fail',
+    title: '1 -> 6 by interfaces of their own, which fail one after the other',
+    rate: 20_000,
+    plan: plan({ copies: 6, spread: true }),
+    engines: alone,
     quick: true,
   },
 ];

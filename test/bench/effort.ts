@@ -12,6 +12,8 @@ export interface Effort {
   readonly latencySeconds: number;
   readonly latencyRuns: number;
   readonly upkeepSeconds: number;
+  /** Of a relay without any packets: processor time is told in steps of 10 ms. */
+  readonly idleSeconds: number;
 }
 
 export const CONFIRMATIONS = 3;
@@ -25,6 +27,7 @@ export const quickEffort: Effort = {
   latencySeconds: 0.4,
   latencyRuns: 3,
   upkeepSeconds: 2,
+  idleSeconds: 10,
 };
 
 /** With real-time priority others hardly disturb, and waiting for them to end is of no use. */
@@ -41,4 +44,5 @@ export const fullEffort: Effort = {
   latencySeconds: 2,
   latencyRuns: 5,
   upkeepSeconds: 10,
+  idleSeconds: 10,
 };

@@ -4,6 +4,8 @@ import type { Stage } from './stage.ts';
 /** What a relay is to do. */
 export interface RelayPlan {
   readonly streams: readonly PlannedStream[];
+  /** True: each copy leaves by an interface of its own. Otherwise all leave by one, where the relay can. */
+  readonly spread: boolean;
   /** Further relays on the same input that get no packets. */
   readonly idleRelays: number;
   /** Only for mcfleet: options of its data plane, for example ["--busy-poll-us", "200"]. */
@@ -16,7 +18,7 @@ export interface PlannedStream {
   readonly outputs: readonly Stream[];
 }
 
-export const engineNames = ['mcfleet', 'socat', 'socat-tuned', 'kernel-mfc'] as const;
+export const engineNames = ['mcfleet', 'mcfleet-kernel', 'socat', 'socat-tuned', 'kernel-mfc'] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** A relay that works. */
@@ -33,6 +35,9 @@ export interface RunningRelay extends AsyncDisposable {
   readonly applyMs: number | null;
 }
 
+/** Thrown by `Engine.start`: what was started says itself that it cannot do this. */
+export class NotOffered extends Error {}
+
 /** A relay that a plan can be given to. */
 export interface Engine {
   readonly name: EngineName;
@@ -40,5 +45,6 @@ export interface Engine {
   outputsFor(plan: RelayPlan): number;
   /** Why it cannot do this; `undefined` if it can. */
   obstacle(plan: RelayPlan): Promise<string | undefined>;
+  /** @throws NotOffered if that only shows when it runs. */
   start(stage: Stage, plan: RelayPlan): Promise<RunningRelay>;
 }

@@ -8,15 +8,18 @@ import { BenchRun } from './bench-run.ts';
 import type { BenchCase } from './cases.ts';
 import { replaceFigures } from './document.ts';
 import { besideOthers, fullEffort, quickEffort } from './effort.ts';
-import type { Engine, EngineName } from './engine.ts';
+import { type Engine, type EngineName, NotOffered } from './engine.ts';
 import { kernelMfc } from './engines/kernel-mfc.ts';
 import { mcfleet } from './engines/mcfleet.ts';
+import { mcfleetKernel } from './engines/mcfleet-kernel.ts';
 import { socat } from './engines/socat.ts';
 import { measureLatency } from './latency.ts';
+import { judge } from './must-hold/requirements.ts';
 import { type BenchCommand, parseCommand } from './options.ts';
+import { measureOutputFailure } from './output-failure.ts';
 import { withRatios } from './ratios.ts';
 import { giveRealtimePriority } from './realtime.ts';
-import type { BenchReport, CaseReport, Failed, Machine, Result } from './results.ts';
+import type { BenchReport, CaseReport, Failed, Machine, Result, Unavailable } from './results.ts';
 import { RELAY_CPU, SENDER_CPU } from './stage.ts';
 import { renderReport } from './table.ts';
 import { measureThroughput } from './throughput.ts';
@@ -27,6 +30,7 @@ const DOCUMENT = join(ROOT, 'docs/measurements.md');
 
 const engines: Readonly<Record<EngineName, Engine>> = {
   mcfleet,
+  'mcfleet-kernel': mcfleetKernel,
   socat: socat(false),
   'socat-tuned': socat(true),
   'kernel-mfc': kernelMfc,
@@ -40,21 +44,22 @@ async function measure(run: BenchRun, benchCase: BenchCase, engine: Engine): Pro
       return await measureLatency(run, benchCase, engine);
     case 'upkeep':
       return await measureUpkeep(run, benchCase, engine);
-    case 'missing':
-      return { kind: 'not-available', engine: engine.name, reason: benchCase.reason };
+    case 'output-failure':
+      return await measureOutputFailure(run, benchCase, engine);
   }
 }
 
-function failed(engine: EngineName, error: unknown): Failed {
+function failed(engine: EngineName, error: unknown): Failed | Unavailable {
+  if (error instanceof NotOffered) return { kind: 'not-available', engine, reason: error.message };
   return { kind: 'failed', engine, error: error instanceof Error ? error.message : String(error) };
 }
 
 async function runCase(run: BenchRun, benchCase: BenchCase, left: string | undefined): Promise<CaseReport> {
   const { id, title } = benchCase;
   const results: Result[] = [];
-  for (const name of benchCase.kind === 'missing' ? (['mcfleet'] as const) : benchCase.engines) {
+  for (const name of benchCase.engines) {
     const engine = engines[name];
-    const reason = left ?? (benchCase.kind === 'missing' ? undefined : await engine.obstacle(benchCase.plan));
+    const reason = left ?? (await engine.obstacle(benchCase.plan));
     if (reason !== undefined) {
       results.push({ kind: 'not-available', engine: name, reason });
       continue;
@@ -101,6 +106,7 @@ async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: r
       cases.push(await runCase(run, benchCase, left));
     }
   }
+  const mustHold = judge(cases);
   const report: BenchReport = {
     schema: 'mcfleet-bench/1',
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
@@ -108,10 +114,12 @@ async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: r
     commit: git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+changes'),
     machine: machine(loadBefore, command.realtime),
     cases,
+    must_hold: mustHold,
   };
   const text = renderReport(report);
   process.stdout.write(`${text}\n`);
   if (cases.some(({ results }) => results.some(({ kind }) => kind === 'failed'))) process.exitCode = 1;
+  if (command.require && mustHold.some(({ verdict }) => verdict !== 'HOLDS')) process.exitCode = 1;
   if (command.json !== undefined) writeFileSync(command.json, `${JSON.stringify(report, null, 2)}\n`);
   if (command.writeDocs) writeFileSync(DOCUMENT, replaceFigures(readFileSync(DOCUMENT, 'utf8'), text));
 }

@@ -11,6 +11,7 @@ test('without options everything is measured', () => {
     verbose: false,
     json: undefined,
     writeDocs: false,
+    require: false,
   });
 });
 

@@ -11,24 +11,30 @@ export type BenchCommand =
       readonly verbose: boolean;
       readonly json: string | undefined;
       readonly writeDocs: boolean;
+      /** What must hold and does not makes the run fail. */
+      readonly require: boolean;
     }
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'usage-error'; readonly message: string };
 
-const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--json FILE] [--write-docs] [--verbose]]
+const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--json FILE] [--write-docs] [--require]
+                           [--verbose]]
 
 Measures mcfleet's data plane and its peers (socat, the kernel's multicast routing set up by smcrouted) in network namespaces, in one run:
 the highest rate without loss, latency, and what an idle relay uses. It needs two cores that nobody else uses; it notices who does, repeats
-what was disturbed, and says so.
+what was disturbed, and says so. At the end it judges what must hold, line by line: HOLDS, FAILS, or NOT MEASURED and why.
 
   --quick       shorter attempts and fewer cases; about two minutes
   --realtime    give sender, relays and peers real-time priority (SCHED_FIFO): for a machine that others use, whose work then waits
   --only CASES  only these
   --json FILE   also write the figures as JSON; test/bench/results.ts describes them
   --write-docs  also write the figures into docs/measurements.md
+  --require     end with status 1 if a line of what must hold does not hold, also if it was not measured
   --verbose     print every attempt
   --list        print the cases
   --help        print this
+
+Exit status: 0 if everything could be measured, whatever the figures are (with --require: if all of them are as they must be); 1 if not; 2 usage.
 `;
 
 /** Reads the command line. */
@@ -40,6 +46,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     only?: string;
     json?: string;
     'write-docs'?: boolean;
+    require?: boolean;
     list?: boolean;
     help?: boolean;
   };
@@ -53,6 +60,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
         only: { type: 'string' },
         json: { type: 'string' },
         'write-docs': { type: 'boolean' },
+        require: { type: 'boolean' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -80,5 +88,6 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     verbose: values.verbose === true,
     json: values.json,
     writeDocs: values['write-docs'] === true,
+    require: values.require === true,
   };
 }

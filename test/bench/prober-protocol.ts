@@ -17,6 +17,8 @@ export type ProberRequest =
       readonly count: number;
       readonly size: number;
       readonly segments: number;
+      /** Sent beside, until `streams` are done; not in the answer's `sent` and `seconds`. */
+      readonly background?: { readonly stream: Stream; readonly rate: number; readonly segments: number };
     }
   /** Begin to receive. */
   | { readonly do: 'listen'; readonly interface: string; readonly stream: Stream; readonly raw: boolean }
@@ -29,6 +31,8 @@ export interface SentStreams {
   readonly sent: number;
   /** Of the slowest stream. */
   readonly seconds: number;
+  /** Packets of the background. */
+  readonly background: number;
 }
 
 export interface Heard {

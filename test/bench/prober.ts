@@ -5,10 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { listInterfaces, type ProbeReceiver, receiveProbe, sendProbe } from '@mcfleet/native';
+import { listInterfaces, type ProbeReceiver, type ProbeSender, receiveProbe, sendProbe } from '@mcfleet/native';
 import { parseInterfaceCounters } from '../lab/counters.ts';
 import type { Frames } from '../lab/datagram-count.ts';
-import type { Heard, ProberAnswer, ProberAnswers, ProberRequest, SentStreams } from './prober-protocol.ts';
+import type { Heard, ProberAnswer, ProberAnswers, ProberRequest, SentStreams, Stream } from './prober-protocol.ts';
 
 const TTL = 16;
 
@@ -22,28 +22,31 @@ function indexOf(name: string): number {
 
 async function send(request: Extract<ProberRequest, { do: 'send' }>): Promise<SentStreams> {
   const ifindex = indexOf(request.interface);
-  const { streams, size, segments } = request;
-  const jobs = streams.map(({ group, port }) =>
+  const { streams, size, background } = request;
+  const start = (stream: Stream, rate: number, count: number | null, segments: number): ProbeSender =>
     sendProbe({
       ifindex,
-      group,
-      port,
+      ...stream,
       source: null,
       sourcePort: null,
-      rate: request.rate / streams.length,
-      count: Math.max(1, Math.round(request.count / streams.length)),
+      rate,
+      count,
       size,
       ttl: TTL,
       flows: 1,
       segments,
       raw: false,
       digest: false,
-    }),
-  );
+    });
+  const beside = background && start(background.stream, background.rate, null, background.segments);
+  const each = Math.max(1, Math.round(request.count / streams.length));
+  const jobs = streams.map((stream) => start(stream, request.rate / streams.length, each, request.segments));
   const reports = await Promise.all(jobs.map((job) => job.done));
+  beside?.stop();
   return {
     sent: reports.reduce((sum, report) => sum + Number(report.sent), 0),
     seconds: Math.max(...reports.map((report) => Number(report.durationNs) / 1e9)),
+    background: Number((await beside?.done)?.sent ?? 0),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { EngineName } from './engine.ts';
+import type { Requirement } from './must-hold/requirements.ts';
 import type { Heard } from './prober-protocol.ts';
 
 /**
@@ -15,6 +16,8 @@ export interface BenchReport {
   readonly commit: string;
   readonly machine: Machine;
   readonly cases: readonly CaseReport[];
+  /** What must hold, judged by these cases. */
+  readonly must_hold: readonly Requirement[];
 }
 
 export interface Machine {
@@ -36,7 +39,7 @@ export interface CaseReport {
   readonly results: readonly Result[];
 }
 
-export type Result = ThroughputResult | LatencyResult | UpkeepResult | Unavailable | Failed;
+export type Result = ThroughputResult | LatencyResult | UpkeepResult | OutputFailureResult | Unavailable | Failed;
 
 /** This failed; the run goes on, and ends with status 1. */
 export interface Failed {
@@ -112,6 +115,8 @@ export interface UpkeepResult {
   readonly kind: 'upkeep';
   readonly engine: EngineName;
   readonly unmatched_pps: number;
+  /** A stream that is relayed meanwhile, and what of it arrived at a plain UDP receiver; null if there is none. */
+  readonly wanted: { readonly rate: number; readonly sent: number; readonly received: number } | null;
   /** Part of one core that the relay's processes used. */
   readonly cpu_share: number;
   readonly seconds: number;
@@ -122,4 +127,28 @@ export interface UpkeepResult {
   readonly apply_ms: number | null;
   readonly foreign_cores: number;
   readonly note: string;
+}
+
+/** What the other outputs of a relay lose while one fails. */
+export interface OutputFailureResult {
+  readonly kind: 'output-failure';
+  readonly engine: EngineName;
+  /** Packets per second into the relay, one copy of each for every output, each by an interface of its own. */
+  readonly rate: number;
+  /** In this order; an output that has failed stays so. */
+  readonly failures: readonly OutputFailure[];
+  readonly foreign_cores: number;
+  readonly note: string;
+}
+
+export interface OutputFailure {
+  /** What happened to its interface while packets came. "full": its queue is shaped to less than comes. */
+  readonly how: 'down' | 'stripped' | 'full' | 'deleted';
+  readonly sent: number;
+  /** Outputs that work, the copies that they should send, and those that arrived at their ends. */
+  readonly others: number;
+  readonly expected: number;
+  readonly arrived: number;
+  /** Copies that arrived at the end of the one that failed; null if its cable has gone with it. */
+  readonly arrived_at_failed: number | null;
 }

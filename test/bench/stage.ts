@@ -65,6 +65,11 @@ export class Stage implements AsyncDisposable {
     }
   }
 
+  /** Address of one of the relay's interfaces towards the sink. */
+  addressOf(output: string): string {
+    return `10.0.${this.outputInterfaces.indexOf(output) + 1}.1`;
+  }
+
   /** Index of one of the relay's interfaces. */
   indexOf(name: string): number {
     const index = this.#indexes.get(name);

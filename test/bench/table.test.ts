@@ -1,61 +1,13 @@
 import { expect, test } from 'vitest';
+import { latencyResult, outputFailureResult, throughputResult, upkeepResult } from './must-hold/examples.ts';
+import { judge } from './must-hold/requirements.ts';
 import { withRatios } from './ratios.ts';
-import type { BenchReport, LatencyResult, ThroughputResult, UpkeepResult } from './results.ts';
+import type { BenchReport } from './results.ts';
 import { markdownTable, renderReport } from './table.ts';
 
-const throughput: ThroughputResult = {
-  kind: 'throughput',
-  engine: 'mcfleet',
-  in_pps: 100_000,
-  out_pps: 800_000,
-  limited_by: 'relay',
-  confirmed: 3,
-  attempts: 12,
-  relay_cpu_seconds_per_million: 1.25,
-  sender_cpu_seconds_per_million: 0.5,
-  sender_ceiling_pps: 1_000_000,
-  checked: {
-    received: 10,
-    lost: 0,
-    duplicates: 0,
-    reordered: 0,
-    corrupt: 0,
-    receiverDrops: 0,
-    latencyUs: null,
-    rate: 1_000,
-    sent: 10,
-  },
-  disturbance: { repeated: 0, in_the_answer: false, foreign_cores: 0, sender_after_to_before: 1 },
-  ratio: {},
-  note: '',
-};
-const latency: LatencyResult = {
-  kind: 'latency',
-  engine: 'mcfleet',
-  rate: 10_000,
-  p50_us: 6,
-  p99_us: 30,
-  p999_us: 40,
-  without_relay: { p50_us: 2.5, p99_us: 5, p999_us: 9 },
-  lost: 0,
-  runs: 3,
-  foreign_cores: 0,
-  ratio_p50: {},
-  ratio_p99: {},
-  note: '',
-};
-const upkeep: UpkeepResult = {
-  kind: 'upkeep',
-  engine: 'mcfleet',
-  unmatched_pps: 0,
-  cpu_share: 0.0123,
-  seconds: 2,
-  resident_bytes: 111_000_000,
-  ring_bytes: 34_000_000,
-  apply_ms: 27,
-  foreign_cores: 0,
-  note: '',
-};
+const throughput = throughputResult();
+const latency = latencyResult();
+const upkeep = upkeepResult();
 
 function report(...cases: BenchReport['cases']): string {
   return renderReport({
@@ -74,6 +26,7 @@ function report(...cases: BenchReport['cases']): string {
       load_after: [1, 1, 2],
     },
     cases,
+    must_hold: judge(cases),
   });
 }
 
@@ -124,12 +77,16 @@ test('every kind of result has its row', () => {
     { id: '1to8', title: 'one to eight', results },
     { id: 'latency-10k', title: 'latency', results: [latency] },
     { id: 'idle', title: 'idle', results: [upkeep] },
+    { id: 'outputs-fail', title: 'fail', results: [outputFailureResult()] },
   );
   expect(text).toContain('Commit abc+changes');
   expect(cells(text, 'one to eight', 'mcfleet').slice(2, 5)).toEqual(['100,000', '800,000', 'relay']);
   expect(cells(text, 'one to eight', 'kernel-mfc').slice(2, 5)).toEqual(['>= 100,000', '>= 800,000', 'sender']);
   expect(cells(text, 'latency', 'mcfleet').slice(2, 6)).toEqual(['6', '30', '40', '2.5 / 5']);
-  expect(cells(text, 'idle', 'mcfleet').slice(2, 6)).toEqual(['1.23', '111', '34', '27']);
+  expect(cells(text, 'idle', 'mcfleet').slice(2, 8)).toEqual(['1.23', '2', '-', '111', '34', '27']);
+  expect(cells(text, 'made full', 'mcfleet').slice(2, 6)).toEqual(['20,000', '3', '300', '0']);
+  expect(cells(text, 'HOLDS', 'one output interface made full: packets that the other outputs lose')).toContain('0');
+  expect(text).toContain('#### Must hold: 5 of 22 do');
 });
 
 test('what was lost, disturbed, unavailable or failed is not hidden', () => {

@@ -1,5 +1,13 @@
 import type { EngineName } from './engine.ts';
-import type { BenchReport, CaseReport, LatencyResult, Result, ThroughputResult, UpkeepResult } from './results.ts';
+import type {
+  BenchReport,
+  CaseReport,
+  LatencyResult,
+  OutputFailure,
+  Result,
+  ThroughputResult,
+  UpkeepResult,
+} from './results.ts';
 
 /** Lines of a Markdown table, aligned so that it also reads well in a terminal. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -26,7 +34,9 @@ export function renderReport(report: BenchReport): string {
     section('Highest rate without loss', throughputHead, report, throughputRow),
     section('Latency', latencyHead, report, latencyRow),
     section('Upkeep', upkeepHead, report, upkeepRow),
+    outputFailures(report),
     notAvailable(report),
+    mustHold(report),
   ];
   return sections.filter((text) => text !== '').join('\n\n');
 }
@@ -123,6 +133,8 @@ const upkeepHead = [
   'case',
   'relay',
   'CPU, % of a core',
+  'over s',
+  'wanted arrived',
   'resident MB',
   'of which ring MB',
   'apply ms',
@@ -136,11 +148,46 @@ function upkeepRow({ title }: CaseReport, result: Result): string[] | undefined 
     title,
     one.engine,
     (one.cpu_share * 100).toFixed(2),
+    one.seconds.toString(),
+    one.wanted === null ? '-' : `${integer(one.wanted.received)} of ${integer(one.wanted.sent)}`,
     (one.resident_bytes / 1e6).toFixed(0),
     (one.ring_bytes / 1e6).toFixed(0),
     one.apply_ms === null ? 'n/a' : one.apply_ms.toFixed(0),
     one.foreign_cores.toString(),
   ];
+}
+
+const failureHead = ['output interface', 'relay', 'pps in', 'others', 'copies for them', 'lost', 'foreign cores'];
+const failureNames: Readonly<Record<OutputFailure['how'], string>> = {
+  down: 'set down',
+  stripped: 'stripped of its address',
+  full: 'made full',
+  deleted: 'deleted',
+};
+
+function outputFailures({ cases }: BenchReport): string {
+  const rows = cases.flatMap(({ results }) =>
+    results.flatMap((result) => {
+      if (result.kind !== 'output-failure') return [];
+      return result.failures.map(({ how, others, expected, arrived }) => [
+        failureNames[how],
+        result.engine,
+        integer(result.rate),
+        others.toString(),
+        integer(expected),
+        integer(expected - arrived),
+        result.foreign_cores.toString(),
+      ]);
+    }),
+  );
+  return rows.length === 0 ? '' : `#### What other outputs lose while one fails\n\n${markdownTable(failureHead, rows)}`;
+}
+
+function mustHold({ must_hold: requirements }: BenchReport): string {
+  const rows = requirements.map(({ what, bound, figure, verdict, why }) => [verdict, what, bound, figure ?? '-', why]);
+  const held = requirements.filter(({ verdict }) => verdict === 'HOLDS').length;
+  const head = ['verdict', 'what', 'bound', 'reached', 'from, or why not'];
+  return `#### Must hold: ${held} of ${rows.length} do\n\n${markdownTable(head, rows)}`;
 }
 
 function notAvailable(report: BenchReport): string {

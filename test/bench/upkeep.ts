@@ -1,51 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchRun } from './bench-run.ts';
 import type { UpkeepCase } from './cases.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, RunningRelay } from './engine.ts';
 import { processTime, residentBytes } from './processor-time.ts';
 import type { UpkeepResult } from './results.ts';
-import { SOURCE_INTERFACE } from './stage.ts';
+import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
 
 /** Nobody relays this. */
 const UNMATCHED = { group: '239.200.0.1', port: 5001 };
 /** After the start a program may have work of its own for a moment. */
 const SETTLE_MS = 500;
+/** From the last packet's sending to its being counted. */
+const ARRIVE_MS = 100;
 const SIZE = 1316;
 const SEGMENTS = 20;
 
-/** Measures what a relay uses while it relays nothing. */
+/** Measures what a relay uses while it relays little or nothing. */
 export async function measureUpkeep(run: BenchRun, benchCase: UpkeepCase, engine: Engine): Promise<UpkeepResult> {
-  const { plan, unmatchedRate } = benchCase;
-  const { upkeepSeconds } = run.effort;
+  const { upkeepSeconds, idleSeconds } = run.effort;
   const stage = await run.stage({ mtu: 1_500, outputs: 1 });
   await stage.setSegmentation({ source: false, outputs: true });
-  const relay = await run.startRelay(stage, engine, plan);
+  const relay = await run.startRelay(stage, engine, benchCase.plan);
   try {
     await sleep(SETTLE_MS);
     const load = run.watch(stage, relay);
     const before = processTime(relay.pids);
     const start = performance.now();
-    let rate = 0;
-    if (unmatchedRate > 0) {
-      const { sent, seconds } = await stage.source.ask({
-        do: 'send',
-        interface: SOURCE_INTERFACE,
-        streams: [UNMATCHED],
-        rate: unmatchedRate,
-        count: unmatchedRate * upkeepSeconds,
-        size: SIZE,
-        segments: SEGMENTS,
-      });
-      rate = sent / seconds;
-    } else {
-      await sleep(upkeepSeconds * 1_000);
-    }
+    const traffic = benchCase.wantedRate > 0 ? await send(stage, relay, benchCase, upkeepSeconds) : undefined;
+    if (traffic === undefined) await sleep(idleSeconds * 1_000);
     const seconds = (performance.now() - start) / 1_000;
     return {
       kind: 'upkeep',
       engine: engine.name,
-      unmatched_pps: threeDigits(rate),
+      unmatched_pps: threeDigits((traffic?.unmatched ?? 0) / seconds),
+      wanted: traffic?.wanted ?? null,
       cpu_share: threeDigits((processTime(relay.pids) - before) / seconds),
       seconds: threeDigits(seconds),
       resident_bytes: residentBytes(relay.pids),
@@ -57,4 +46,27 @@ export async function measureUpkeep(run: BenchRun, benchCase: UpkeepCase, engine
   } finally {
     await relay[Symbol.asyncDispose]();
   }
+}
+
+/** Sends what the relay wants, beside what it does not. */
+async function send(
+  stage: Stage,
+  relay: RunningRelay,
+  { plan, wantedRate, unmatchedRate }: UpkeepCase,
+  seconds: number,
+): Promise<{ unmatched: number; wanted: UpkeepResult['wanted'] }> {
+  await stage.sink.ask({ do: 'listen', interface: SINK_INTERFACE, stream: relay.oneOutput, raw: false });
+  const { sent, background } = await stage.source.ask({
+    do: 'send',
+    interface: SOURCE_INTERFACE,
+    streams: plan.streams.map(({ input }) => input),
+    rate: wantedRate,
+    count: wantedRate * seconds,
+    size: SIZE,
+    segments: 1,
+    ...(unmatchedRate > 0 && { background: { stream: UNMATCHED, rate: unmatchedRate, segments: SEGMENTS } }),
+  });
+  await sleep(ARRIVE_MS);
+  const { received } = await stage.sink.ask({ do: 'stop-listening' });
+  return { unmatched: background, wanted: { rate: wantedRate, sent, received } };
 }

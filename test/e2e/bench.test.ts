@@ -19,6 +19,7 @@ describeWithLab('bench', () => {
     const one = { group: '239.10.1.1', port: 6001 };
     const plan = {
       streams: [{ input: { group: '239.1.1.1', port: 5001 }, outputs: [one] }],
+      spread: false,
       idleRelays: 0,
       options: [],
     };
@@ -59,5 +60,11 @@ describeWithLab('bench', () => {
     expect(idle?.resident_bytes).toBeGreaterThan(idle?.ring_bytes ?? 0);
     expect(idle?.ring_bytes).toBeGreaterThan(1_000_000);
     expect(idle?.cpu_share).toBeLessThan(0.05);
+    const verdictOf = (id: string) => report.must_hold.find((one) => one.id === id)?.verdict;
+    expect(verdictOf('memory')).toBe('HOLDS');
+    expect(verdictOf('1to1-rate')).toBe('NOT MEASURED');
+    expect(stdout).toContain('#### Must hold');
+    // What the data plane says of itself, not what the bench knows.
+    expect(stdout).toContain('engine.userspace.v4');
   });
 });

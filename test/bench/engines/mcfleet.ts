@@ -10,12 +10,10 @@ import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
 
 /** 10,000 relays are more than gRPC's default of 4 MiB. */
 const MAX_MESSAGE_BYTES = 2 ** 26;
-const OUTPUT_ADDRESS = '10.0.1.1';
-
 /** Our data plane, the real process, programmed over its socket as an agent does. Every copy is rewritten: group, port, source and TTL. */
 export const mcfleet: Engine = {
   name: 'mcfleet',
-  outputsFor: () => 1,
+  outputsFor: ({ streams, spread }) => (spread ? Math.max(...streams.map(({ outputs }) => outputs.length)) : 1),
   async obstacle({ options }) {
     const { stdout } = spawnSync(launcher, ['dataplane', '--help'], { encoding: 'utf8' });
     const missing = options.filter((option) => option.startsWith('--') && !stdout.includes(option));
@@ -47,7 +45,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
       pids: [started.pid],
       oneOutput: lastOutput(plan.streams),
       note: `sends by ${ways}; ${filters} filter; ${status.relays} relays`,
-      ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes), 0),
+      ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes + input.longRingBytes), 0),
       applyMs,
       [Symbol.asyncDispose]: stop,
     };
@@ -59,8 +57,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
 
 /** @returns milliseconds until the packet path used it, seen by the caller. */
 async function program(client: DataplaneServiceClient, stage: Stage, plan: RelayPlan): Promise<number> {
-  const [output] = stage.outputInterfaces;
-  if (output === undefined) throw new Error('a stage has at least one output');
+  const { outputInterfaces } = stage;
   const upserts = [...plan.streams, ...idleStreams(plan.idleRelays)].map(({ input, outputs }, index) =>
     ProgrammedRelay.fromPartial({
       uid: `relay-${index}`,
@@ -69,13 +66,11 @@ async function program(client: DataplaneServiceClient, stage: Stage, plan: Relay
       digest: Buffer.from([1]),
       inputIfindex: stage.indexOf(INPUT_INTERFACE),
       ...input,
-      outputs: outputs.map(({ group, port }) => ({
-        key: `${group}:${port}@${output}`,
-        ifindex: stage.indexOf(output),
-        address: group,
-        port,
-        source: OUTPUT_ADDRESS,
-      })),
+      outputs: outputs.map(({ group, port }, copy) => {
+        const name = outputInterfaces[plan.spread ? copy : 0] ?? fail('a stage has as many outputs as a plan needs');
+        const source = stage.addressOf(name);
+        return { key: `${group}:${port}@${name}`, ifindex: stage.indexOf(name), address: group, port, source };
+      }),
     }),
   );
   const request = { replaceAll: true, upserts, removedUids: [] };
@@ -96,9 +91,11 @@ function idleStreams(count: number): PlannedStream[] {
 }
 
 function lastOutput(streams: readonly PlannedStream[]): PlannedStream['input'] {
-  const last = streams[0]?.outputs.at(-1);
-  if (last === undefined) throw new Error('a plan has at least one stream with one output');
-  return last;
+  return streams[0]?.outputs.at(-1) ?? fail('a plan has at least one stream with one output');
+}
+
+function fail(message: string): never {
+  throw new Error(message);
 }
 
 function withOutput(error: unknown, { stderr }: LabProcess): Error {

@@ -1,0 +1,195 @@
+import { expect, test } from 'vitest';
+import { benchCases } from '../cases.ts';
+import type { CaseReport, Disturbance } from '../results.ts';
+import { caseOf, latencyResult, outputFailureResult, rates, throughputResult, upkeepResult } from './examples.ts';
+import { judge, type Requirement } from './requirements.ts';
+
+const disturbance: Disturbance = { repeated: 4, in_the_answer: true, foreign_cores: 1, sender_after_to_before: 1 };
+
+function find(id: string, ...cases: readonly CaseReport[]): Requirement {
+  const found = judge(cases).find((one) => one.id === id);
+  if (found === undefined) throw new Error(`there is no requirement ${id}`);
+  return found;
+}
+
+/** A run in which everything is just as good as it must be. */
+function goodRun(): CaseReport[] {
+  const latencies = (p50: number, p99: number) =>
+    caseOf(
+      `latency`,
+      latencyResult({ p50_us: p50, p99_us: p99 }),
+      latencyResult({ engine: 'socat', p50_us: p50, p99_us: p99 }),
+      latencyResult({ engine: 'kernel-mfc', p50_us: 4 }),
+    );
+  return [
+    rates('1to1', { mcfleet: 700_000, 'socat-tuned': 140_000, 'kernel-mfc': 437_500 }),
+    rates('spin-200', { mcfleet: 1 }),
+    rates('10000-relays', { mcfleet: 665_000 }),
+    rates('1to8', { mcfleet: 625_000 }, 8),
+    rates('1to8-spin', { mcfleet: 1 }, 8),
+    rates('1to8-no-uso-spin', { mcfleet: 1 }, 8),
+    rates('1to32-spin', { mcfleet: 1 }, 32),
+    rates('super-1to1-spin', { mcfleet: 1 }),
+    rates('1to8-no-uso', { mcfleet: 150_000 }, 8),
+    rates('1to32', { mcfleet: 250_000 }, 32),
+    rates('super-1to1', { mcfleet: 5_000_000 }),
+    rates('super-1to8', { mcfleet: 1 }, 8),
+    { ...latencies(20, 40), id: 'latency-10k' },
+    { ...latencies(20, 40), id: 'latency-50k' },
+    caseOf('latency-10k-spin', latencyResult({ p50_us: 6 })),
+    caseOf('latency-50k-spin', latencyResult({ p50_us: 6 })),
+    caseOf('idle', upkeepResult({ cpu_share: 0, seconds: 10, resident_bytes: 198e6, ring_bytes: 79e6 })),
+    caseOf(
+      'unmatched',
+      upkeepResult({ cpu_share: 0.019, unmatched_pps: 300_000, wanted: { rate: 100, sent: 200, received: 200 } }),
+    ),
+    caseOf('outputs-fail', outputFailureResult()),
+  ];
+}
+
+test('everything holds at its bound', () => {
+  const judged = judge(goodRun());
+  expect(judged.filter(({ verdict }) => verdict !== 'HOLDS')).toEqual([]);
+  expect(judged.map(({ id }) => id)).toHaveLength(22);
+  expect(new Set(judged.map(({ id }) => id)).size).toBe(22);
+});
+
+test('a little less, and each line fails: none of them holds whatever was measured', () => {
+  const worse = goodRun().map((one) => ({
+    ...one,
+    results: one.results.map((result) => {
+      const own = result.engine === 'mcfleet';
+      switch (result.kind) {
+        case 'throughput': {
+          // The rate of one relay is what that of 10,000 is compared with.
+          const part = one.id === '10000-relays' ? 0.98 : 0.99;
+          const checked = { ...result.checked, received: 9, lost: one.id === 'super-1to8' ? 1 : 0 };
+          return own ? { ...result, in_pps: result.in_pps * part, out_pps: result.out_pps * part, checked } : result;
+        }
+        case 'latency':
+          return own ? { ...result, p50_us: result.p50_us + 0.1, p99_us: result.p99_us + 0.1 } : result;
+        case 'upkeep':
+          return { ...result, cpu_share: result.cpu_share + 0.01, resident_bytes: result.resident_bytes + 2e6 };
+        case 'output-failure':
+          return { ...result, failures: result.failures.map((how) => ({ ...how, arrived: how.expected - 1 })) };
+        default:
+          return result;
+      }
+    }),
+  }));
+  expect(judge(worse).filter(({ verdict }) => verdict !== 'FAILS')).toEqual([]);
+});
+
+test('without a case nothing is judged, and it says which', () => {
+  const judged = judge([]);
+  expect(judged.every(({ verdict, figure }) => verdict === 'NOT MEASURED' && figure === null)).toBe(true);
+  for (const { why } of judged) {
+    expect(benchCases.some(({ id }) => why.includes(id))).toBe(true);
+  }
+});
+
+test('every case that is judged is one that the bench has, with the relays that it is compared with', () => {
+  // Named by the judge where the bench does not have it.
+  const cases = benchCases.map(({ id, title, engines }) => ({
+    id,
+    title,
+    results: engines.map((engine) => ({ kind: 'not-available' as const, engine, reason: 'not today' })),
+  }));
+  for (const { why } of judge(cases)) {
+    expect(why).toMatch(/not today/);
+    expect(why).not.toMatch(/not asked for|has no/);
+  }
+});
+
+test('the best of the settings counts, and what bounds it is told', () => {
+  const cases = [rates('1to1', { mcfleet: 500_000, 'socat-tuned': 100_000 })];
+  expect(find('1to1-rate', ...cases)).toMatchObject({ verdict: 'NOT MEASURED', figure: '500,000 pps' });
+  const spin = caseOf('spin-200', throughputResult({ in_pps: 790_000, limited_by: 'sender' }));
+  expect(find('1to1-rate', ...cases, spin)).toMatchObject({
+    verdict: 'HOLDS',
+    figure: '790,000 pps',
+    why: 'spin-200, mcfleet, the sender does no more',
+  });
+  expect(find('1to1-to-socat', ...cases, spin)).toMatchObject({ verdict: 'HOLDS', figure: '7.90' });
+  const slow = caseOf('spin-200', throughputResult({ in_pps: 690_000 }));
+  expect(find('1to1-rate', ...cases, slow)).toMatchObject({ verdict: 'FAILS', figure: '690,000 pps' });
+});
+
+test('what others disturbed is judged only where the disturbance makes no difference', () => {
+  const disturbed = (in_pps: number) => caseOf('1to1', throughputResult({ in_pps, disturbance }));
+  const spin = rates('spin-200', { mcfleet: 1 });
+  expect(find('1to1-rate', disturbed(600_000), spin).verdict).toBe('NOT MEASURED');
+  expect(find('1to1-rate', disturbed(800_000), spin).verdict).toBe('HOLDS');
+
+  const peer = throughputResult({ engine: 'socat-tuned', in_pps: 100_000, disturbance });
+  const compared = (in_pps: number) =>
+    find('1to1-to-socat', caseOf('1to1', throughputResult({ in_pps }), peer), spin).verdict;
+  expect(compared(600_000)).toBe('NOT MEASURED');
+  expect(compared(400_000)).toBe('FAILS');
+  expect(find('1to1-to-socat', rates('1to1', { mcfleet: 1, 'socat-tuned': 0 }), spin).verdict).toBe('NOT MEASURED');
+
+  const latency = (own: number, ownLoad: number, otherLoad: number) =>
+    find(
+      'latency-10k-p50',
+      caseOf(
+        'latency-10k',
+        latencyResult({ p50_us: own, foreign_cores: ownLoad }),
+        latencyResult({ engine: 'socat', p50_us: 20, foreign_cores: otherLoad }),
+      ),
+    ).verdict;
+  expect([latency(10, 1, 0), latency(30, 0, 1), latency(10, 0, 1), latency(30, 1, 0)]).toEqual([
+    'HOLDS',
+    'FAILS',
+    'NOT MEASURED',
+    'NOT MEASURED',
+  ]);
+});
+
+test('a rate that did not hold, or whose packets came damaged, is none', () => {
+  const checked = { ...throughputResult().checked };
+  const of = (details: Parameters<typeof throughputResult>[0]) =>
+    find(
+      '1to32-rate',
+      caseOf('1to32', throughputResult({ out_pps: 9e6, ...details })),
+      rates('1to32-spin', { mcfleet: 1 }),
+    );
+  expect(of({})).toMatchObject({ verdict: 'HOLDS' });
+  expect(of({ confirmed: 2 })).toMatchObject({ verdict: 'FAILS', why: expect.stringContaining('held 2 of 3 times') });
+  expect(of({ checked: { ...checked, corrupt: 1 } })).toMatchObject({ verdict: 'FAILS' });
+  expect(of({ checked: { ...checked, lost: 2 } })).toMatchObject({ verdict: 'FAILS' });
+  expect(of({ checked: { ...checked, lost: 2, receiverDrops: 2 } })).toMatchObject({ verdict: 'HOLDS' });
+});
+
+test('boundaries are judged by what a plain receiver got', () => {
+  const heard = (details: Partial<ReturnType<typeof throughputResult>['checked']>) =>
+    find(
+      'super-boundaries',
+      rates('super-1to1', { mcfleet: 1 }),
+      caseOf('super-1to8', throughputResult({ checked: { ...throughputResult().checked, ...details } })),
+    ).verdict;
+  expect(heard({})).toBe('HOLDS');
+  expect(heard({ corrupt: 1 })).toBe('FAILS');
+  expect(heard({ received: 9, lost: 1 })).toBe('FAILS');
+  expect(heard({ received: 9, lost: 1, receiverDrops: 1 })).toBe('NOT MEASURED');
+});
+
+test('unmatched packets are judged only if there were enough, and if the wanted ones arrived', () => {
+  const of = (details: Parameters<typeof upkeepResult>[0]) =>
+    find('unmatched', caseOf('unmatched', upkeepResult({ cpu_share: 0.01, unmatched_pps: 3e5, ...details })));
+  expect(of({ wanted: { rate: 100, sent: 200, received: 199 } })).toMatchObject({
+    verdict: 'FAILS',
+    why: 'unmatched: 199 of 200 wanted packets arrived',
+  });
+  expect(of({})).toMatchObject({ verdict: 'FAILS' });
+  const wanted = { rate: 100, sent: 200, received: 200 };
+  expect(of({ wanted, unmatched_pps: 200_000 })).toMatchObject({ verdict: 'NOT MEASURED' });
+  expect(of({ wanted, cpu_share: 0.02 })).toMatchObject({ verdict: 'FAILS' });
+  expect(of({ wanted })).toMatchObject({ verdict: 'HOLDS', figure: '1.00 %' });
+});
+
+test('idle is judged after ten seconds only', () => {
+  const of = (cpu_share: number, seconds: number) => find('idle', caseOf('idle', upkeepResult({ cpu_share, seconds })));
+  expect(of(0, 2)).toMatchObject({ verdict: 'NOT MEASURED' });
+  expect(of(0.001, 10)).toMatchObject({ verdict: 'FAILS', figure: '0.100 %' });
+  expect(of(0, 10.1)).toMatchObject({ verdict: 'HOLDS' });
+});

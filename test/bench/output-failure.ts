@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { command } from '../lab/command.ts';
+import { datagramsIn, framesBetween } from '../lab/datagram-count.ts';
+import type { BenchRun } from './bench-run.ts';
+import type { OutputFailureCase } from './cases.ts';
+import type { Engine } from './engine.ts';
+import type { OutputFailure, OutputFailureResult } from './results.ts';
+import { SOURCE_INTERFACE, type Stage } from './stage.ts';
+import { threeDigits } from './statistics.ts';
+
+const SIZE = 1316;
+/** Each lasts so long; the output fails after the first part of it. */
+const SECONDS = 1;
+const FAILS_AFTER_MS = 300;
+/** Until the last copies have arrived. */
+const ARRIVE_MS = 300;
+
+/** In this order: an interface that was deleted does not come back. */
+const WAYS = ['down', 'stripped', 'full', 'deleted'] as const;
+
+/** Lets the outputs of a relay fail one after the other while packets come, and counts at the ends of the others. */
+export async function measureOutputFailure(
+  run: BenchRun,
+  { plan, rate }: OutputFailureCase,
+  engine: Engine,
+): Promise<OutputFailureResult> {
+  // Nobody else can use it afterwards.
+  await using stage = await run.ownStage({ mtu: 1_500, outputs: engine.outputsFor(plan) });
+  await stage.setSegmentation({ source: false, outputs: true });
+  await using relay = await run.startRelay(stage, engine, plan);
+  const load = run.watch(stage, relay);
+  const streams = plan.streams.map(({ input }) => input);
+  const failures: OutputFailure[] = [];
+  for (const [index, how] of WAYS.entries()) {
+    const others = stage.outputInterfaces.map((_, output) => output).slice(index + 1);
+    const before = await count(stage, [index, ...others]);
+    const sending = stage.source.ask({
+      do: 'send',
+      interface: SOURCE_INTERFACE,
+      streams,
+      rate,
+      count: rate * SECONDS,
+      size: SIZE,
+      segments: 1,
+    });
+    await sleep(FAILS_AFTER_MS);
+    await fail(stage, index, how);
+    const { sent } = await sending;
+    await sleep(ARRIVE_MS);
+    const gone = how === 'deleted';
+    const after = await count(stage, gone ? others : [index, ...others]);
+    const arrived = (output: number): number => {
+      const [first, last] = [before.get(output), after.get(output)];
+      return first === undefined || last === undefined ? 0 : datagramsIn(framesBetween(first, last), SIZE);
+    };
+    const atFailed = gone ? null : arrived(index);
+    // A stripped interface still has what it takes to send frames.
+    if (how !== 'stripped' && atFailed === sent) throw new Error(`the output that is ${how} has lost nothing`);
+    failures.push({
+      how,
+      sent,
+      others: others.length,
+      expected: sent * others.length,
+      // One that gets more than it should does not make up for one that gets less.
+      arrived: others.reduce((sum, output) => sum + sent - Math.abs(sent - arrived(output)), 0),
+      arrived_at_failed: atFailed,
+    });
+  }
+  return {
+    kind: 'output-failure',
+    engine: engine.name,
+    rate,
+    failures,
+    foreign_cores: threeDigits(load.cores()),
+    note: relay.note,
+  };
+}
+
+/** What the sink's interfaces have received so far, by number. */
+async function count(
+  stage: Stage,
+  outputs: readonly number[],
+): Promise<Map<number, { frames: number; bytes: number }>> {
+  const counted = new Map<number, { frames: number; bytes: number }>();
+  for (const output of outputs) {
+    const name = stage.sinkInterfaces[output];
+    if (name === undefined) throw new Error(`the sink has no interface ${output}`);
+    counted.set(output, await stage.sink.ask({ do: 'count', interfaces: [name] }));
+  }
+  return counted;
+}
+
+async function fail(stage: Stage, output: number, how: OutputFailure['how']): Promise<void> {
+  const name = stage.outputInterfaces[output];
+  if (name === undefined) throw new Error(`the relay has no output ${output}`);
+  switch (how) {
+    case 'down':
+      return await stage.lab.ip('relay', `link set dev ${name} down`);
+    case 'stripped':
+      return await stage.lab.ip('relay', `address flush dev ${name}`);
+    case 'deleted':
+      return await stage.lab.deleteInterface('relay', name);
+    case 'full': {
+      const shape = ['root', 'tbf', 'rate', '4mbit', 'burst', '3000', 'limit', '6000'];
+      const namespace = `--net=/run/netns/${stage.lab.realName('relay')}`;
+      await command(['nsenter', namespace, '--', 'tc', 'qdisc', 'replace', 'dev', name, ...shape]);
+    }
+  }
+}
