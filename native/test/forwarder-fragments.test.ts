@@ -74,6 +74,43 @@ describeWithLab('fragments', () => {
     expect(Buffer.concat(payloads).subarray(8).toString()).toBe(ones.toString());
   });
 
+  it.each(['auto', 'sendmmsg', 'io_uring'] as const)(
+    'of one datagram leave in a row, whatever else does: %s',
+    async (transmit) => {
+      await far.end();
+      await lab.endProcesses();
+      forwarder = await lab.forwarder({ transmit });
+      near = lab.sender();
+      await lab.ip('relay', 'link set out1 mtu 1300', 'neigh replace 10.2.1.2 dev out1 lladdr 02:00:00:00:00:01');
+      // A batch holds 64: 21 datagrams of three fragments, and one more fragment.
+      const outputs = ['239.10.10.10', '10.2.1.2'].map((address) => ({ interface: 'out1', address, port: 6001 }));
+      expect(await forwarder.apply([{ ...simpleRelay, outputs }])).toEqual([]);
+      const capture = await lab.capture(1);
+      const { pid } = forwarder.child;
+      if (pid === undefined) throw new Error('no process');
+      process.kill(pid, 'SIGSTOP');
+      const count = 100;
+      const packets = Array.from({ length: count }, (_, i) => {
+        const payload = Buffer.alloc(3000);
+        payload.writeUInt16BE(i);
+        return makeFrame({ id: 1000 + i, payload });
+      });
+      await near.frames(...packets.flatMap((frame) => fragments(frame)));
+      process.kill(pid, 'SIGCONT');
+      const arrived = await capture.rest();
+      expect(arrived).toHaveLength(count * outputs.length * 3);
+      // A receiver gives up a datagram when more than 64 fragments of the same source come between its own.
+      const last = new Map<string, number>();
+      const between = arrived.map((frame, i) => {
+        const datagram = frame.toString('hex', 18, 20) + frame.toString('hex', 30, 34);
+        const before = last.get(datagram) ?? i - 1;
+        last.set(datagram, i);
+        return i - before - 1;
+      });
+      expect(Math.max(...between)).toBe(0);
+    },
+  );
+
   it('that never become whole are counted, and those of other groups do not stand in the way', async () => {
     expect(await forwarder.apply([simpleRelay])).toEqual([]);
     const capture = await lab.capture(1);

@@ -95,4 +95,46 @@ describeWithLab('loops of relays', () => {
     expect((await forwarder.relay('keeps')).drops).toEqual([]);
     expect((await forwarder.relay('high')).drops).toEqual([{ reason: 'loop', packets: 10 }]);
   });
+
+  it.each([1, 2])('are ended where each round cuts the packets into fragments, %i packet threads', async (workers) => {
+    const own = '10.5.0.1';
+    await lab.ip(
+      'relay',
+      'link add name near type veth peer name back',
+      `address add ${own}/24 dev near`,
+      ...['near', 'back'].map((name) => `link set ${name} mtu 1300 up`),
+    );
+    try {
+      const forwarder = await lab.forwarder({ workers });
+      const groups = ['239.20.0.2', '239.20.0.4'];
+      const into = groups.map((address) => ({ key: address, interface: 'near', address, source: own }));
+      // What comes back on one cable goes out there again, and a copy to the sink tells of each round.
+      const rounds = groups.map((group, i) => ({
+        ...simpleRelay,
+        uid: group,
+        input: 'back',
+        group,
+        outputs: [...into.slice(i, i + 1), { ...to(group), key: 'sink' }],
+      }));
+      expect(await forwarder.apply([{ ...simpleRelay, outputs: into }, ...rounds])).toEqual([]);
+      const capture = await lab.capture(1);
+      const sender = lab.sender();
+      const count = 40;
+      for (let i = 0; i < count; i++) {
+        const payload = Buffer.alloc(1400, `${workers} ${i} `);
+        await sender.frames(makeFrame({ payload, id: [0, 20_000 + i, 50_000 + i][i % 3] ?? 0 }));
+      }
+      const arrived = (await capture.rest()).length / groups.length;
+      // They do come back, and come to an end: some eight of each before the loop is known, for the identification that they were sent with
+      // and that which the first round gave them.
+      expect(arrived).toBeGreaterThan(count);
+      expect(arrived).toBeLessThan(25 * count);
+      for (const { drops } of (await forwarder.snapshot()).relays.filter(({ uid }) => uid !== 'simple')) {
+        expect(drops).toMatchObject([{ reason: 'duplicate' }]);
+      }
+    } finally {
+      await lab.endProcesses();
+      await lab.ip('relay', 'link del near');
+    }
+  });
 });

@@ -6,7 +6,7 @@ import type { ForwarderOptions } from '../index.ts';
 import { createForwarder } from '../index.ts';
 import { type ForwarderProcess, LineProcess, type RelayDraft } from './forwarder-process.ts';
 import { eventually, ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
-import { readFrame } from './ipv4-frame.ts';
+import { makeFrame, readFrame } from './ipv4-frame.ts';
 
 interface StatusReport {
   readonly inputs: readonly {
@@ -112,6 +112,42 @@ describeWithLab('several packet threads', () => {
     const lengths = Map.groupBy(firsts.map(readFrame), ({ destination }) => destination);
     expect(lengths.size).toBe(GROUPS);
     for (const frames of lengths.values()) expect(frames).toHaveLength(sizes.length);
+  });
+
+  it('do not mix the fragments that they make of two senders', async () => {
+    await lab.ip('relay', 'link set out1 mtu 1300');
+    try {
+      // Both to one group, with one source.
+      const [first, second] = [relays[1], relays[3]];
+      if (first === undefined || second === undefined) throw new Error('no relays');
+      const forwarder = await start({ workers: 2 }, [first, { ...second, outputs: first.outputs }]);
+      const capture = await lab.capture(1);
+      const sender = lab.sender();
+      // Each packet with the same identification as one of the other sender, also with none.
+      const ids = [...Array.from({ length: 100 }, (_, i) => i), 0x7fff, 0x8000, 0xffff];
+      const packet = (relay: RelayDraft, host: number, id: number): Buffer => {
+        const payload = Buffer.alloc(1400, String(host));
+        payload.writeUInt16BE(id);
+        return makeFrame({
+          source: `10.9.0.${host}`,
+          destination: relay.group,
+          station: host,
+          id,
+          payload,
+          checksum: 0,
+        });
+      };
+      await sender.frames(...ids.flatMap((id) => [packet(first, 1, id), packet(second, 2, id)]));
+      const arrived = await capture.rest();
+      for (const { packets } of (await status(forwarder)).workers) expect(packets).toBe(ids.length);
+      expect(arrived).toHaveLength(4 * ids.length);
+      // A receiver knows no more of them than source, destination and identification.
+      const datagrams = Map.groupBy(arrived, (frame) => frame.readUInt16BE(18));
+      const senders = [...datagrams.values()].map((pieces) => new Set(pieces.map((frame) => frame.at(-1))).size);
+      expect(Math.max(...senders)).toBe(1);
+    } finally {
+      await lab.ip('relay', 'link set out1 mtu 1500');
+    }
   });
 
   it('run where they are told to', async () => {

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <random>
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
@@ -83,10 +82,6 @@ class EgressPort final {
   TxBatch& batch() { return batch_; }
   // Sends the batch, or accounts it as lost. Worker.
   void flush();
-  // An identification for a packet that came without one and must be fragmented. Worker.
-  uint16_t next_id() { return ++id_ != 0 ? id_ : ++id_; }
-  // The same for IPv6, where packets come without one.
-  uint32_t next_ipv6_id() { return ++ipv6_id_; }
 
   // Whether it is in the worker's list of ports with a batch to send, and which one comes next
   // there.
@@ -119,9 +114,6 @@ class EgressPort final {
   std::shared_ptr<EgressPort> frames_;
   std::optional<UnicastWay> unicast_;
   TxBatch batch_;
-  uint16_t id_ = 0;
-  // Begins anywhere, so that one who is started again does not repeat itself.
-  uint32_t ipv6_id_ = std::random_device()();
 };
 
 // The name under which a packet is counted that a link in this state does not carry.

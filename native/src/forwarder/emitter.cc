@@ -72,8 +72,9 @@ IpAddress destination_of(const Rewrite& rewrite) {
 
 }  // namespace
 
-Emitter::Emitter(size_t worker)
+Emitter::Emitter(size_t worker, size_t workers)
     : worker_(worker),
+      fragment_ids_(worker, workers),
       shared_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
       whole_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
       segment_(std::make_unique<uint8_t[]>(kMaxIpPacket)) {}
@@ -213,12 +214,11 @@ void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t
 void Emitter::emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
                              bool may_fragment) {
   if (datagram.ipv6) {
-    Ipv6Fragmenter fragmenter(rewritten, datagram.ip_length, way.link.mtu, way.port.next_ipv6_id());
+    Ipv6Fragmenter fragmenter(rewritten, datagram.ip_length, way.link.mtu, fragment_ids_.ipv6());
     send_fragments(way, datagram, fragmenter, may_fragment);
     return;
   }
-  const uint16_t arrived_id = load16(rewritten + 4);
-  const uint16_t id = arrived_id != 0 ? arrived_id : way.port.next_id();
+  const uint16_t id = fragment_ids_.ipv4(load16(rewritten + 4));
   Fragmenter fragmenter(rewritten, datagram.ip_header, datagram.ip_length, way.link.mtu, id,
                         datagram.dont_fragment);
   send_fragments(way, datagram, fragmenter, may_fragment);
@@ -234,16 +234,26 @@ void Emitter::send_fragments(const Way& way, const Datagram& datagram, AnyFragme
   // Fragments carry finished bytes: nothing is left to the device.
   Datagram plain = datagram;
   plain.checksum = UdpChecksum::kFinished;
-  for (size_t left = fragmenter.count(); left > 0; left--) {
+  // Nothing may come between the fragments of one datagram: a receiver gives it up when more than
+  // 64 others of its source do (net.ipv4.ipfrag_max_dist), and batches of other ports are as long.
+  const size_t count = fragmenter.count();
+  const size_t room = frame_headers(way) + way.link.mtu;
+  if (!way.port.batch().fits(count, room)) way.port.flush();
+  const bool in_one_batch = way.port.batch().fits(count, room);
+  for (size_t left = count; left > 0; left--) {
     uint8_t* copy = open_frame(way, way.link.mtu);
     const size_t size = fragmenter.next(copy);
     close_frame(way, copy, size, plain, {way.counters, 1, datagram.ip_length, left == 1});
   }
+  if (!in_one_batch) way.port.flush();
+}
+
+size_t Emitter::frame_headers(const Way& way) {
+  return way.port.kind() == EgressPort::Kind::kFrames ? sizeof(VnetHeader) + way.link.header : 0;
 }
 
 uint8_t* Emitter::open_frame(const Way& way, size_t size, size_t pieces) {
-  const size_t before =
-      way.port.kind() == EgressPort::Kind::kFrames ? sizeof(VnetHeader) + way.link.header : 0;
+  const size_t before = frame_headers(way);
   uint8_t* room = way.port.batch().reserve(before + size, pieces);
   if (room == nullptr) {
     // It stays in the list of pending ports; a flush of an empty batch costs nothing.

@@ -10,6 +10,7 @@
 #include "forwarder/egress_ports.h"
 #include "forwarder/rule_table.h"
 #include "forwarder/train.h"
+#include "packet/identification.h"
 #include "packet/parse.h"
 
 namespace mcfleet {
@@ -19,7 +20,8 @@ namespace mcfleet {
 // must stay where it is until flush(). Allocates only when it is made.
 class Emitter final {
  public:
-  explicit Emitter(size_t worker);
+  // Of one worker among several.
+  Emitter(size_t worker, size_t workers);
 
   // A copy of the train for each output: as one super-frame where the output takes that, otherwise
   // one by one. `input_mtu`: what is longer arrived in fragments.
@@ -54,6 +56,8 @@ class Emitter final {
   template <typename AnyFragmenter>
   void send_fragments(const Way& way, const Datagram& datagram, AnyFragmenter& fragmenter,
                       bool may_fragment);
+  // Bytes before an IP packet in the port's batch.
+  static size_t frame_headers(const Way& way);
   // Room for one IP packet of up to `size` bytes in the port's batch, behind the headers of its
   // link, and for pieces that lie elsewhere.
   uint8_t* open_frame(const Way& way, size_t size, size_t pieces = 0);
@@ -63,6 +67,7 @@ class Emitter final {
                    const TxAccount& account, std::span<const iovec> pieces = {});
 
   const size_t worker_;
+  FragmentIdentifications fragment_ids_;
   EgressPort* pending_ = nullptr;
   // For what is sent although it is counted as lost.
   OutputCounters discarded_;

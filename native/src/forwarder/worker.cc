@@ -64,7 +64,7 @@ Result<std::unique_ptr<Worker>> Worker::start(const Options& options) {
 }
 
 Worker::Worker(UniqueFd wake, const Options& options)
-    : wake_(std::move(wake)), options_(options), emitter_(options.index) {
+    : wake_(std::move(wake)), options_(options), emitter_(options.index, options.workers) {
   publish({});
   const std::string name = "mcf-forward-" + std::to_string(options.index);
   thread_ = start_thread(name.c_str(), [this] { run(); });

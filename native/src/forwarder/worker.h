@@ -30,8 +30,9 @@ namespace mcfleet {
 class Worker final {
  public:
   struct Options {
-    // Number among the workers, from 0.
+    // Number among the workers, from 0, and how many there are.
     size_t index = 0;
+    size_t workers = 1;
     // The CPU to run on; none: any.
     std::optional<unsigned> cpu;
     // 0: sleeps at once, and uses no processor time while no packet comes.

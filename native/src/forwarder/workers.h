@@ -16,7 +16,7 @@ class Workers final {
   static Result<std::unique_ptr<Workers>> start(const ForwarderOptions& options) {
     auto workers = std::make_unique<Workers>();
     for (size_t i = 0; i < options.workers; i++) {
-      Worker::Options own{i, std::nullopt, options.busy_poll};
+      Worker::Options own{i, options.workers, std::nullopt, options.busy_poll};
       if (i < options.cpus.size()) own.cpu = options.cpus[i];
       Result<std::unique_ptr<Worker>> worker = Worker::start(own);
       if (!worker.ok()) return worker.error();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -42,6 +43,46 @@ class Identifications final {
  private:
   static constexpr size_t kEnd = 65536;
   uint16_t next_;
+};
+
+// Identifications of the fragments that one of several workers makes.
+//
+// By them and the addresses receivers tell which pieces belong together, and copies of many senders
+// may leave with one source. One worker sends all pieces of a datagram before those of the next.
+// Two workers send at the same time: each has identifications of its own, told by their upper bits.
+// The rest stays, so that what goes round in a loop has one identification from its second round
+// on.
+class FragmentIdentifications final {
+ public:
+  FragmentIdentifications(size_t worker, size_t workers)
+      : bits_(static_cast<int>(std::bit_width(workers - 1))),
+        worker_(static_cast<uint32_t>(worker)) {}
+
+  // For a packet that came with `arrived`.
+  uint16_t ipv4(uint16_t arrived) {
+    const uint16_t id = arrived != 0 ? arrived : missing_.take(1);
+    if (bits_ == 0) return id;
+    const uint32_t own = of_worker<16>(id);
+    // What stays must be enough by itself: other relays of a loop have other upper bits.
+    const bool looks_missing = (own & 0xffffU >> bits_) < kFirstIdentification;
+    return static_cast<uint16_t>(looks_missing ? own | kFirstIdentification : own);
+  }
+  // IPv6 packets come without one.
+  uint32_t ipv6() { return of_worker<32>(++last_ipv6_); }
+
+ private:
+  template <int Width>
+  [[nodiscard]] uint32_t of_worker(uint32_t id) const {
+    if (bits_ == 0) return id;
+    const int rest = Width - bits_;
+    return (id & ((uint32_t{1} << rest) - 1)) | worker_ << rest;
+  }
+
+  const int bits_;
+  const uint32_t worker_;
+  Identifications missing_;
+  // Begins anywhere, so that one who is started again does not repeat itself.
+  uint32_t last_ipv6_ = std::random_device()();
 };
 
 // Whether an IPv6 sender told its flows apart (RFC 6437).

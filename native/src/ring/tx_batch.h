@@ -45,9 +45,12 @@ class TxBatch final {
   // Room for one message of up to `bytes`, at most kArenaBytes, and `pieces` that lie elsewhere,
   // fewer than kVectors; null if the batch must be sent first.
   uint8_t* reserve(size_t bytes, size_t pieces = 0) {
-    const bool fits = count_ < kMessages && used_ + bytes <= kArenaBytes &&
-                      used_vectors_ + 1 + pieces <= kVectors;
-    return fits ? arena_.get() + used_ : nullptr;
+    return fits(1, bytes, pieces) ? arena_.get() + used_ : nullptr;
+  }
+  // Whether `messages` more of up to `bytes` each fit before it must be sent.
+  [[nodiscard]] bool fits(size_t messages, size_t bytes, size_t pieces = 0) const {
+    return count_ + messages <= kMessages && used_ + messages * bytes <= kArenaBytes &&
+           used_vectors_ + messages * (1 + pieces) <= kVectors;
   }
   // Takes the first `bytes` of the last reserve() as a message. `destination`: for sockets that
   // route, none for others.
