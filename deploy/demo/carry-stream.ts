@@ -37,8 +37,7 @@ export async function carryStream(
 
   const verdicts: Verdict[] = [];
   for (const { name, receiver } of listening) {
-    await Promise.race([receiver.process.exited, pause(arrivalMs)]);
-    verdicts.push(judge(name, sent, await receiver.stop()));
+    verdicts.push(judge(name, sent, await receiver.stopWhenQuiet(arrivalMs)));
   }
   const end = performance.now() + reportMs;
   let rows = meter.rows(await fleet.instances());

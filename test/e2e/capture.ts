@@ -13,7 +13,7 @@ export interface SeenPacket {
 
 export const tcpdumpMissing = spawnSync('tcpdump', ['--version']).status !== 0;
 
-/** Watches the far end of the course until so many packets came, or two seconds after `meanwhile` is over. */
+/** Watches the far end of the course until so many packets came, or ten seconds after `meanwhile` is over. */
 export async function capture(
   path: RelayPath,
   filter: string,
@@ -25,7 +25,7 @@ export async function capture(
   await using tcpdump = path.lab.start(namespace, argv);
   await tcpdump.waitForOutput(/listening on/);
   await meanwhile();
-  await Promise.race([tcpdump.exited, new Promise((resolve) => setTimeout(resolve, 2_000))]);
+  await Promise.race([tcpdump.exited, new Promise((resolve) => setTimeout(resolve, 10_000))]);
   const { stdout } = await tcpdump.stop();
   return parseTcpdump(stdout);
 }

@@ -68,18 +68,16 @@ describe('mcfleet watching', () => {
   });
 
   it('ends after --timeout', async () => {
-    expect(await run('get', 'hosts', '-w', '--timeout', '1s')).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining('edge-1'),
-    });
-    expect(await run('get', 'instances', '-w', '--timeout', '500ms')).toMatchObject({ code: 0 });
+    const watched = await Promise.all(['hosts', 'instances'].map((kind) => run('get', kind, '-w', '--timeout', '2s')));
+    expect(watched).toMatchObject([{ code: 0, stdout: expect.stringContaining('edge-1') }, { code: 0 }]);
   });
 
   it('waits until a relay is deleted', async () => {
     write('relays.yaml', document('camera-7'));
     await run('apply', '-f', 'relays.yaml');
-    const waiting = start(['wait', 'relay', 'camera-7', '--for=delete', '--timeout', '20s']);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const waiting = start(['wait', 'relay', 'camera-7', '--for=delete', '--timeout', '60s']);
+    // It has to have begun; if it has not by then, it finds no relay.
+    await new Promise((resolve) => setTimeout(resolve, 500));
     await run('delete', 'relay', 'camera-7');
     expect(await waiting.ended).toEqual({ code: 0, stdout: 'relay camera-7 deleted\n', stderr: '' });
     expect(await run('wait', 'relay', 'camera-7', '--for=delete')).toMatchObject({ code: 0 });
@@ -89,10 +87,12 @@ describe('mcfleet watching', () => {
     write('relays.yaml', document('camera-7'));
     await run('apply', '-f', 'relays.yaml');
     expect(await run('wait', 'relay', 'camera-7', '--for=condition=Accepted')).toMatchObject({ code: 0 });
-    const given = await run('wait', 'relay', 'camera-7', '--for=ready', '--timeout', '500ms');
+    const [given, applied] = await Promise.all([
+      run('wait', 'relay', 'camera-7', '--for=ready', '--timeout', '2s'),
+      run('apply', '-f', 'relays.yaml', '--wait', '--timeout', '2s'),
+    ]);
     expect(given.code).toBe(1);
     expect(given.stderr).toMatch(/^relay camera-7 is not ready: .*not connected/);
-    const applied = await run('apply', '-f', 'relays.yaml', '--wait', '--timeout', '500ms');
     expect(applied).toMatchObject({ code: 1, stdout: 'relay camera-7 unchanged\n' });
   });
 });

@@ -114,10 +114,10 @@ describeWithLab('bad intent', () => {
   it('a missing interface is accepted, and the reason is told', async () => {
     const relay = { waiting: path.spec({ input: { interface: 'nowhere0' } }) };
     await path.fleet.command(['apply', '-f', '-'], { input: relayDocuments(relay) });
+    await expect.poll(() => path.fleet.command(['describe', 'relay', 'waiting'])).toContain('InterfaceNotFound');
     const wait = await path.fleet.run(['wait', 'relay', 'waiting', '--for=ready', '--timeout', '2s']);
     expect(wait.code).toBe(1);
     expect(wait.stderr).toContain('nowhere0');
-    expect(await path.fleet.command(['describe', 'relay', 'waiting'])).toContain('InterfaceNotFound');
     await path.fleet.command(['delete', 'relay', 'waiting']);
   });
 

@@ -18,7 +18,7 @@ describeWithLab('changes of other relays', () => {
     const carried = await path.carryDuring({ rate }, async () => {
       const { input, output } = path.course.relay;
       const argv = [process.execPath, churn, path.fleet.server, host, input, output, String(changes)];
-      const result = await path.lab.run('relay', argv, { timeoutMs: 60_000 });
+      const result = await path.lab.run('relay', argv, { timeoutMs: 110_000 });
       expect(result).toMatchObject({ code: 0 });
       const { added, updated, removed } = JSON.parse(result.stdout) as Record<string, number>;
       expect({ added, updated, removed }).toEqual({

@@ -19,7 +19,7 @@ describeWithLab('a controller', () => {
     await path.apply({ camera: path.spec() });
     const ports = ['--admin-listen', '127.0.0.1:7500', '--agent-listen', '127.0.0.1:7501'];
     const second = [mcfleet, 'controller', '--data-dir', path.fleet.controllerDirectory, ...ports];
-    const result = await path.lab.run('relay', second, { timeoutMs: 10_000 });
+    const result = await path.lab.run('relay', second, { timeoutMs: 60_000 });
     expect(result).toMatchObject({ code: 1 });
     expect(result.stderr).toContain(path.fleet.controllerDirectory);
     expect(result.stderr).toMatch(/another|in use|already|locked/i);
@@ -114,7 +114,7 @@ describeWithLab('an agent', () => {
     await path.apply({ camera: path.spec() });
     expectAll(await path.carry({ count: rate, rate }));
     await expect
-      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 20_000 })
+      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 60_000 })
       .toMatch(/no space left/i);
   });
 
@@ -125,14 +125,14 @@ describeWithLab('an agent', () => {
     const described = async (): Promise<string> => await path.fleet.command(['describe', 'host', host]);
     process.kill(dataplane, 'SIGSTOP');
     await expect
-      .poll(described, { timeout: 40_000 })
+      .poll(described, { timeout: 60_000 })
       .toMatch(
         new RegExp(
-          `DataplaneHealthy: no.* no answer came within 2\\.[0-9] s; if that lasts, end its process ${dataplane}: `,
+          `DataplaneHealthy: no.* no answer came within [0-9.]+ s; if that lasts, end its process ${dataplane}: `,
         ),
       );
     process.kill(dataplane, 'SIGCONT');
-    await expect.poll(described, { timeout: 40_000 }).toMatch(/DataplaneHealthy: yes/);
+    await expect.poll(described, { timeout: 60_000 }).toMatch(/DataplaneHealthy: yes/);
     expect(path.fleet.dataplanePid(host)).toBe(dataplane);
   });
 
@@ -146,7 +146,7 @@ describeWithLab('an agent', () => {
     });
     await new Promise<void>((listening) => other.listen(fleet.dataplaneSocket(host), listening));
     const dataplane = await lab.run('relay', [mcfleet, 'dataplane', '--socket', fleet.dataplaneSocket(host)], {
-      timeoutMs: 10_000,
+      timeoutMs: 60_000,
     });
     expect(dataplane).toMatchObject({ code: 1 });
     expect(dataplane.stderr).toContain(fleet.dataplaneSocket(host));
@@ -155,10 +155,10 @@ describeWithLab('an agent', () => {
     fleet.startAgent(host);
     await fleet.waitForHosts();
     await expect
-      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 20_000 })
+      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 60_000 })
       .toContain('DataplaneHealthy');
     await expect
-      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 20_000 })
+      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 60_000 })
       .toContain(fleet.dataplaneSocket(host));
     // Once it is gone, the agent's own data plane takes the place.
     await new Promise((closed) => other.close(closed));
@@ -177,7 +177,7 @@ describeWithLab('an agent', () => {
     const path = RelayPath.over(lab, fleet, 'chain');
     await fleet.command(['apply', '-f', '-'], { input: relayDocuments({ camera: path.spec() }) });
     await expect
-      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 20_000 })
+      .poll(async () => await fleet.command(['describe', 'host', host]), { timeout: 60_000 })
       .toContain('CAP_NET_RAW');
     const [instance] = await fleet.instances();
     expect(instance?.state).not.toBe(InstanceState.READY);

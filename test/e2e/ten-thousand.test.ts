@@ -87,7 +87,7 @@ describeWithLab('ten thousand relays on one host', () => {
   it('are selected coarsely by the kernel, and the host says so', async () => {
     const packetPath = async (): Promise<unknown> =>
       JSON.parse(await path.fleet.command(['get', 'hosts', 'edge-1', '-o', 'json'])).status;
-    await expect.poll(packetPath, { timeout: 30_000, interval: 1_000 }).toMatchObject({
+    await expect.poll(packetPath, { timeout: 60_000, interval: 1_000 }).toMatchObject({
       receiving: [{ ifindex: expect.any(Number), filter: 'coarse', memberships: relays }],
       sending: [{ ifindex: expect.any(Number), transmit: 'gso' }],
     });

@@ -66,7 +66,7 @@ export class Fleet {
     const fleet = Fleet.prepare(lab, plan);
     fleet.startController();
     for (const host of Object.keys(plan.hosts)) fleet.startAgent(host);
-    await fleet.waitForHosts();
+    await fleet.#waitForSessions(Object.keys(plan.hosts));
     return fleet;
   }
 
@@ -139,26 +139,33 @@ export class Fleet {
     return result.stdout;
   }
 
-  /** Waits until the controller has a session with these hosts, or with all. */
-  async waitForHosts(hosts: readonly string[] = Object.keys(this.#plan.hosts), timeoutMs = 20_000): Promise<void> {
-    await until(
-      `${hosts.join(', ')} connected`,
-      async () => {
-        this.#mustRun(this.controller, 'controller');
-        for (const host of hosts) this.#mustRun(this.agent(host), `agent of ${host}`);
-        const listed = await this.run(['get', 'hosts', '-o', 'json', '--timeout', '1s']);
-        if (listed.code !== 0) return false;
-        const known = ListHostsResponse.fromJSON(JSON.parse(listed.stdout)).hosts;
-        return hosts.every((host) => known.some((item) => item.name === `hosts/${host}` && item.status?.connected));
-      },
-      timeoutMs,
-    );
+  /** Waits until the controller has a session with the agents that run on these hosts, or on all. */
+  async waitForHosts(hosts: readonly string[] = Object.keys(this.#plan.hosts)): Promise<void> {
+    // An agent that was just started: until then the controller may not know that the one before it has gone.
+    await this.#waitForSessions(hosts);
+    await until(`${hosts.join(', ')} connected`, async () => {
+      this.#mustRun(this.controller, 'controller');
+      for (const host of hosts) this.#mustRun(this.agent(host), `agent of ${host}`);
+      const listed = await this.run(['get', 'hosts', '-o', 'json', '--timeout', '1s']);
+      if (listed.code !== 0) return false;
+      const known = ListHostsResponse.fromJSON(JSON.parse(listed.stdout)).hosts;
+      return hosts.every((host) => known.some((item) => item.name === `hosts/${host}` && item.status?.connected));
+    });
   }
 
   /** All relays on all hosts, as the controller knows them. */
   async instances(): Promise<readonly RelayInstance[]> {
     const json = await this.command(['get', 'instances', '-o', 'json']);
     return ListRelayInstancesResponse.fromJSON(JSON.parse(json)).relayInstances;
+  }
+
+  /** Waits until the agents that run on these hosts have had a session. */
+  async #waitForSessions(hosts: readonly string[]): Promise<void> {
+    await until(`sessions of ${hosts.join(', ')}`, () => {
+      this.#mustRun(this.controller, 'controller');
+      for (const host of hosts) this.#mustRun(this.agent(host), `agent of ${host}`);
+      return hosts.every((host) => this.agent(host).stderr.includes('"session is open"'));
+    });
   }
 
   #namespace(host: string): string {

@@ -1,6 +1,7 @@
 import type { Lab } from '../lab/lab.ts';
 import type { LabProcess, StartOptions } from '../lab/process.ts';
 import { mcfleet } from './fleet.ts';
+import { until } from './until.ts';
 
 /** What `mcfleet probe recv -o json` prints. */
 export interface Received {
@@ -78,12 +79,18 @@ export class Sender {
   }
 }
 
+/** How long nothing has to arrive before a stream counts as over, in milliseconds. */
+const quietMs = 300;
+
 /** A running `mcfleet probe recv`. */
 export class Receiver {
   readonly process: LabProcess;
+  /** How many packets its interface has received, of any kind. */
+  readonly interfacePackets: () => Promise<number>;
 
-  private constructor(process: LabProcess) {
+  private constructor(process: LabProcess, interfacePackets: () => Promise<number>) {
     this.process = process;
+    this.interfacePackets = interfacePackets;
   }
 
   /**
@@ -99,9 +106,21 @@ export class Receiver {
   ): Promise<Receiver> {
     const argv = targetArguments('recv', target);
     if (target.raw === true) argv.push('--raw');
+    // It is told when the stream is over; how long a busy machine needs for the next packet nobody knows.
+    if (target.count !== undefined) argv.push('--idle', '600');
     const started = lab.start(namespace, argv, options);
     await started.waitForOutput(/receiving|listening/i);
-    return new Receiver(started);
+    return new Receiver(started, async () => (await lab.interfaceCounters(namespace, target.interface)).rxPackets);
+  }
+
+  /** Waits until a stream arrives at its interface, or the sender has ended. */
+  async waitForStream(sender: Sender): Promise<void> {
+    const before = await this.interfacePackets();
+    // More than a machine says of itself.
+    await until(
+      'a stream arrives',
+      async () => !sender.process.running || (await this.interfacePackets()) > before + 100,
+    );
   }
 
   /** What it received, once it has ended. */
@@ -113,6 +132,19 @@ export class Receiver {
   async stop(): Promise<Received> {
     this.process.signal('SIGINT');
     return await this.result();
+  }
+
+  /** The same once nothing arrives at its interface any more, if it has not ended by itself: on a busy machine packets come late. */
+  async stopWhenQuiet(forMs = quietMs): Promise<Received> {
+    let arrived = -1;
+    let since = performance.now();
+    while (this.process.running && performance.now() - since < forMs) {
+      const now = await this.interfacePackets();
+      if (now !== arrived) since = performance.now();
+      arrived = now;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return await this.stop();
   }
 }
 

@@ -130,36 +130,19 @@ export class RelayPath implements AsyncDisposable {
   async carry(stream: Stream & { readonly count: number }): Promise<Carried> {
     const receiver = await this.#listen(stream, stream.count);
     const sent = await this.#send(stream, stream.count).result();
-    // It ends by itself once all have arrived.
-    await this.#quiet(stream, receiver, 1_000);
-    return { sent, received: await receiver.stop() };
+    return { sent, received: await receiver.stopWhenQuiet(1_000) };
   }
 
-  /** Sends a stream while something is done, and a second before and after, and counts at the far end. */
+  /** Sends a stream while something is done, and before and after that, and counts at the far end. */
   async carryDuring(stream: Stream, meanwhile: () => Promise<void>): Promise<Carried> {
     const receiver = await this.#listen(stream, undefined);
     const sender = this.#send(stream, undefined);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await receiver.waitForStream(sender);
     await meanwhile();
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await receiver.waitForStream(sender);
+    await new Promise((resolve) => setTimeout(resolve, 300));
     const sent = await sender.stop();
-    await this.#quiet(stream, receiver, 300);
-    return { sent, received: await receiver.stop() };
-  }
-
-  /** Waits until the receiver has ended or nothing has arrived at its interface for so long: on a busy machine packets come late. */
-  async #quiet(stream: Stream, { process }: Receiver, quietMs: number): Promise<void> {
-    const { namespace, interface: device } = (stream.course ?? this.course).receiver;
-    const end = performance.now() + 60_000;
-    let arrived = -1;
-    let since = 0;
-    while (process.running && (arrived < 0 || performance.now() - since < quietMs)) {
-      if (performance.now() > end) throw new Error(`packets go on arriving at ${device} of ${namespace}`);
-      const { rxPackets } = await this.lab.interfaceCounters(namespace, device);
-      if (rxPackets !== arrived) since = performance.now();
-      arrived = rxPackets;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    return { sent, received: await receiver.stopWhenQuiet() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

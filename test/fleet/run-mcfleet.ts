@@ -11,7 +11,7 @@ export interface McfleetResult {
 /** A run of the command that goes on: `get -w`, for example. */
 export interface RunningMcfleet {
   readonly ended: Promise<McfleetResult>;
-  /** Waits until standard output or error holds a text; fails after 10 s, or when the run has ended without it. */
+  /** Waits until standard output or error holds a text; fails after a minute, or when the run has ended without it. */
   until(text: string): Promise<void>;
   kill(): void;
 }
@@ -44,7 +44,7 @@ export function startMcfleet(args: readonly string[], { input = '', cwd, env }: 
     ended,
     kill: () => running.kill(),
     until: async (text) => {
-      const deadline = Date.now() + 10_000;
+      const deadline = Date.now() + 60_000;
       while (!stdout.includes(text) && !stderr.includes(text)) {
         if (Date.now() > deadline || running.exitCode !== null) {
           throw new Error(`mcfleet ${args.join(' ')} did not say "${text}":\n${stdout}${stderr}`);

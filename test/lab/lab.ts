@@ -29,11 +29,14 @@ export class Lab implements AsyncDisposable {
   readonly directory: string;
   readonly #namespaces: ReadonlySet<string>;
   readonly #processes = new Set<LabProcess>();
+  /** How many were made so far. */
+  #links: number;
 
-  private constructor(id: LabId, namespaces: Iterable<string>) {
+  private constructor(id: LabId, { namespaces, links }: LabDescription) {
     this.id = id;
     this.directory = labDirectory(id);
-    this.#namespaces = new Set(namespaces);
+    this.#namespaces = new Set(Object.keys(namespaces));
+    this.#links = links.length;
   }
 
   /**
@@ -50,7 +53,7 @@ export class Lab implements AsyncDisposable {
     const id = options.keepAs ?? newLabId();
     if (labExists(id)) throw new Error(`a lab "${id}" is there already`);
 
-    const lab = new Lab(id, Object.keys(description.namespaces));
+    const lab = new Lab(id, description);
     watchOver(id);
     try {
       mkdirSync(lab.directory, { recursive: true });
@@ -88,7 +91,7 @@ export class Lab implements AsyncDisposable {
     options: StartOptions & { readonly timeoutMs?: number } = {},
   ): Promise<CommandResult> {
     const started = this.start(namespace, argv, options);
-    const timer = setTimeout(() => started.signal('SIGKILL'), options.timeoutMs ?? 30_000);
+    const timer = setTimeout(() => started.signal('SIGKILL'), options.timeoutMs ?? 60_000);
     const result = await started.exited;
     clearTimeout(timer);
     return result;
@@ -103,7 +106,7 @@ export class Lab implements AsyncDisposable {
   async addLink(link: LinkDescription): Promise<void> {
     await this.ip(
       link.a.namespace,
-      planPair(link, (name) => this.realName(name)),
+      planPair(link, (name) => this.realName(name), this.#links++),
     );
     for (const end of [link.a, link.b]) await this.ip(end.namespace, ...planEnd(end));
     await this.#waitForLinks([link]);

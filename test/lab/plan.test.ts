@@ -48,17 +48,22 @@ describe('planLab', () => {
           })),
         };
         const made = new Set<string>();
+        const indexes = new Set<number>();
         for (const plan of planLab(lab, (name) => `real-${name}`)) {
           if (plan.sysctls.length > 0)
             expect([...made].filter((key) => key.startsWith(`${plan.namespace} `))).toEqual([]);
           for (const line of plan.ip) {
-            const pair = /^link add name (\S+) type veth peer name (\S+) netns real-(\S+)$/.exec(line);
-            if (pair !== null) made.add(`${plan.namespace} ${pair[1]}`).add(`${pair[3]} ${pair[2]}`);
+            const pair = /^link add name (\S+) index (\d+) type veth peer name (\S+) netns real-(\S+)$/.exec(line);
+            if (pair !== null) {
+              made.add(`${plan.namespace} ${pair[1]}`).add(`${pair[4]} ${pair[3]}`);
+              indexes.add(Number(pair[2]));
+            }
             const used = /dev (\S+)/.exec(line)?.[1];
             if (used !== undefined && used !== 'lo') expect(made).toContain(`${plan.namespace} ${used}`);
           }
         }
         expect(made.size).toBe(2 * pairs.length);
+        expect(indexes.size).toBe(pairs.length);
       }),
     );
   });

@@ -37,8 +37,8 @@ export function planLab(lab: LabDescription, realName: (namespace: string) => st
     });
   }
   const bringUp: { namespace: string; commands: string[] }[] = [];
-  for (const link of lab.links) {
-    plans.get(link.a.namespace)?.make.push(planPair(link, realName));
+  for (const [number, link] of lab.links.entries()) {
+    plans.get(link.a.namespace)?.make.push(planPair(link, realName, number));
     for (const end of [link.a, link.b]) bringUp.push({ namespace: end.namespace, commands: planEnd(end) });
   }
 
@@ -56,11 +56,20 @@ export function planLab(lab: LabDescription, realName: (namespace: string) => st
   return [...set, ...make, ...start].filter((plan) => plan.ip.length > 0 || plan.sysctls.length > 0);
 }
 
-/** The command that makes a veth pair, to be run in the namespace of end `a`. */
-export function planPair(link: LinkDescription, realName: (namespace: string) => string): string {
+/** The kernel itself counts from 2. */
+const firstIndex = 1_000;
+
+/**
+ * The command that makes a veth pair, to be run in the namespace of end `a`. That end gets an index of its own: where both ends have the
+ * same, in namespaces that count alike, the kernel takes up to a second to notice their carrier (linkwatch_urgent_event in
+ * net/core/link_watch.c).
+ *
+ * @param number of the pair in its lab; each is used once.
+ */
+export function planPair(link: LinkDescription, realName: (namespace: string) => string, number: number): string {
   const mtu = link.mtu === undefined ? '' : ` mtu ${link.mtu}`;
   return (
-    `link add name ${link.a.interface}${mtu} type veth ` +
+    `link add name ${link.a.interface}${mtu} index ${firstIndex + number} type veth ` +
     `peer name ${link.b.interface}${mtu} netns ${realName(link.b.namespace)}`
   );
 }

@@ -48,8 +48,8 @@ export async function askDataplane(socket: string): Promise<{ status: StatusResp
   const client = createClient(DataplaneServiceClient, { kind: 'unix', path: socket });
   try {
     return {
-      status: await callUnary(client, 'status', {}, { timeoutMs: 2_000 }),
-      snapshot: await callUnary(client, 'snapshot', { uids: [] }, { timeoutMs: 2_000 }),
+      status: await callUnary(client, 'status', {}, { timeoutMs: 20_000 }),
+      snapshot: await callUnary(client, 'snapshot', { uids: [] }, { timeoutMs: 20_000 }),
     };
   } finally {
     client.close();

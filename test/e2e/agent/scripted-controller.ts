@@ -53,7 +53,7 @@ export class ScriptedController {
   }
 
   /** The next session that an agent opens, or has opened since. */
-  session(timeoutMs = 10_000): Promise<ScriptedSession> {
+  session(timeoutMs = 60_000): Promise<ScriptedSession> {
     const ready = this.#sessions.shift();
     if (ready !== undefined) return Promise.resolve(ready);
     const { promise, resolve, reject } = Promise.withResolvers<ScriptedSession>();
@@ -161,7 +161,7 @@ export class ScriptedSession {
   async waitFor<Case extends Body['$case']>(
     kind: Case,
     isWanted: (value: BodyOf<Case>) => boolean = () => true,
-    timeoutMs = 5_000,
+    timeoutMs = 60_000,
   ): Promise<BodyOf<Case>> {
     const end = performance.now() + timeoutMs;
     for (;;) {

@@ -198,7 +198,9 @@ describeWithLab('the agent’s session', () => {
     third.end();
     const other = await f.controller.session();
     expect(other.hello).toMatchObject({ clusterUid: 'c1', highestTerm: 8n, appliedRevision: 9n });
-    expect(logLines(agent)).toContainEqual(expect.objectContaining({ level: 'warn', reason: 'OTHER_CLUSTER' }));
+    await expect
+      .poll(() => logLines(agent))
+      .toContainEqual(expect.objectContaining({ level: 'warn', reason: 'OTHER_CLUSTER' }));
     await other.welcome({ clusterUid: 'c2', term: 1n });
     const answer = await other.snapshot([waiting('b')], { revision: 1n, term: 1n });
     expect(answer.phase).toBe(ApplyPhase.APPLIED);
@@ -240,10 +242,12 @@ describeWithLab('the agent’s session', () => {
     const aside = readdirSync(stateDir).filter((name) => name.startsWith('state.bin.corrupt-'));
     expect(aside).toHaveLength(1);
     expect(readFileSync(join(stateDir, aside[0] ?? ''))).toEqual(bytes);
-    expect(logLines(again)).toContainEqual(expect.objectContaining({ level: 'error', reason: 'STATE_FILE_CORRUPT' }));
+    await expect
+      .poll(() => logLines(again))
+      .toContainEqual(expect.objectContaining({ level: 'error', reason: 'STATE_FILE_CORRUPT' }));
     await fresh.welcome();
     await fresh.snapshot([waiting('a')], { revision: 3n });
-    expect(readdirSync(stateDir)).toContain('state.bin');
+    await expect.poll(() => readdirSync(stateDir)).toContain('state.bin');
   });
 
   it('lets only one agent use a state directory', async () => {
@@ -273,6 +277,7 @@ describeWithLab('the agent’s session', () => {
     expect(answer).toMatchObject({ phase: ApplyPhase.APPLIED, stateHash: stateHash(many) });
     const beat = await session.waitFor('heartbeat', ({ storageMessage }) => storageMessage !== '');
     expect(beat.storageMessage).toContain('no space left');
+    await agent.waitForOutput(/cannot store the state/);
     expect(logLines(agent).filter(({ msg }) => msg.includes('cannot store the state'))).toHaveLength(1);
     await session.snapshot([waiting('a')], { revision: 5n });
     await session.waitFor(
