@@ -44,7 +44,7 @@ describeWithLab('watchInterfaces', () => {
     what: string,
     condition: (byName: Map<string, InterfaceFacts>) => boolean,
   ): Promise<Map<string, InterfaceFacts>> {
-    const deadline = performance.now() + 5_000;
+    const deadline = performance.now() + 20_000;
     while (performance.now() < deadline) {
       const next = reports()[read];
       if (next === undefined) {

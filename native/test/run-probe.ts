@@ -27,9 +27,9 @@ const receiveDefaults: Omit<ProbeReceiveOptions, 'ifindex'> = {
   raw: false,
   digest: true,
   count: 2_000,
-  durationMs: 15_000,
+  durationMs: 50_000,
   timeoutMs: null,
-  idleMs: 1_500,
+  idleMs: 10_000,
   settleMs: 200,
 };
 

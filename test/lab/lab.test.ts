@@ -39,7 +39,7 @@ async function startRun(
       text += piece;
     });
   }
-  for (let tries = 0; tries < 1_000 && !text.includes(' .\n'); tries += 1)
+  for (let tries = 0; tries < 3_000 && !text.includes(' .\n'); tries += 1)
     await new Promise((done) => setTimeout(done, 10));
   const [, id, sleeper] = /ready (\S+) (\d+) \./.exec(text) ?? [];
   if (id === undefined) throw new Error(`the run did not start: ${text}`);

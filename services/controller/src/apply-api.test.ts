@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { defined, refused, relay, TestController } from './testing/test-controller.ts';
 
-const TIMEOUT = { timeoutMs: 5000 };
+const TIMEOUT = { timeoutMs: 30_000 };
 let controller: TestController;
 
 beforeEach(async () => {

@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { TestAgent } from './testing/test-agent.ts';
 import { eventually, refused } from './testing/test-controller.ts';
 
-const TIMEOUT = { timeoutMs: 5000 };
+const TIMEOUT = { timeoutMs: 30_000 };
 const mayMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
 const skipped = mayMount ? '' : ' [skipped: needs to mount a tmpfs]';
 

@@ -59,10 +59,10 @@ async function serve(): Promise<Running & { readonly told: { pid: number; admin:
 
 function register(client: FleetServiceClient, name: string): Promise<Host> {
   const request = { host: Host.fromPartial({ name }), updateMask: undefined, allowMissing: true, validateOnly: false };
-  return callUnary(client, 'updateHost', request, { timeoutMs: 5000 });
+  return callUnary(client, 'updateHost', request, { timeoutMs: 30_000 });
 }
 
-test('kill -9 under load loses no acknowledged write', { timeout: 60_000 }, async () => {
+test('kill -9 under load loses no acknowledged write', async () => {
   const acknowledged: string[] = [];
   for (let round = 0; round < 4; round++) {
     const { child, told, exited } = await serve();
@@ -79,7 +79,12 @@ test('kill -9 under load loses no acknowledged write', { timeout: 60_000 }, asyn
         );
       }
     });
-    await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 200));
+    const before = acknowledged.length;
+    await eventually(
+      () => acknowledged.length - before,
+      (count) => count > 20,
+    );
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 200));
     child.kill('SIGKILL');
     await exited;
     await Promise.all(lanes);
@@ -94,13 +99,12 @@ test('kill -9 under load loses no acknowledged write', { timeout: 60_000 }, asyn
       client,
       'listHosts',
       { pageSize: 1000, pageToken, labelSelector: {} },
-      { timeoutMs: 5000 },
+      { timeoutMs: 30_000 },
     );
     for (const { name } of page.hosts) found.add(name.slice('hosts/'.length));
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
   client.close();
-  expect(acknowledged.length).toBeGreaterThan(50);
   expect(acknowledged.filter((name) => !found.has(name))).toEqual([]);
 });
 

@@ -5,7 +5,7 @@ import type { ListRelaysResponse } from '@mcfleet/proto/mcfleet/v1/relay_service
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { refused, relay, TestController } from './testing/test-controller.ts';
 
-const TIMEOUT = { timeoutMs: 5000 };
+const TIMEOUT = { timeoutMs: 30_000 };
 const REQUEST_ID = '3f0c1b8e-58a6-4a0d-9c43-0a6a1c1f7a11';
 let controller: TestController;
 

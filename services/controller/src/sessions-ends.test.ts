@@ -2,6 +2,7 @@ import { createClient } from '@mcfleet/common/grpc/client';
 import { AgentServiceClient } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { SessionOptions } from './sessions/session-options.ts';
 import { SessionHarness } from './testing/session-harness.ts';
 import { eventually } from './testing/test-controller.ts';
 
@@ -13,7 +14,14 @@ beforeEach(async () => {
 
 afterEach(() => harness.dispose());
 
+/** Another controller in the place of the first, with time limits that the test is about. */
+async function startWith(sessions: Partial<SessionOptions>): Promise<void> {
+  await harness.dispose();
+  harness = await new SessionHarness(sessions).start();
+}
+
 test('a silent agent loses its session when the lease ends', async () => {
+  await startWith({ heartbeatMs: 60 });
   const agent = harness.connect({ isSilent: true });
   expect((await agent.ended)?.reason).toBe('LEASE_EXPIRED');
   expect((await harness.host()).status?.conditions[0]).toMatchObject({
@@ -24,6 +32,7 @@ test('a silent agent loses its session when the lease ends', async () => {
 });
 
 test('an agent that never acknowledges loses its session', async () => {
+  await startWith({ ackTimeoutMs: 200 });
   const agent = harness.connect({ isMute: true });
   expect((await agent.ended)?.reason).toBe('ACK_TIMEOUT');
 });
@@ -41,53 +50,57 @@ test('the newer of two sessions of a host wins', async () => {
   expect((await harness.host()).status).toMatchObject({ connected: true, sessionId });
 });
 
-test('two agents under one name: the one started later keeps the session, and the host says so until the other is gone', async () => {
-  await harness.dispose();
-  harness = await new SessionHarness({ rivalRetryMs: 100 }).start();
-  const identity = (instanceUid: string, startTime: number) => ({
-    hello: { instanceUid, startTime: new Date(startTime) },
-  });
-  const duplicate = async () => (await harness.host()).status?.conditions.find(({ type }) => type === 'DuplicateAgent');
-  const older = identity('a', 1000);
-  const newer = identity('b', 2000);
-  const first = harness.connect(older);
+const olderAgent = { hello: { instanceUid: 'a', startTime: new Date(1000) } };
+const newerAgent = { hello: { instanceUid: 'b', startTime: new Date(2000) } };
+const duplicate = async () => (await harness.host()).status?.conditions.find(({ type }) => type === 'DuplicateAgent');
+
+test('two agents under one name: the one started later keeps the session, and the host says so', async () => {
+  const first = harness.connect(olderAgent);
   await first.welcomed;
-  const second = harness.connect(newer);
+  const second = harness.connect(newerAgent);
   const { sessionId } = await second.welcomed;
   expect((await first.ended)?.reason).toBe('SESSION_REPLACED');
   expect(await duplicate()).toBeUndefined();
 
-  const again = await harness.connect(older).ended;
-  expect(again).toMatchObject({ code: 9, reason: 'DUPLICATE_AGENT', retryDelayMs: 100 });
+  const again = await harness.connect(olderAgent).ended;
+  expect(again).toMatchObject({ code: 9, reason: 'DUPLICATE_AGENT', retryDelayMs: 10_000 });
   const found = await duplicate();
   expect(found).toMatchObject({ status: ConditionStatus.TRUE, reason: 'SameNameTwice' });
   expect(found?.message).toMatch(
     /call themselves edge-1: that at .*1970-01-01T00:00:02.000Z\) has the session, that at .*1970-01-01T00:00:01.000Z\)/,
   );
   const { revision } = await harness.host();
-  expect((await harness.connect(older).ended)?.reason).toBe('DUPLICATE_AGENT');
+  expect((await harness.connect(olderAgent).ended)?.reason).toBe('DUPLICATE_AGENT');
   expect(await duplicate()).toEqual(found);
   expect(await harness.host()).toMatchObject({ revision, status: { connected: true, sessionId } });
+});
+
+test('a name is free again when one of two agents is gone', async () => {
+  await startWith({ rivalRetryMs: 400 });
+  const first = harness.connect(olderAgent);
+  await first.welcomed;
+  const second = harness.connect(newerAgent);
+  await second.welcomed;
+  await first.ended;
+  expect(await harness.connect(olderAgent).ended).toMatchObject({ reason: 'DUPLICATE_AGENT', retryDelayMs: 400 });
 
   const cleared = await eventually(duplicate, (condition) => condition?.status === ConditionStatus.FALSE);
   expect(cleared).toMatchObject({ reason: 'OneAgent' });
-  // The name is free for whoever comes when its agent is gone.
+  // Whoever comes when the other has left gets the session.
   second.goodbye();
   await second.ended;
-  await harness.connect(older).welcomed;
+  await harness.connect(olderAgent).welcomed;
 });
 
 test('of two agents under one name the one started later also takes the session back', async () => {
-  const newer = { hello: { instanceUid: 'b', startTime: new Date(2000) } };
-  const older = { hello: { instanceUid: 'a', startTime: new Date(1000) } };
-  const first = harness.connect(newer);
+  const first = harness.connect(newerAgent);
   await first.welcomed;
-  const second = harness.connect(older);
+  const second = harness.connect(olderAgent);
   await second.welcomed;
   await first.ended;
-  await harness.connect(newer).welcomed;
+  await harness.connect(newerAgent).welcomed;
   expect((await second.ended)?.reason).toBe('SESSION_REPLACED');
-  expect((await harness.connect(older).ended)?.reason).toBe('DUPLICATE_AGENT');
+  expect((await harness.connect(olderAgent).ended)?.reason).toBe('DUPLICATE_AGENT');
 });
 
 test.each([
@@ -132,7 +145,7 @@ test('a host that holds state of another cluster shows that, and why it leaves, 
   await eventually(other, (condition) => condition === undefined);
 });
 
-test('refuses a second Hello, a gap in the sequence, and silence before Hello', async () => {
+test('refuses a second Hello, and a gap in the sequence', async () => {
   const twice = harness.connect();
   await twice.welcomed;
   twice.send({ $case: 'hello', value: twice.state as never });
@@ -141,6 +154,10 @@ test('refuses a second Hello, a gap in the sequence, and silence before Hello', 
   await gap.welcomed;
   gap.send({ $case: 'inventory', value: { interfaces: [] } }, 99n);
   expect((await gap.ended)?.reason).toBe('SEQUENCE_BROKEN');
+});
+
+test('ends a stream that brings no Hello', async () => {
+  await startWith({ helloTimeoutMs: 200 });
   const client = createClient(AgentServiceClient, harness.controller.agents);
   const call = client.connect();
   const code = await new Promise((resolve) =>

@@ -45,8 +45,7 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 /** Agents that come, go, and forget, while relays change. */
 class Fleet {
-  // Long enough that a busy machine does not end sessions by itself: these agents do not come back unasked.
-  readonly harness = new SessionHarness({ heartbeatMs: 500, helloTimeoutMs: 3_000, ackTimeoutMs: 3_000 });
+  readonly harness = new SessionHarness();
   readonly #agents = new Map<string, TestAgent>();
   readonly #states = new Map<string, AgentState>();
 

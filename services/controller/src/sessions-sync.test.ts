@@ -22,6 +22,7 @@ test('an agent that comes first registers its host, gets an empty snapshot, and 
   const welcome = await agent.welcomed;
   expect(welcome.sync).toBe(SyncMode.SNAPSHOT);
   expect(welcome.protocol).toBe(1);
+  agent.heartbeat();
   const shown = await eventually(harness.host, ({ status }) => status?.conditions[1]?.status === ConditionStatus.TRUE);
   expect(shown).toMatchObject({
     name: 'hosts/edge-1',
@@ -34,6 +35,10 @@ test('an agent that comes first registers its host, gets an empty snapshot, and 
       agentLabels: { role: 'edge' },
     },
   });
+  await eventually(
+    () => agent.updates.length,
+    (count) => count > 0,
+  );
   expect(agent.updates).toEqual([expect.objectContaining({ base: 0n, upserts: [], removed: [] })]);
 });
 
@@ -125,15 +130,18 @@ test.each([
   expect(second.updates[0]?.base).toBe(0n);
 });
 
-test('a burst of changes becomes few updates, each in flight alone', async () => {
-  const agent = harness.connect();
+test('what changes while an update is in flight becomes one more', async () => {
+  const changed = Promise.withResolvers<void>();
+  const agent = harness.connect({ onUpdate: () => (agent.updates.length > 1 ? changed.promise : undefined) });
   await agent.welcomed;
   await Promise.all(Array.from({ length: 100 }, (_, i) => harness.create(relay(`r${i}`, { outputPort: 7000 + i }))));
+  changed.resolve();
   await eventually(
     () => agent.relayNames.length,
     (count) => count === 100,
   );
-  expect(agent.updates.length).toBeLessThan(50);
+  // The empty snapshot, the first changes, and all others.
+  expect(agent.updates.length).toBeLessThanOrEqual(3);
 });
 
 test('a large snapshot comes in chunks below the window', async () => {
@@ -171,14 +179,23 @@ test('an agent whose state differs for three heartbeats gets a snapshot', async 
   await harness.create(relay('a'));
   await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
   const before = agent.updates.length;
-  agent.pretend(Buffer.alloc(16, 1));
+  const another = Buffer.alloc(16, 1);
+  const beat = async (hash: Buffer): Promise<void> => {
+    agent.heartbeat(hash);
+    await eventually(harness.host, ({ status }) => status?.stateHash.equals(hash) === true);
+  };
+  // One that agrees begins the count anew.
+  for (const hash of [another, another, agent.hash, another, another]) await beat(hash);
+  expect(agent.updates.length).toBe(before);
+  agent.heartbeat(another);
   await eventually(
     () => agent.updates.length,
     (count) => count > before,
   );
-  agent.pretend(undefined);
   expect(agent.updates[before]).toMatchObject({ base: 0n, upserts: ['relays/a'] });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await eventually(harness.host, ({ status }) => status?.stateHash.equals(agent.hash) === true);
+  for (let i = 0; i < 4; i++) agent.heartbeat();
+  await beat(another);
   expect(agent.updates.length).toBe(before + 1);
 });
 

@@ -10,7 +10,7 @@ import { SlowWatcher } from './testing/slow-watcher.ts';
 import { TestAgent } from './testing/test-agent.ts';
 import { defined, eventually, relay, TestController } from './testing/test-controller.ts';
 
-const TIMEOUT = { timeoutMs: 5000 };
+const TIMEOUT = { timeoutMs: 30_000 };
 let controller: TestController;
 let open: { cancel(): void }[];
 
@@ -224,7 +224,7 @@ test('a token from before the kept history is expired', async () => {
       atomic: undefined,
       requestId: '',
     };
-    await callUnary(controller.relays, 'applyRelays', request, { timeoutMs: 10_000 });
+    await callUnary(controller.relays, 'applyRelays', request, { timeoutMs: 30_000 });
   }
   expect((await watch({ resumeToken })).error).toMatchObject({ code: 11, reason: 'RESUME_TOKEN_EXPIRED' });
 });

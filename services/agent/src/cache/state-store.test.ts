@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createLogger } from '@mcfleet/common/log';
 import { ManualClock } from '@mcfleet/common/manual-clock';
 import { RelayAssignment } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { EMPTY_STATE, type HeldState } from './held-state.ts';
 import { StateStore } from './state-store.ts';
 
@@ -92,7 +92,7 @@ describe('StateStore', () => {
     rmSync(directory);
     mkdirSync(directory);
     clock.advance(60_000);
-    await vi.waitFor(() => expect(health).toHaveLength(2));
+    await expect.poll(() => health).toHaveLength(2);
     expect(health[1]).toBe('');
     await store.close();
     expect(await open().load()).toEqual(stateAt(2n));

@@ -22,7 +22,7 @@ import {
   WatchHostsRequest,
   WatchHostsResponse,
 } from '@mcfleet/proto/mcfleet/v1/fleet_service';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { FleetError } from '../error.ts';
 import { createLogger } from '../log.ts';
 import { fromServiceError } from '../status-details.ts';
@@ -85,7 +85,7 @@ test('a unary handler is asked and answers', async () => {
     }),
   });
   const response = await callUnary(client, 'apply', ApplyRequest.fromPartial({ removedUids: ['a', 'b'] }), {
-    timeoutMs: 5000,
+    timeoutMs: 30_000,
   });
   expect(response.results.map(({ uid }) => uid)).toEqual(['a', 'b']);
 });
@@ -105,7 +105,7 @@ test('a FleetError reaches the client with all its details', async () => {
     }),
   });
   await expect(
-    callUnary(client, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 5000 }),
+    callUnary(client, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 30_000 }),
   ).rejects.toMatchObject({
     code: status.INVALID_ARGUMENT,
     reason: 'INVALID_SPEC',
@@ -126,7 +126,7 @@ test.each([
   ],
 ])('a defect, %s, is INTERNAL for the client and whole in the log', async (_, defect) => {
   const { client, logged } = await serveDataplane({ snapshot: unary(defect) });
-  const error = await callUnary(client, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 5000 }).catch(
+  const error = await callUnary(client, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 30_000 }).catch(
     (e) => e,
   );
   expect(error).toMatchObject({ code: status.INTERNAL, reason: 'INTERNAL' });
@@ -137,31 +137,34 @@ test.each([
 test('the signal of a unary call aborts when the client cancels and when the deadline passes', async () => {
   const signals: AbortSignal[] = [];
   const { client } = await serveDataplane({
+    apply: unary(async () => ({ results: [], duration: undefined })),
     snapshot: unary((_request, { signal }) => {
       signals.push(signal);
       return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     }),
   });
   const request = SnapshotRequest.fromPartial({});
-  await expect(callUnary(client, 'snapshot', request, { timeoutMs: 100 })).rejects.toMatchObject({
+  // The connection is there: what runs out is the time of the call.
+  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
+  await expect(callUnary(client, 'snapshot', request, { timeoutMs: 500 })).rejects.toMatchObject({
     code: status.DEADLINE_EXCEEDED,
     message: expect.stringMatching(/^no answer came within 0\.[0-9] s$/),
   });
   const controller = new AbortController();
-  const cancelled = callUnary(client, 'snapshot', request, { timeoutMs: 5000, signal: controller.signal });
-  await vi.waitFor(() => expect(signals).toHaveLength(2));
+  const cancelled = callUnary(client, 'snapshot', request, { timeoutMs: 30_000, signal: controller.signal });
+  await expect.poll(() => signals).toHaveLength(2);
   controller.abort();
   await expect(cancelled).rejects.toMatchObject({ code: status.CANCELLED });
-  await vi.waitFor(() => expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]));
+  await expect.poll(() => signals.map(({ aborted }) => aborted)).toEqual([true, true]);
   await expect(
-    callUnary(client, 'snapshot', request, { timeoutMs: 5000, signal: AbortSignal.abort() }),
+    callUnary(client, 'snapshot', request, { timeoutMs: 30_000, signal: AbortSignal.abort() }),
   ).rejects.toMatchObject({ code: status.CANCELLED });
 });
 
 test("a server that is not there is told by the kernel's reason alone", async () => {
   const nowhere = createClient(DataplaneServiceClient, { kind: 'unix', path: '/nonexistent/dataplane.sock' });
   await expect(
-    callUnary(nowhere, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 5000 }),
+    callUnary(nowhere, 'snapshot', SnapshotRequest.fromPartial({}), { timeoutMs: 30_000 }),
   ).rejects.toMatchObject({
     code: status.UNAVAILABLE,
     message: 'cannot connect: connect ENOENT /nonexistent/dataplane.sock',
@@ -184,7 +187,7 @@ test('a stream is held to the pace of its reader', async () => {
   call.on('data', () => received++);
   // A client of grpc-js that has not read at all yet takes in everything; one that has read once pushes back.
   call.once('data', () => call.pause());
-  await vi.waitFor(() => expect(received).toBeGreaterThan(0));
+  await expect.poll(() => received).toBeGreaterThan(0);
   await sleep(300);
   // 1000 messages are 100 MB; the windows and buffers of both ends hold a small part of it.
   expect(written).toBeLessThan(100);
@@ -211,8 +214,8 @@ test('a write that waits fails when the client goes, and the handler ends', asyn
   await sleep(300);
   expect(failure).toBeUndefined();
   call.cancel();
-  await vi.waitFor(() => expect(failure).toMatchObject({ code: status.CANCELLED }));
-  await server.stop({ graceMs: 5000 });
+  await expect.poll(() => failure).toMatchObject({ code: status.CANCELLED });
+  await server.stop({ graceMs: 30_000 });
 });
 
 test('an error after messages ends a stream with its status', async () => {
@@ -276,46 +279,56 @@ test('a waiting session learns that the client is gone', async () => {
   );
   const call = client.connect();
   call.on('error', () => undefined);
-  await vi.waitFor(() => expect(context).toBeDefined());
+  await expect.poll(() => context).toBeDefined();
   expect(left).toBe(false);
   call.cancel();
-  await vi.waitFor(() => expect([left, context?.signal.aborted]).toEqual([true, true]));
+  await expect.poll(() => [left, context?.signal.aborted]).toEqual([true, true]);
 });
 
 test('stop ends streams with UNAVAILABLE and lets a unary call finish', async () => {
+  const came = Promise.withResolvers<void>();
   const { client: session, server } = await serveSession(
     bidiStream(async (_context, stream) => {
-      for await (const _ of stream.requests);
+      for await (const _ of stream.requests) came.resolve();
     }),
   );
+  const asked = Promise.withResolvers<void>();
   const { client, server: unaryServer } = await serveDataplane({
     apply: unary(async () => {
+      asked.resolve();
       await sleep(300);
       return { results: [], duration: undefined };
     }),
   });
   const call = session.connect();
   call.write(AgentMessage.fromPartial({ seq: 1 }));
-  await sleep(100);
+  await came.promise;
   const ended = once(call, 'error') as Promise<[ServiceError]>;
-  await server.stop({ graceMs: 5000 });
+  await server.stop({ graceMs: 30_000 });
   const [error] = await ended;
   expect(fromServiceError(error)).toMatchObject({ code: status.UNAVAILABLE, reason: 'SHUTTING_DOWN' });
 
-  const answered = callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 5000 });
-  await sleep(100);
-  await unaryServer.stop({ graceMs: 5000 });
+  const answered = callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
+  await asked.promise;
+  await unaryServer.stop({ graceMs: 30_000 });
   await expect(answered).resolves.toMatchObject({ results: [] });
 });
 
 test('stop cuts what does not end within the grace', async () => {
-  const { client, server } = await serveDataplane({ apply: unary(() => new Promise(() => undefined)) });
-  const failing = callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 20_000 }).catch(
+  const asked = Promise.withResolvers<void>();
+  const { client, server } = await serveDataplane({
+    apply: unary(() => {
+      asked.resolve();
+      return new Promise(() => undefined);
+    }),
+  });
+  const failing = callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 50_000 }).catch(
     (error) => error,
   );
-  await sleep(100);
+  await asked.promise;
   const start = performance.now();
   await server.stop({ graceMs: 200 });
-  expect(performance.now() - start).toBeLessThan(2000);
+  // Long before the call would have ended by itself.
+  expect(performance.now() - start).toBeLessThan(25_000);
   expect(await failing).toBeInstanceOf(FleetError);
 });

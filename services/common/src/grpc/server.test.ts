@@ -50,7 +50,7 @@ test('health tells of the server, its services and parts, and watchers see chang
   const address = await server.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });
   const client = createClient(HealthClient, address);
   cleanups.push(() => client.close());
-  const check = (service: string) => callUnary(client, 'check', { service }, { timeoutMs: 5000 });
+  const check = (service: string) => callUnary(client, 'check', { service }, { timeoutMs: 30_000 });
   expect(await check('')).toEqual({ status: Serving.SERVING });
   expect(await check('mcfleet.v1.DataplaneService')).toEqual({ status: Serving.SERVING });
   await expect(check('mcfleet.v1.Nope')).rejects.toMatchObject({ code: status.NOT_FOUND });
@@ -64,11 +64,11 @@ test('health tells of the server, its services and parts, and watchers see chang
   server.setStatus('mcfleet.store', true);
   await once(watch, 'data');
   expect(seen).toEqual([Serving.SERVICE_UNKNOWN, Serving.NOT_SERVING, Serving.SERVING]);
-  const { statuses } = await callUnary(client, 'list', {}, { timeoutMs: 5000 });
+  const { statuses } = await callUnary(client, 'list', {}, { timeoutMs: 30_000 });
   expect(Object.keys(statuses).sort()).toEqual(['', 'mcfleet.store', 'mcfleet.v1.DataplaneService']);
 
   const ended = once(watch, 'error');
-  await server.stop({ graceMs: 5000 });
+  await server.stop({ graceMs: 30_000 });
   await ended;
   expect(seen.at(-1)).toBe(Serving.NOT_SERVING);
 });
@@ -79,7 +79,7 @@ test('a message above the limit is refused, one below is not', async () => {
   const client = createClient(DataplaneServiceClient, address, { maxMessageBytes: 64 * 1024 * 1024 });
   cleanups.push(() => client.close());
   const apply = (bytes: number) =>
-    callUnary(client, 'apply', ApplyRequest.fromPartial({ removedUids: ['x'.repeat(bytes)] }), { timeoutMs: 5000 });
+    callUnary(client, 'apply', ApplyRequest.fromPartial({ removedUids: ['x'.repeat(bytes)] }), { timeoutMs: 30_000 });
   await expect(apply(1_000_000)).resolves.toBeDefined();
   await expect(apply(1_100_000)).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
 });
@@ -97,7 +97,7 @@ test('a unix socket is for its owner only, in a directory that is made, and gone
   expect((await stat(join(directory, 'made'))).mode & 0o777).toBe(0o700);
   const client = createClient(DataplaneServiceClient, address);
   cleanups.push(() => client.close());
-  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 5000 });
+  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
   await server.stop({ graceMs: 1000 });
   await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
 });
@@ -119,7 +119,7 @@ test('a socket of a live process is left alone', async () => {
   });
   const client = createClient(DataplaneServiceClient, address);
   cleanups.push(() => client.close());
-  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 5000 });
+  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
 });
 
 test('a socket that a killed process left is replaced', async () => {
@@ -133,7 +133,7 @@ test('a socket that a killed process left is replaced', async () => {
   const address = await createServer().listen({ kind: 'unix', path });
   const client = createClient(DataplaneServiceClient, address);
   cleanups.push(() => client.close());
-  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 5000 });
+  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
 });
 
 test('of many that start at once on a stale socket, exactly one serves', async () => {
@@ -147,7 +147,7 @@ test('of many that start at once on a stale socket, exactly one serves', async (
   expect(results.filter(({ status: outcome }) => outcome === 'fulfilled')).toHaveLength(1);
   const client = createClient(DataplaneServiceClient, { kind: 'unix', path });
   cleanups.push(() => client.close());
-  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 5000 });
+  await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
 });
 
 test('a file that is not a socket is never removed', async () => {

@@ -38,15 +38,14 @@ function startWriter(prefix: string): { child: ChildProcess; acknowledged: strin
 }
 
 async function waitFor(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000 && !condition(); i++) await sleep(10);
-  expect(condition()).toBe(true);
+  await expect.poll(condition, { interval: 10 }).toBe(true);
 }
 
-test('kill -9 at any moment loses no acknowledged write', { timeout: 60_000 }, async () => {
+test('kill -9 at any moment loses no acknowledged write', async () => {
   const all: string[] = [];
   for (let round = 0; round < 8; round++) {
     const { child, acknowledged } = startWriter(`r${round}`);
-    await waitFor(() => acknowledged.length > 0);
+    await waitFor(() => acknowledged.length > 20);
     await sleep(Math.random() * 150);
     child.kill('SIGKILL');
     await once(child, 'close');
@@ -60,7 +59,6 @@ test('kill -9 at any moment loses no acknowledged write', { timeout: 60_000 }, a
     expect(store.revision).toBe(BigInt(store.tables.host.size));
     await store.close();
   }
-  expect(all.length).toBeGreaterThan(100);
 });
 
 test('a second process is refused with the directory and the pid of the first, until that one dies', async () => {
@@ -80,7 +78,7 @@ test('a second process is refused with the directory and the pid of the first, u
 
 test('a store that was cut short or overwritten is refused, and left as it is', async () => {
   const { child, acknowledged } = startWriter('w');
-  await waitFor(() => acknowledged.length > 2000);
+  await waitFor(() => acknowledged.length > 500);
   child.kill('SIGTERM');
   await once(child, 'close');
   const store = new SqliteStore({ dataDir, log });
@@ -109,7 +107,7 @@ test.skipIf(!mayMount)(
     const script = 'mount -t tmpfs -o size=2m none "$1" && exec "$2" "$3" "$1"';
     const result = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', dataDir, process.execPath, program], {
       encoding: 'utf8',
-      timeout: 15_000,
+      timeout: 50_000,
     });
     expect(result.stderr).toBe('');
     const told = JSON.parse(result.stdout);

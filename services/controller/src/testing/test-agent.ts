@@ -40,8 +40,8 @@ export interface TestAgentOptions {
   readonly isMute?: boolean;
   /** Sends no heartbeats. */
   readonly isSilent?: boolean;
-  /** Called when an update has come as a whole, before anything of it is carried out. */
-  readonly onUpdate?: () => void;
+  /** Called when an update has come as a whole; it is carried out when what this returns is fulfilled. */
+  readonly onUpdate?: () => void | Promise<void>;
 }
 
 /** A small agent: keeps the rules of AgentService, and forwards nothing. */
@@ -65,7 +65,6 @@ export class TestAgent {
   #chunkBytes: number[] = [];
   #inFlight = 0;
   #nextSeq = 1n;
-  #reportedHash: Buffer | undefined;
   #isDropped = false;
 
   constructor(options: TestAgentOptions) {
@@ -112,7 +111,7 @@ export class TestAgent {
       value: {
         timeUnixNano: BigInt(Date.now()) * 1_000_000n,
         appliedRevision: this.state.revision,
-        stateHash: this.#reportedHash ?? hash,
+        stateHash: hash,
         dataplaneHealthy: true,
         dataplaneMessage: '',
         dataplaneReason: '',
@@ -121,11 +120,6 @@ export class TestAgent {
         outputs: [],
       },
     });
-  }
-
-  /** Says from now on that it holds something else. */
-  pretend(hash: Buffer | undefined): void {
-    this.#reportedHash = hash;
   }
 
   report(results: Partial<RelayResult>[]): void {
@@ -202,8 +196,9 @@ export class TestAgent {
       chunks: chunks.length,
       bytes,
     });
-    this.#options.onUpdate?.();
-    if (this.#options.isMute !== true) setImmediate(() => this.#apply(update, upserts, removed));
+    const ready = Promise.resolve(this.#options.onUpdate?.());
+    if (this.#options.isMute === true) return;
+    void ready.then(() => setImmediate(() => this.#apply(update, upserts, removed)));
   }
 
   #apply(update: ConfigUpdate, upserts: RelayAssignment[], removed: string[]): void {

@@ -105,15 +105,15 @@ export async function refused(call: Promise<unknown>): Promise<FleetError> {
   return FleetError.from(outcome.thrown);
 }
 
-/** Waits until a condition holds, for at most five seconds. */
+/** Waits until a condition holds, for at most 20 seconds: a busy machine takes its time. */
 export async function eventually<T>(probe: () => T | Promise<T>, holds: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 20_000;
   for (;;) {
     const value = await probe();
     if (holds(value)) return value;
     if (Date.now() > deadline) {
       const text = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${v}` : v), 1);
-      expect.fail(`did not come to hold within 5 s; last: ${text}`);
+      expect.fail(`did not come to hold within 20 s; last: ${text}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
