@@ -151,7 +151,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async #waitForLinks(links: readonly LinkDescription[]): Promise<void> {
-    const end = performance.now() + 5_000;
+    const end = performance.now() + 20_000;
     const ends = links.flatMap((link) => [link.a, link.b]);
     for (const namespace of new Set(ends.map((linkEnd) => linkEnd.namespace))) {
       const names = ends.filter((linkEnd) => linkEnd.namespace === namespace).map((linkEnd) => linkEnd.interface);
@@ -159,7 +159,7 @@ export class Lab implements AsyncDisposable {
         const json = await command([...this.#enter(namespace), 'ip', '-details', '-json', 'link']);
         const waiting = interfacesNotReady(json, names);
         if (waiting.length === 0) break;
-        if (performance.now() > end) throw new Error(`${namespace}: ${waiting.join(', ')} did not come up in 5 s`);
+        if (performance.now() > end) throw new Error(`${namespace}: ${waiting.join(', ')} did not come up in 20 s`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }

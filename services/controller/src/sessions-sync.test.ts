@@ -106,6 +106,38 @@ test('an agent whose connection breaks before it carried an update out gets that
   expect(second?.updates).toEqual([expect.objectContaining({ base: held, upserts: ['relays/b'], removed: [] })]);
 });
 
+test('an agent that holds more than its Hello said refuses the difference, and gets a snapshot', async () => {
+  const first = harness.connect();
+  await first.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  const hello = {
+    appliedRevision: first.state.revision,
+    stateHash: first.hash,
+    known: [...first.state.assignments.values()].map(({ uid, generation, contentHash }) => ({
+      ...{ uid, generation, contentHash },
+    })),
+  };
+  await harness.create(relay('b', { outputPort: 6002 }));
+  await eventually(
+    () => first.relayNames.length,
+    (count) => count === 2,
+  );
+  first.goodbye();
+  await first.ended;
+  const { revision } = first.state;
+  await harness.remove('a');
+  const second = harness.connect({ state: first.state, hello });
+  expect((await second.welcomed).sync).toBe(SyncMode.DELTA);
+  await eventually(
+    () => second.relayNames,
+    (names) => names.join() === 'relays/b',
+  );
+  expect(second.updates.map(({ base }) => base)).toEqual([hello.appliedRevision, 0n]);
+  expect(second.violations.splice(0)).toEqual([`a difference to ${hello.appliedRevision} while ${revision} is held`]);
+  await eventually(harness.host, ({ status }) => status?.stateHash.equals(second.hash) === true);
+});
+
 test.each([
   ['of another cluster', { clusterUid: 'other', appliedRevision: 1n }],
   ['of the future', { appliedRevision: 1000n }],

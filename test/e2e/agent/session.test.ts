@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { Lab } from '../../lab/lab.ts';
 import { chain } from '../../lab/topologies.ts';
 import { describeWithLab } from '../../lab/when-possible.ts';
-import { agentPlace, logLines, MCFLEET, startAgent } from './agent-process.ts';
+import { agentPlace, askDataplane, logLines, MCFLEET, startAgent } from './agent-process.ts';
 import { assignment, busy, ScriptedController, snapshotChunks } from './scripted-controller.ts';
 
 /** Waits for an interface that this machine does not have: nothing but the session matters here. */
@@ -151,6 +151,51 @@ describeWithLab('the agent’s session', () => {
     } finally {
       await other.stop();
     }
+  });
+
+  it('that breaks while an update is carried out is followed by one that tells that update', async () => {
+    await using f = await fixture();
+    const agent = await startAgent(f.lab, 'relay', f.controller.address);
+    await agent.waitForOutput(/the data plane answers/);
+    const first = await f.controller.session();
+    await first.welcome();
+    await first.snapshot([waiting('a')], { revision: 1n });
+    const { socket } = agentPlace(f.lab);
+    const { status } = await askDataplane(socket);
+    // The agent has the update, and cannot finish it: its data plane does not answer.
+    process.kill(status.pid, 'SIGSTOP');
+    try {
+      const update = { nonce: 9n, term: 1n, revision: 2n, baseRevision: 1n, lastChunk: true };
+      const targetStateHash = stateHash([waiting('a'), waiting('b')]);
+      const value = ConfigUpdate.fromPartial({ ...update, upserts: [waiting('b')], targetStateHash });
+      await first.send({ $case: 'configUpdate', value });
+      await first.waitFor('heartbeat', ({ appliedRevision }) => appliedRevision === 2n);
+      expect(first.received.filter((body) => body.$case === 'configStatus' && body.value.nonce === 9n)).toEqual([]);
+      first.end();
+      // Longer than it waits before it comes back.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    } finally {
+      process.kill(status.pid, 'SIGCONT');
+    }
+    const second = await f.controller.session();
+    const both = stateHash([waiting('a'), waiting('b')]);
+    expect(second.hello).toMatchObject({ appliedRevision: 2n, stateHash: both });
+    expect(second.hello.known.map(({ uid }) => uid).sort()).toEqual(['a', 'b']);
+    await second.welcome({ sync: SyncMode.DELTA });
+    // A controller that takes it to hold less is refused, and nothing changes until the snapshot.
+    const late = { nonce: 1n, term: 1n, revision: 3n, baseRevision: 1n, lastChunk: true, removedUids: ['a'] };
+    await second.send({ $case: 'configUpdate', value: ConfigUpdate.fromPartial(late) });
+    const refused = await second.waitFor('configStatus', ({ nonce }) => nonce === 1n);
+    expect(refused).toMatchObject({ phase: ApplyPhase.REJECTED, stateHash: both });
+    expect(refused.error && fromRpcStatus(refused.error).reason).toBe('BASE_REVISION_MISMATCH');
+    second.end();
+    const third = await f.controller.session();
+    expect(third.hello).toMatchObject({ appliedRevision: 2n, stateHash: both });
+    await third.welcome();
+    expect(await third.snapshot([waiting('b')], { revision: 3n })).toMatchObject({
+      phase: ApplyPhase.APPLIED,
+      stateHash: stateHash([waiting('b')]),
+    });
   });
 
   it('drops an update that its stream did not finish', async () => {

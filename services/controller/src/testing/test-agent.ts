@@ -208,29 +208,15 @@ export class TestAgent {
     this.#inFlight = 0;
     const isSnapshot = baseRevision === 0n;
     if (!isSnapshot && (baseRevision !== this.state.revision || this.state.clusterUid !== this.#clusterUid)) {
-      this.violations.push(`a difference to ${baseRevision} while ${this.state.revision} is held`);
+      const message = `a difference to ${baseRevision} while ${this.state.revision} is held`;
+      this.#reject(update, 'BASE_REVISION_MISMATCH', message);
+      return;
     }
     const next = new Map(isSnapshot ? [] : this.state.assignments);
     for (const uid of removed) next.delete(uid);
     for (const assignment of upserts) next.set(assignment.uid, assignment);
     if (!stateHash(next.values()).equals(update.targetStateHash)) {
-      const error = new FleetError({
-        code: 9,
-        reason: 'STATE_HASH_MISMATCH',
-        message: 'not what the controller means',
-      });
-      this.violations.push(error.message);
-      this.send({
-        $case: 'configStatus',
-        value: {
-          nonce,
-          revision,
-          phase: ApplyPhase.REJECTED,
-          stateHash: this.hash,
-          results: [],
-          error: toRpcStatus(error),
-        },
-      });
+      this.#reject(update, 'STATE_HASH_MISMATCH', 'not what the controller means');
       return;
     }
     this.state.assignments = next;
@@ -246,6 +232,13 @@ export class TestAgent {
       $case: 'configStatus',
       value: { nonce, revision, phase, stateHash: this.hash, results, error: undefined },
     });
+  }
+
+  #reject({ nonce, revision }: ConfigUpdate, reason: string, message: string): void {
+    this.violations.push(message);
+    const error = toRpcStatus(new FleetError({ code: 9, reason, message }));
+    const phase = ApplyPhase.REJECTED;
+    this.send({ $case: 'configStatus', value: { nonce, revision, phase, stateHash: this.hash, results: [], error } });
   }
 
   #result(assignment: RelayAssignment): RelayResult {
