@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './scripts/longest-first.ts';
 
 /** What comes at once on a quiet machine may take its time on a busy one: these bounds only end what would never come. */
 const PATIENCE_MS = 20_000;
@@ -6,6 +7,7 @@ const PATIENCE_MS = 20_000;
 export default defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -25,8 +27,21 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'control',
+          include: ['test/control/**/*.test.ts', 'test/conformance/**/*.test.ts'],
+          // They count no packets, and wait more than they work: several at a time.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
+        },
+      },
+      {
+        test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts', 'test/conformance/**/*.test.ts'],
+          include: ['test/e2e/**/*.test.ts'],
+          sequence: { groupOrder: 2 },
           // Two cores: packets of one test are not to be lost to the load of another.
           fileParallelism: false,
           testTimeout: 120_000,

@@ -8,7 +8,7 @@ import type { TestSummary } from './skip-reporter.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** In this order: what is quick and tells most comes first. */
-const PROJECTS = ['unit', 'e2e'] as const;
+const PROJECTS = ['unit', 'control', 'e2e'] as const;
 
 function runVitest(project: string, patterns: readonly string[], directory: string): TestSummary {
   const file = join(directory, `${project}.json`);

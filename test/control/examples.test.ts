@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Fleet, mcfleet } from '../fleet/fleet.ts';
+import { until } from '../fleet/until.ts';
 import { Lab } from '../lab/lab.ts';
 import { describeWithLab, labObstacle } from '../lab/when-possible.ts';
 
@@ -72,10 +73,12 @@ describeWithLab('the examples of', () => {
     for (const line of await examples('diff')) await run(line, 2);
     for (const line of await examples('apply')) await run(line, 0);
     for (const line of await examples('diff')) await run(line, 0);
-    for (const line of await examples('get')) await run(line, line.endsWith(' -w') ? 124 : 0);
-    for (const line of await examples('describe')) await run(line, 0);
-    const waits = await examples('wait');
-    for (const line of waits.filter((wait) => !wait.includes('--for=delete'))) await run(line, 0);
+    const [gets, describes, waits] = await Promise.all([examples('get'), examples('describe'), examples('wait')]);
+    await Promise.all([
+      ...gets.map((line) => run(line, line.endsWith(' -w') ? 124 : 0)),
+      ...describes.map((line) => run(line, 0)),
+      ...waits.filter((wait) => !wait.includes('--for=delete')).map((line) => run(line, 0)),
+    ]);
     for (const line of await examples('delete')) {
       await fleet.command(['apply', '-f', `${lab.directory}/relays.yaml`]);
       await run(line, 0);
@@ -87,17 +90,20 @@ describeWithLab('the examples of', () => {
     const lines = [await examples('probe'), await examples('probe', 'recv'), await examples('probe', 'send')].flat();
     // For those that receive.
     const stream = ['--interface', 'eth1', '--group', '239.10.10.10', '--port', '6001', '--rate', '1000'];
-    lab.start('edge', [mcfleet, 'probe', 'send', ...stream, '--count', '100000']);
-    for (const line of lines) {
+    const steady = lab.start('edge', [mcfleet, 'probe', 'send', ...stream]);
+    const arrived = async (): Promise<number> => (await lab.interfaceCounters('studio', 'eth1')).rxPackets;
+    await until('a stream arrives', async () => !steady.running || (await arrived()) > 100);
+    const judge = async (line: string): Promise<void> => {
       const receives = line.startsWith('mcfleet probe recv ');
       const program = lab.start(receives ? 'studio' : 'camera', ['sh', '-c', `exec ${line}`], { env });
-      if (receives) await program.waitForOutput(/listening/, 30_000);
-      await Promise.race([program.exited, new Promise((resolve) => setTimeout(resolve, receives ? 2_000 : 5_000))]);
+      if (receives) await program.waitForOutput(/listening/);
+      await Promise.race([program.exited, new Promise((resolve) => setTimeout(resolve, receives ? 2_000 : 8_000))]);
       program.signal('SIGINT');
       const { code, stdout, stderr } = await program.exited;
       // One that was told how many to wait for, and was interrupted, says with 1 that they did not come.
       expect(receives && line.includes('--count') ? [0, 1] : [0], `${line}\n${stdout}${stderr}`).toContain(code);
       expect(stdout, line).toMatch(receives ? /received[": ]+[1-9]/ : /sent[": ]+[1-9]/);
-    }
+    };
+    await Promise.all(lines.map(judge));
   });
 });

@@ -6,11 +6,11 @@ import { fromRpcStatus, toRpcStatus } from '@mcfleet/common/status-details';
 import { ApplyPhase, ConfigUpdate, SyncMode } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { expect, it } from 'vitest';
-import { Lab } from '../../lab/lab.ts';
-import { chain } from '../../lab/topologies.ts';
-import { describeWithLab } from '../../lab/when-possible.ts';
-import { agentPlace, askDataplane, logLines, MCFLEET, startAgent } from './agent-process.ts';
-import { assignment, busy, ScriptedController, snapshotChunks } from './scripted-controller.ts';
+import { agentPlace, askDataplane, logLines, MCFLEET, startAgent } from '../e2e/agent/agent-process.ts';
+import { assignment, busy, ScriptedController, snapshotChunks } from '../e2e/agent/scripted-controller.ts';
+import { Lab } from '../lab/lab.ts';
+import { chain } from '../lab/topologies.ts';
+import { describeWithLab } from '../lab/when-possible.ts';
 
 /** Waits for an interface that this machine does not have: nothing but the session matters here. */
 const waiting = (uid: string, generation = 1n) =>
