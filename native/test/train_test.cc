@@ -239,6 +239,35 @@ void identifications_stay_where_fragments_are_allowed() {
   }
 }
 
+// What a connected socket with UDP_SEGMENT gives, cut before it arrives: for each super-frame the
+// identification counts up by one, for each of its segments as well, and fragments are allowed.
+void overlapping_identifications_are_none() {
+  for (const int segments : {3, 20, 128}) {
+    std::vector<Arrived> arrived;
+    // Read from the middle of a super-frame on.
+    for (int i = segments / 2; arrived.size() < 300; i++) {
+      packets::Spec spec = flow_spec(0, 100);
+      spec.id = static_cast<uint16_t>(65400 + i / segments + i % segments);
+      spec.flags = 0;
+      arrived.push_back(arrive(spec));
+    }
+    CHECK(run(arrived, 300) == (std::vector<size_t>{128, 128, 44}));
+  }
+}
+
+void other_identifications_stay_apart() {
+  std::vector<Arrived> arrived;
+  // Two flows of a host that counts all its packets up, of which one is seen.
+  for (const int id : {1000, 1002, 1004, 1006, 878, 1007, 877, 1200, 1072, 1072}) {
+    packets::Spec spec = flow_spec(0, 100);
+    spec.id = static_cast<uint16_t>(id);
+    spec.flags = 0;
+    arrived.push_back(arrive(spec));
+  }
+  // 878 is 128 less than 1006, as 1072 is than 1200, and may be a copy at last.
+  CHECK(run(arrived, 300) == std::vector<size_t>(10, 1));
+}
+
 void unfinished_checksums_travel_apart() {
   std::vector<Arrived> arrived;
   for (const bool partial : {true, true, false, false, false, true}) {
@@ -315,5 +344,7 @@ int main() {
   more_flows_than_kept_apart_leave_early();
   a_shorter_one_is_the_last();
   identifications_stay_where_fragments_are_allowed();
+  overlapping_identifications_are_none();
+  other_identifications_stay_apart();
   unfinished_checksums_travel_apart();
 }

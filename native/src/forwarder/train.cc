@@ -89,6 +89,7 @@ void Train::start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool 
   packets_[0] = ip;
   payload_ = payload_of_datagram(datagram);
   last_payload_ = payload_;
+  last_identification_ = load16(ip + 4);
   times_[0] = time_ns;
   checksum_right_ = checksum_right;
 }
@@ -101,6 +102,7 @@ bool Train::append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns) {
   times_[size_++] = time_ns;
   payload_ += payload;
   last_payload_ = payload;
+  last_identification_ = load16(ip + 4);
   return true;
 }
 
@@ -115,6 +117,12 @@ void Train::take_over(const Train& from, size_t index) {
 
 uint16_t Train::next_identification() const {
   return static_cast<uint16_t>(load16(packets_[0] + 4) + size_);
+}
+
+bool Train::has_given(uint16_t identification) const {
+  if (identification == last_identification_) return false;
+  const auto first = static_cast<uint16_t>(load16(packets_[0] + 4) - (kMaxDatagrams - 1));
+  return static_cast<uint16_t>(identification - first) < kMaxDatagrams - 1 + size_;
 }
 
 size_t Train::payload_of(size_t index) const {
@@ -147,11 +155,14 @@ bool Trains::join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t 
   if (datagram.checksum != train.first().checksum) return false;
   if (train.first().repeated != datagram.repeated) return false;
   // Segments count up from the first one's (inet_gso_segment). Who forbids fragments leaves the
-  // field to others (RFC 6864, section 4.1); another keeps the identification that it has. IPv6 has
+  // field to others (RFC 6864, section 4.1); another keeps an identification of its own. IPv6 has
   // none.
   const uint16_t next = train.next_identification();
   const bool in_turn = datagram.ipv6 || load16(ip + 4) == next;
-  if (!in_turn && !datagram.dont_fragment && !lacks_identification(ip)) return false;
+  if (!in_turn && !datagram.dont_fragment && !lacks_identification(ip) &&
+      !train.has_given(load16(ip + 4))) {
+    return false;
+  }
   // Summing up is left until somebody follows: who is alone needs none of it.
   if (!train.checksum_right_) {
     train.checksum_right_ = checksum_is_right(train.first(), train.packet(0));

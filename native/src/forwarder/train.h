@@ -56,12 +56,19 @@ class Train final {
   [[nodiscard]] size_t payload_of(size_t index) const;
   // Of what joins next.
   [[nodiscard]] uint16_t next_identification() const;
+  // Whether a datagram of this train came with it, or of the sender's super-frame of which the
+  // train has the end. Then it tells nothing: a socket with UDP_SEGMENT counts up by one for a
+  // super-frame, and for each of its segments by one, so that they overlap. Not if it is that of
+  // the last one, for a copy of a packet keeps what it has, by which loops are known.
+  [[nodiscard]] bool has_given(uint16_t identification) const;
 
   Datagram first_;
   size_t size_ = 0;
   // UDP payload of all together, and of the last.
   size_t payload_ = 0;
   size_t last_payload_ = 0;
+  // With which the last one came. IPv4 only.
+  uint16_t last_identification_ = 0;
   // Whether the first one's checksum is known to be right.
   bool checksum_right_ = false;
   std::array<uint8_t*, kMaxDatagrams> packets_{};

@@ -294,8 +294,9 @@ export interface RelaySpec {
  * IP identifications for two seconds, of packets that leave together those of the first. What comes back more than seven times with
  * another source, TTL or station than at first is in a loop: it goes to no output and is counted as "duplicate", and for ten seconds
  * only one returning copy of each packet is taken on that input. Senders of equal payloads are no loop: their identifications differ,
- * and packets that come without one (zero, or with DF below 128) get one, 128 to 65535. Packets with DF that leave together count up
- * from the first one's (RFC 6864). In IPv6 the flow label tells senders apart; packets without one are never taken for a loop.
+ * and packets that come without one (zero, or with DF below 128) get one, 128 to 65535. Packets that leave together count up from the
+ * first one's, if they have DF (RFC 6864) or share identifications, as those of a sender that leaves the segmentation to its kernel. In
+ * IPv6 the flow label tells senders apart; packets without one are never taken for a loop.
  * RelayInstance's condition "LoopSuspected" tells of loops.
  */
 export interface LoopProtection {
