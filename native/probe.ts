@@ -48,6 +48,12 @@ export interface ProbeSendOptions {
   readonly raw: boolean;
   /** Whether to compute `payloadSha256`: in the waits between packets, and the rest after the last one, which takes up to some seconds. */
   readonly digest: boolean;
+  /**
+   * Write the pattern of a payload once and send it again and again; numbers and stamps are each packet's own. It saves a twentieth of
+   * the sender's time, a fifth with super-frames, and a receiver that looks at the pattern takes such packets for corrupt: for those who count at
+   * an interface. Not with `digest`. Default false.
+   */
+  readonly fillOnce?: boolean;
 }
 
 export interface ProbeSendProgress {
@@ -189,7 +195,7 @@ const nanoseconds = (ms: number | null): bigint | null => (ms === null ? null : 
  *   "EMSGSIZE" (raw or segments, and larger than the MTU). A unicast address without a route is taken to be on the interface's own network.
  */
 export function sendProbe(options: ProbeSendOptions): ProbeSender {
-  const { source, sourcePort, rate, count, ...rest } = options;
+  const { source, sourcePort, rate, count, fillOnce = false, ...rest } = options;
   checkAddress('group', options.group);
   if (source !== null) checkAddress('source', source);
   check('port', options.port, probeLimits.port);
@@ -200,6 +206,7 @@ export function sendProbe(options: ProbeSendOptions): ProbeSender {
   check('flows', options.flows, probeLimits.flows);
   check('segments', options.segments, probeLimits.segments);
   if (options.segments > 1 && options.raw) throw new RangeError('segments are not sent as raw packets');
+  if (fillOnce && options.digest) throw new RangeError('what is filled once has no fingerprint');
   if (options.segments > 1 && options.segments * options.size > probeLimits.size.max) {
     const most = Math.floor(probeLimits.size.max / options.size);
     throw new RangeError(`segments ${options.segments} of ${options.size} bytes are too large; at most ${most}`);
@@ -207,6 +214,7 @@ export function sendProbe(options: ProbeSendOptions): ProbeSender {
   if (sourcePort !== null) check('sourcePort', sourcePort, { min: 1, max: probeLimits.port.max - options.flows + 1 });
   return loadAddon<Addon>().sendProbe({
     ...rest,
+    fillOnce,
     source,
     sourcePort,
     millipacketsPerSecond: BigInt(Math.round(rate * 1000)),

@@ -122,6 +122,16 @@ describeWithLab('probe', () => {
     }
   });
 
+  it("filled once: numbers are each packet's own, patterns are not", async () => {
+    const { sent, received } = await exchange({ segments: 20, digest: false, fillOnce: true }, { digest: false });
+    expect(sent).toMatchObject({ sent: 2_000 });
+    // Three slots of 20 packets, the first of which is always used: their first patterns are right.
+    const intact = Number(received.received);
+    expect(intact).toBeGreaterThanOrEqual(20);
+    expect(intact).toBeLessThanOrEqual(60);
+    expect(received).toMatchObject({ corrupt: 2_000 - intact, duplicates: 0, reordered: 0 });
+  });
+
   it('tells loss, duplicates, reordering and corruption apart', async () => {
     // left -> a program at 192.0.2.2:6001 that damages 25 of 2500 in each way -> a receiver at 192.0.2.1:5001.
     const receiving = await ready(
@@ -262,6 +272,13 @@ describeWithLab('probe', () => {
     },
     { what: 'raw segments', role: 'send', device: 'left', options: { segments: 2, raw: true }, code: 'RangeError' },
     { what: 'segments of 68,432 bytes', role: 'send', device: 'left', options: { segments: 52 }, code: 'RangeError' },
+    {
+      what: 'a fingerprint of what is filled once',
+      role: 'send',
+      device: 'left',
+      options: { fillOnce: true },
+      code: 'RangeError',
+    },
     { what: 'a size of 47', role: 'send', device: 'left', options: { size: 47 }, code: 'RangeError' },
     { what: 'port 0', role: 'receive', device: 'left', options: { port: 0 }, code: 'RangeError' },
     { what: 'a name as group', role: 'receive', device: 'left', options: { group: 'localhost' }, code: 'RangeError' },

@@ -86,6 +86,7 @@ export class BenchRun implements AsyncDisposable {
       count: Math.round(Math.min(perSend, 500_000_000 / size)),
       size,
       segments,
+      fillOnce: true,
     });
     return { rate: sent / seconds, secondsPerMillion: ((processTime(pids) - before) / sent) * 1e6 };
   }

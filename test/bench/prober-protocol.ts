@@ -17,6 +17,8 @@ export type ProberRequest =
       readonly count: number;
       readonly size: number;
       readonly segments: number;
+      /** Default false: payloads are to be looked at. True: they are counted only, and cost the sender less. */
+      readonly fillOnce?: boolean;
       /** Sent beside, until `streams` are done; not in the answer's `sent` and `seconds`. */
       readonly background?: { readonly stream: Stream; readonly rate: number; readonly segments: number };
     }

@@ -22,7 +22,7 @@ function indexOf(name: string): number {
 
 async function send(request: Extract<ProberRequest, { do: 'send' }>): Promise<SentStreams> {
   const ifindex = indexOf(request.interface);
-  const { streams, size, background } = request;
+  const { streams, size, background, fillOnce = false } = request;
   const start = (stream: Stream, rate: number, count: number | null, segments: number): ProbeSender =>
     sendProbe({
       ifindex,
@@ -37,6 +37,7 @@ async function send(request: Extract<ProberRequest, { do: 'send' }>): Promise<Se
       segments,
       raw: false,
       digest: false,
+      fillOnce,
     });
   const beside = background && start(background.stream, background.rate, null, background.segments);
   const each = Math.max(1, Math.round(request.count / streams.length));

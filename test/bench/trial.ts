@@ -66,6 +66,7 @@ export async function runTrial(
     count: Math.max(streams.length, Math.round(traffic.rate * traffic.seconds)),
     size: traffic.size,
     segments: traffic.segments,
+    fillOnce: true,
   });
   const end = performance.now();
   const foreignCores = load.cores();

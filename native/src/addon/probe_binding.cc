@@ -112,6 +112,7 @@ Napi::Value send_probe(const Napi::CallbackInfo& info) {
   options.segments = number(given, "segments");
   options.raw = flag(given, "raw");
   options.digest = flag(given, "digest");
+  options.fill_once = flag(given, "fillOnce");
   options.run = wide(given, "run").value_or(0);
   auto opened = Sender::open(options);
   if (!opened) throw to_js_error(env, opened.error());

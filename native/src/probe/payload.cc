@@ -72,7 +72,7 @@ std::uint64_t pattern_key(std::uint32_t flow, std::uint64_t sequence) {
 
 }  // namespace
 
-void write_payload(std::span<std::uint8_t> payload, const PayloadHeader& header) {
+void write_header(std::span<std::uint8_t> payload, const PayloadHeader& header) {
   std::uint8_t* const bytes = payload.data();
   store32(bytes, kMagic);
   store32(bytes + 4, kVersionWord);
@@ -81,6 +81,11 @@ void write_payload(std::span<std::uint8_t> payload, const PayloadHeader& header)
   store32(bytes + 36, static_cast<std::uint32_t>(payload.size()));
   store64(bytes + 40, header.sequence);
   stamp_payload(payload, header.sent_at);
+}
+
+void write_payload(std::span<std::uint8_t> payload, const PayloadHeader& header) {
+  write_header(payload, header);
+  std::uint8_t* const bytes = payload.data();
   const std::uint64_t key = pattern_key(header.flow, header.sequence);
   const std::uint64_t* const words = noise().data();
   const std::size_t whole = (payload.size() - kHeaderBytes) / 8;

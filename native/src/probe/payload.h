@@ -38,6 +38,10 @@ struct PayloadHeader final {
 // Fills all of `payload`, whose size is the payload's; `header.size` is not read.
 void write_payload(std::span<std::uint8_t> payload, const PayloadHeader& header);
 
+// Writes the header only. The pattern, if there is one, is then that of another packet: a receiver
+// takes this one for corrupt.
+void write_header(std::span<std::uint8_t> payload, const PayloadHeader& header);
+
 // Sets the time of sending of a written payload.
 void stamp_payload(std::span<std::uint8_t> payload, std::uint64_t sent_at);
 

@@ -27,6 +27,9 @@ struct SendOptions final {
   std::uint32_t segments = 1;
   bool raw = false;
   bool digest = false;
+  // Patterns are written once and sent again and again; headers are each packet's own. For those
+  // who count packets and do not look into them.
+  bool fill_once = false;
   std::uint64_t run = 0;
 };
 

@@ -143,10 +143,14 @@ void Sender::build(std::size_t slot, std::uint64_t send, std::uint64_t time) {
   const std::uint64_t first = send / options_.flows * options_.segments;
   const auto packets = static_cast<std::size_t>(packets_of(send));
   flows_[slot] = flow;
+  // A send that is not full, the last one, leaves the rest of its slot without patterns.
+  const bool whole = packets == options_.segments;
+  const auto write = options_.fill_once && filled_[slot] && whole ? write_header : write_payload;
   for (std::size_t i = 0; i < packets; ++i) {
-    write_payload(payloads.subspan(i * options_.size, options_.size),
-                  {options_.run, time, flow, options_.size, first + i});
+    write(payloads.subspan(i * options_.size, options_.size),
+          {options_.run, time, flow, options_.size, first + i});
   }
+  filled_[slot] = filled_[slot] || whole;
   // Only the last one may be shorter.
   vectors_[slot].iov_len = kFrameHeaderBytes - transmitter_.first_byte() + packets * options_.size;
   if (transmitter_.kind() == Transmitter::Kind::udp) return;

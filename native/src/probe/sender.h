@@ -74,6 +74,7 @@ class Sender final {
   std::array<iovec, kBatch> vectors_{};
   std::array<mmsghdr, kBatch> messages_{};
   std::array<std::uint32_t, kBatch> flows_{};  // of the slots
+  std::array<bool, kBatch> filled_{};          // slots that hold patterns
   std::atomic<bool> stopping_{false};
 };
 
