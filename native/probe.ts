@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { loadAddon } from './load.ts';
 
 /** What a probe may ask for; both ends inclusive. */
@@ -19,13 +19,13 @@ export const probeLimits = {
 export interface ProbeSendOptions {
   /** Index of the interface that sends. */
   readonly ifindex: number;
-  /** IPv4 group or unicast address to send to. */
+  /** Group or unicast address to send to, IPv4 or IPv6. */
   readonly group: string;
   /** UDP destination port. */
   readonly port: number;
   /**
    * Source address. `null`: the kernel's choice, by an ordinary UDP socket. An address of this host: the same, bound to it. Any
-   * other: raw packets, which need CAP_NET_RAW.
+   * other: raw packets, IPv4 only, which need CAP_NET_RAW.
    */
   readonly source: string | null;
   /** Source port of flow 0; flow n adds n. `null`: the kernel's choice, or 40000 for raw packets. */
@@ -44,7 +44,7 @@ export interface ProbeSendOptions {
    * rate, in bursts. 1: one by one. All of them together are at most 65,507 bytes. Not with raw packets.
    */
   readonly segments: number;
-  /** Raw packets also where a UDP socket would do. */
+  /** Raw packets also where a UDP socket would do; IPv4 only. */
   readonly raw: boolean;
   /** Whether to compute `payloadSha256`: in the waits between packets, and the rest after the last one, which takes up to some seconds. */
   readonly digest: boolean;
@@ -89,13 +89,13 @@ export interface ProbeSender extends ProbeJob<ProbeSendProgress, ProbeSendReport
 export interface ProbeReceiveOptions {
   /** Index of the interface that receives. */
   readonly ifindex: number;
-  /** IPv4 group, joined on the interface, or a unicast address. */
+  /** IPv4 or IPv6 group, joined on the interface, or a unicast address. */
   readonly group: string;
   /** UDP destination port. */
   readonly port: number;
   /**
    * Take packets at the interface (packet ring), whatever routing, firewall and sockets do with them; needs CAP_NET_RAW and does not
-   * see IP fragments. Otherwise from a UDP socket.
+   * see IP fragments; IPv4 only. Otherwise from a UDP socket.
    */
   readonly raw: boolean;
   /** Whether to compute `payloadSha256`. */
@@ -182,7 +182,11 @@ function check(what: string, value: number, { min, max }: { min: number; max: nu
 }
 
 function checkAddress(what: string, value: string): void {
-  if (!isIPv4(value)) throw new RangeError(`${what} ${value} is not an IPv4 address`);
+  if (isIP(value) === 0) throw new RangeError(`${what} ${value} is not an IP address`);
+}
+
+function checkRaw(group: string, raw: boolean): void {
+  if (raw && isIPv6(group)) throw new RangeError(`raw packets are IPv4 only; ${group} is IPv6`);
 }
 
 const nanoseconds = (ms: number | null): bigint | null => (ms === null ? null : BigInt(Math.round(ms * 1e6)));
@@ -192,12 +196,18 @@ const nanoseconds = (ms: number | null): bigint | null => (ms === null ? null : 
  *
  * @throws RangeError if an option is out of its range.
  * @throws Error with `code` "ENODEV" (no such interface), "EADDRNOTAVAIL" (no source address), "EPERM" (raw without CAP_NET_RAW),
- *   "EMSGSIZE" (raw or segments, and larger than the MTU). A unicast address without a route is taken to be on the interface's own network.
+ *   "EMSGSIZE" (raw or segments, and larger than the MTU), "EAFNOSUPPORT" (IPv6 from a source that this host does not have). A unicast address without a route is taken to be on the interface's own network.
  */
 export function sendProbe(options: ProbeSendOptions): ProbeSender {
   const { source, sourcePort, rate, count, fillOnce = false, ...rest } = options;
   checkAddress('group', options.group);
-  if (source !== null) checkAddress('source', source);
+  checkRaw(options.group, options.raw);
+  if (source !== null) {
+    checkAddress('source', source);
+    if (isIP(source) !== isIP(options.group)) {
+      throw new RangeError(`source ${source} and group ${options.group} are of two families`);
+    }
+  }
   check('port', options.port, probeLimits.port);
   check('rate', rate, probeLimits.rate, false);
   if (count !== null) check('count', count, probeLimits.count);
@@ -233,6 +243,7 @@ export function sendProbe(options: ProbeSendOptions): ProbeSender {
 export function receiveProbe(options: ProbeReceiveOptions): ProbeReceiver {
   const { count, durationMs, timeoutMs, idleMs, settleMs, ...rest } = options;
   checkAddress('group', options.group);
+  checkRaw(options.group, options.raw);
   check('port', options.port, probeLimits.port);
   if (count !== null) check('count', count, probeLimits.count);
   for (const [what, ms] of Object.entries({ durationMs, timeoutMs, idleMs, settleMs })) {

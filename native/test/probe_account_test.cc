@@ -87,7 +87,7 @@ void keeps_flows_apart() {
   for (std::uint64_t sequence = 0; sequence < 100; ++sequence) {
     for (std::uint32_t flow = 0; flow < 8; ++flow) {
       if (flow == 3 && sequence == 50) continue;
-      account->take(payload_of(flow, sequence), {.at = 0, .source = flow});
+      account->take(payload_of(flow, sequence), {.at = 0, .source = mcfleet::IpAddress(flow)});
     }
   }
   CHECK(account->flows().size() == 8 && account->received.get() == 799);

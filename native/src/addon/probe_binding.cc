@@ -37,15 +37,15 @@ std::optional<std::uint64_t> wide(const Napi::Object& object, const char* name) 
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
 }
 
-std::optional<std::uint32_t> address(const Napi::Object& object, const char* name) {
+std::optional<IpAddress> address(const Napi::Object& object, const char* name) {
   const Napi::Value value = object.Get(name);
   if (value.IsNull()) return std::nullopt;
   const std::string written = value.As<Napi::String>();
-  in_addr parsed{};
-  if (::inet_pton(AF_INET, written.c_str(), &parsed) != 1) {
-    throw to_js_error(object.Env(), {EINVAL, std::string(name) + " " + written});
-  }
-  return ntohl(parsed.s_addr);
+  in_addr ipv4{};
+  if (::inet_pton(AF_INET, written.c_str(), &ipv4) == 1) return IpAddress(ntohl(ipv4.s_addr));
+  in6_addr ipv6{};
+  if (::inet_pton(AF_INET6, written.c_str(), &ipv6) == 1) return IpAddress::ipv6(ipv6.s6_addr);
+  throw to_js_error(object.Env(), {EINVAL, std::string(name) + " " + written});
 }
 
 void set(Napi::Object& object, const char* name, std::uint64_t value) {
@@ -98,7 +98,7 @@ Napi::Value send_probe(const Napi::CallbackInfo& info) {
   const auto given = info[0].As<Napi::Object>();
   SendOptions options;
   options.ifindex = static_cast<int>(number(given, "ifindex"));
-  options.destination = address(given, "group").value_or(0);
+  options.destination = address(given, "group").value_or(IpAddress{});
   options.port = static_cast<std::uint16_t>(number(given, "port"));
   options.source = address(given, "source");
   if (!given.Get("sourcePort").IsNull()) {
@@ -199,7 +199,7 @@ Napi::Value receive_probe(const Napi::CallbackInfo& info) {
   const auto given = info[0].As<Napi::Object>();
   ReceiveOptions options;
   options.ifindex = static_cast<int>(number(given, "ifindex"));
-  options.group = address(given, "group").value_or(0);
+  options.group = address(given, "group").value_or(IpAddress{});
   options.port = static_cast<std::uint16_t>(number(given, "port"));
   options.raw = flag(given, "raw");
   options.digest = flag(given, "digest");

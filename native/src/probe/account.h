@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "packet/ip_address.h"
 #include "probe/digest.h"
 #include "probe/histogram.h"
 #include "probe/payload.h"
@@ -30,7 +31,7 @@ class Counter final {
 struct Flow final {
   std::uint64_t run = 0;
   std::uint32_t flow = 0;
-  std::uint32_t source = 0;  // of its first packet, host byte order
+  IpAddress source{};  // of its first packet
   std::uint16_t source_port = 0;
   std::uint8_t ttl = 0;  // of its first packet; 0 if not known
   std::uint64_t received = 0;
@@ -49,7 +50,7 @@ struct Flow final {
 // Where and when a payload came from.
 struct Arrived final {
   std::uint64_t at = 0;  // CLOCK_REALTIME in nanoseconds
-  std::uint32_t source = 0;
+  IpAddress source{};
   std::uint16_t source_port = 0;
   std::uint8_t ttl = 0;
   bool checksums_right = true;

@@ -3,15 +3,17 @@
 #include <cstdint>
 #include <optional>
 
+#include "packet/ip_address.h"
+
 namespace mcfleet::probe {
 
-// What a receiver takes and when it ends. Address in host byte order; times in nanoseconds. Checked
+// What a receiver takes and when it ends. Times in nanoseconds. Checked
 // by the caller (probe.ts).
 struct ReceiveOptions final {
   int ifindex = 0;
-  std::uint32_t group = 0;  // or a local unicast address
+  IpAddress group{};  // or a local unicast address
   std::uint16_t port = 0;
-  bool raw = false;
+  bool raw = false;  // IPv4 only
   bool digest = false;
   std::optional<std::uint64_t> count;     // ends `settle` after so many first copies
   std::optional<std::uint64_t> duration;  // ends after this, whatever came

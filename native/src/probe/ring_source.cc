@@ -51,7 +51,7 @@ Status attach_filter(int socket, const ReceiveOptions& options) {
       Check{BPF_LD | BPF_H | BPF_ABS, kAncillary + SKF_AD_PROTOCOL, BPF_JEQ, ETH_P_IP, true},
       Check{BPF_LD | BPF_B | BPF_ABS, kAncillary + SKF_AD_VLAN_TAG_PRESENT, BPF_JEQ, 0, true},
       Check{BPF_LD | BPF_B | BPF_ABS, 9, BPF_JEQ, IPPROTO_UDP, true},
-      Check{BPF_LD | BPF_W | BPF_ABS, 16, BPF_JEQ, options.group, true},
+      Check{BPF_LD | BPF_W | BPF_ABS, 16, BPF_JEQ, options.group.ipv4(), true},
       Check{BPF_LD | BPF_H | BPF_ABS, 6, BPF_JSET, 0x3fff, false},
       Check{BPF_LD | BPF_H | BPF_IND, 2, BPF_JEQ, options.port, true},
   };
@@ -154,9 +154,14 @@ class RingSource final : public PacketSource {
 }  // namespace
 
 Result<std::unique_ptr<PacketSource>> open_ring_source(const ReceiveOptions& options) {
-  UniqueFd membership(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!membership.valid()) return Error::from_errno("open a UDP socket");
-  if (Status joined = join_group(membership.get(), options); !joined) return joined.error();
+  if (!options.group.is_ipv4()) {
+    return Error{EAFNOSUPPORT, "packets are taken at the interface for IPv4 only"};
+  }
+  auto membership = open_udp_socket(options.group);
+  if (!membership) return membership.error();
+  if (Status joined = join_group(membership.value().get(), options); !joined) {
+    return joined.error();
+  }
 
   // Protocol 0 until filter and ring stand: nothing else gets in.
   UniqueFd socket(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -183,7 +188,7 @@ Result<std::unique_ptr<PacketSource>> open_ring_source(const ReceiveOptions& opt
   void* const ring = ::mmap(nullptr, std::size_t{kBlocks} * kBlockBytes, PROT_READ | PROT_WRITE,
                             MAP_SHARED, fd, 0);
   if (ring == MAP_FAILED) return Error::from_errno("map a packet ring");
-  auto source = std::make_unique<RingSource>(std::move(socket), std::move(membership),
+  auto source = std::make_unique<RingSource>(std::move(socket), std::move(membership.value()),
                                              static_cast<std::uint8_t*>(ring));
   sockaddr_ll interface {};
   interface.sll_family = AF_PACKET;

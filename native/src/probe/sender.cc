@@ -66,7 +66,7 @@ Result<SendReport> Sender::run() {
   std::uint64_t start = monotonic_now();
   std::uint64_t done = 0;
   std::uint64_t end = start;
-  if (!is_multicast(options_.destination) && sends > 0) {
+  if (!options_.destination.is_group() && sends > 0) {
     if (Status first = send_batch(0, 1); !first) return first.error();
     done = 1;
     const std::uint64_t second = schedule_.due_at(per_send);

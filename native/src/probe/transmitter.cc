@@ -19,11 +19,7 @@ namespace {
 // Large enough that the sender seldom waits for the receiver of a slow link.
 constexpr int kSendBufferBytes = 4 << 20;
 constexpr std::uint16_t kRawSourcePort = 40000;
-
-template <typename Endpoint>
-const sockaddr* as_sockaddr(const Endpoint& endpoint) {
-  return reinterpret_cast<const sockaddr*>(&endpoint);
-}
+constexpr std::size_t kIpv6Bytes = 40;
 
 Status set_common_options(int socket) {
   // A blocked send must come back to see that it is to stop.
@@ -34,12 +30,38 @@ Status set_common_options(int socket) {
   return set_option(socket, SOL_SOCKET, SO_SNDBUF, kSendBufferBytes, "SO_SNDBUF");
 }
 
+Status set_ipv6_options(int socket, const SendOptions& options) {
+  if (Status set = set_common_options(socket); !set) return set;
+  if (Status set = set_option(socket, IPPROTO_IPV6, IPV6_RECVERR, 1, "IPV6_RECVERR"); !set) {
+    return set;
+  }
+  const int hops = options.ttl;
+  if (!options.destination.is_group()) {
+    if (Status set = set_option(socket, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops, "IPV6_UNICAST_HOPS");
+        !set) {
+      return set;
+    }
+    return set_option(socket, SOL_SOCKET, SO_BINDTOIFINDEX, options.ifindex, "SO_BINDTOIFINDEX");
+  }
+  if (Status set =
+          set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, options.ifindex, "IPV6_MULTICAST_IF");
+      !set) {
+    return set;
+  }
+  if (Status set =
+          set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, hops, "IPV6_MULTICAST_HOPS");
+      !set) {
+    return set;
+  }
+  return set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0, "IPV6_MULTICAST_LOOP");
+}
+
 Status set_ip_options(int socket, const SendOptions& options) {
   if (Status set = set_common_options(socket); !set) return set;
   // Without this the kernel drops a datagram that finds a full queue and says that it was sent
   // (udp_send_skb).
   if (Status set = set_option(socket, IPPROTO_IP, IP_RECVERR, 1, "IP_RECVERR"); !set) return set;
-  if (!is_multicast(options.destination)) {
+  if (!options.destination.is_group()) {
     if (Status set = set_option(socket, IPPROTO_IP, IP_TTL, int{options.ttl}, "IP_TTL"); !set) {
       return set;
     }
@@ -60,28 +82,34 @@ Status set_ip_options(int socket, const SendOptions& options) {
 }
 
 // EADDRNOTAVAIL if the source is not one of this host's.
-Result<UniqueFd> open_udp_socket(const SendOptions& options, std::uint32_t flow) {
-  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return Error::from_errno("open a UDP socket");
-  if (Status set = set_ip_options(socket.get(), options); !set) return set.error();
+Result<UniqueFd> open_sending_socket(const SendOptions& options, std::uint32_t flow) {
+  auto opened = open_udp_socket(options.destination);
+  if (!opened) return opened.error();
+  UniqueFd socket = std::move(opened.value());
+  const bool ipv4 = options.destination.is_ipv4();
+  Status prepared =
+      ipv4 ? set_ip_options(socket.get(), options) : set_ipv6_options(socket.get(), options);
+  if (!prepared) return prepared.error();
   const auto port =
       static_cast<std::uint16_t>(options.source_port ? *options.source_port + flow : 0);
-  const std::uint32_t source = options.source.value_or(INADDR_ANY);
-  const sockaddr_in local = ip_endpoint(source, port);
-  if (::bind(socket.get(), as_sockaddr(local), sizeof(local)) < 0) {
-    return Error::from_errno("bind a UDP socket to " + text(source) + ":" + std::to_string(port));
+  const Endpoint local = options.source ? ip_endpoint(*options.source, port, options.ifindex)
+                                        : any_endpoint(ipv4, port);
+  if (::bind(socket.get(), local.get(), local.length) < 0) {
+    return Error::from_errno("bind a UDP socket to " +
+                             (options.source ? text(*options.source) : "any address") + ", port " +
+                             std::to_string(port));
   }
-  const sockaddr_in remote = ip_endpoint(options.destination, options.port);
-  if (::connect(socket.get(), as_sockaddr(remote), sizeof(remote)) < 0) {
+  const Endpoint remote = ip_endpoint(options.destination, options.port, options.ifindex);
+  if (::connect(socket.get(), remote.get(), remote.length) < 0) {
     return Error::from_errno("connect a UDP socket to " + text(options.destination));
   }
-  sockaddr_in chosen{};
-  socklen_t length = sizeof(chosen);
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&chosen), &length) < 0) {
+  Endpoint chosen;
+  if (::getsockname(socket.get(), chosen.get(), &chosen.length) < 0) {
     return Error::from_errno("getsockname");
   }
-  if (chosen.sin_addr.s_addr == INADDR_ANY) {
-    return Error{EADDRNOTAVAIL, "the interface has no IPv4 address to send from"};
+  if (address_of(chosen.storage).none()) {
+    return Error{EADDRNOTAVAIL, std::string("the interface has no ") + (ipv4 ? "IPv4" : "IPv6") +
+                                    " address to send from"};
   }
   if (options.segments > 1) {
     const int size = static_cast<int>(options.size);
@@ -126,7 +154,8 @@ MacAddress mac_address(const std::string& text) {
 Result<Transmitter> Transmitter::open(const SendOptions& options) {
   const auto facts = find_interface(options.ifindex);
   if (!facts) return facts.error();
-  if (options.segments > 1 && kIpBytes + kUdpBytes + options.size > facts.value().mtu) {
+  const std::size_t headers = (options.destination.is_ipv4() ? kIpBytes : kIpv6Bytes) + kUdpBytes;
+  if (options.segments > 1 && headers + options.size > facts.value().mtu) {
     return Error{EMSGSIZE, "segments are not fragmented: the payload of " +
                                std::to_string(options.size) + " bytes is larger than the MTU of " +
                                std::to_string(facts.value().mtu) + " leaves"};
@@ -165,7 +194,7 @@ FrameAddresses Transmitter::addresses(std::uint32_t flow) const {
 Status Transmitter::open_udp(const SendOptions& options) {
   kind_ = Kind::udp;
   for (std::uint32_t flow = 0; flow < options.flows; ++flow) {
-    auto socket = open_udp_socket(options, flow);
+    auto socket = open_sending_socket(options, flow);
     if (!socket) {
       sockets_.clear();
       return socket.error();
@@ -182,17 +211,20 @@ Status Transmitter::open_raw(const SendOptions& options, const netlink::Interfac
                                std::to_string(facts.mtu) + " leaves, " +
                                std::to_string(facts.mtu - kIpBytes - kUdpBytes)};
   }
-  addresses_.source = options.source.value_or(ipv4_address(facts));
+  if (!options.destination.is_ipv4()) {
+    return Error{EAFNOSUPPORT, "packets of its own making the probe sends as IPv4 only"};
+  }
+  addresses_.source = options.source ? options.source->ipv4() : ipv4_address(facts);
   if (addresses_.source == 0) {
     return Error{EADDRNOTAVAIL, "the interface has no IPv4 address to send from"};
   }
   addresses_.source_mac = mac_address(facts.mac);
-  addresses_.destination = options.destination;
-  addresses_.destination_mac = multicast_mac(options.destination);
+  addresses_.destination = options.destination.ipv4();
+  addresses_.destination_mac = multicast_mac(addresses_.destination);
   addresses_.source_port = options.source_port.value_or(kRawSourcePort);
   addresses_.destination_port = options.port;
   addresses_.ttl = options.ttl;
-  if (!is_multicast(options.destination)) return open_ip_socket(options);
+  if (!options.destination.is_group()) return open_ip_socket(options);
   if (facts.type != ARPHRD_ETHER && facts.type != ARPHRD_LOOPBACK) {
     return Error{EPROTONOSUPPORT, "raw multicast needs an Ethernet interface; " + facts.name +
                                       " has hardware type " + std::to_string(facts.type)};
@@ -209,7 +241,7 @@ Status Transmitter::open_packet_socket(const SendOptions& options) {
   sockaddr_ll interface {};
   interface.sll_family = AF_PACKET;
   interface.sll_ifindex = options.ifindex;
-  if (::bind(socket.get(), as_sockaddr(interface), sizeof(interface)) < 0) {
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&interface), sizeof(interface)) < 0) {
     return Error::from_errno("bind a packet socket to ifindex " + std::to_string(options.ifindex));
   }
   sockets_.push_back(std::move(socket));
@@ -221,8 +253,8 @@ Status Transmitter::open_ip_socket(const SendOptions& options) {
   UniqueFd socket(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
   if (!socket.valid()) return Error::from_errno("open a raw IP socket");
   if (Status set = set_ip_options(socket.get(), options); !set) return set;
-  const sockaddr_in remote = ip_endpoint(options.destination, 0);
-  if (::connect(socket.get(), as_sockaddr(remote), sizeof(remote)) < 0) {
+  const Endpoint remote = ip_endpoint(options.destination, 0, options.ifindex);
+  if (::connect(socket.get(), remote.get(), remote.length) < 0) {
     return Error::from_errno("connect a raw IP socket to " + text(options.destination));
   }
   sockets_.push_back(std::move(socket));

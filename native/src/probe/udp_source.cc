@@ -49,7 +49,7 @@ class UdpSource final : public PacketSource {
 
   Result<bool> receive(Account& account) override {
     for (auto& message : messages_) {
-      message.msg_hdr.msg_namelen = sizeof(sockaddr_in);
+      message.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
       message.msg_hdr.msg_controllen = kControlBytes;
     }
     const int count = ::recvmmsg(socket_.get(), messages_.data(), kBatch, MSG_DONTWAIT, nullptr);
@@ -61,8 +61,8 @@ class UdpSource final : public PacketSource {
       const std::uint64_t stamp = kernel_time(messages_[i].msg_hdr);
       account.take({data_.data() + i * kSlotBytes, messages_[i].msg_len},
                    {.at = stamp != 0 ? stamp : realtime_now(),
-                    .source = ntohl(senders_[i].sin_addr.s_addr),
-                    .source_port = ntohs(senders_[i].sin_port)});
+                    .source = address_of(senders_[i]),
+                    .source_port = port_of(senders_[i])});
     }
     return count > 0;
   }
@@ -89,7 +89,7 @@ class UdpSource final : public PacketSource {
   std::vector<std::uint8_t> data_;
   std::array<iovec, kBatch> vectors_{};
   std::array<mmsghdr, kBatch> messages_{};
-  std::array<sockaddr_in, kBatch> senders_{};
+  std::array<sockaddr_storage, kBatch> senders_{};
   std::array<Control, kBatch> control_{};
   std::uint64_t drops_ = 0;
   std::uint32_t last_ = 0;
@@ -98,29 +98,30 @@ class UdpSource final : public PacketSource {
 }  // namespace
 
 Status join_group(int socket, const ReceiveOptions& options) {
-  if (!is_multicast(options.group)) return {};
+  if (!options.group.is_group()) return {};
   group_req request{};
   request.gr_interface = static_cast<std::uint32_t>(options.ifindex);
-  const sockaddr_in group = ip_endpoint(options.group, 0);
-  std::memcpy(&request.gr_group, &group, sizeof(group));
-  return set_option(socket, IPPROTO_IP, MCAST_JOIN_GROUP, request,
+  request.gr_group = ip_endpoint(options.group, 0, options.ifindex).storage;
+  const int level = options.group.is_ipv4() ? int{IPPROTO_IP} : int{IPPROTO_IPV6};
+  return set_option(socket, level, MCAST_JOIN_GROUP, request,
                     ("MCAST_JOIN_GROUP for " + text(options.group)).c_str());
 }
 
 Result<std::unique_ptr<PacketSource>> open_udp_source(const ReceiveOptions& options) {
-  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return Error::from_errno("open a UDP socket");
-  const int fd = socket.get();
-  const bool multicast = is_multicast(options.group);
+  auto socket = open_udp_socket(options.group);
+  if (!socket) return socket.error();
+  const int fd = socket.value().get();
   // Several receivers may share a group; two at one unicast address would take each other's
   // packets.
-  if (multicast) {
+  if (options.group.is_group()) {
     if (Status set = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"); !set) {
       return set.error();
     }
-    if (Status set = set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL"); !set) {
-      return set.error();
-    }
+    const Status set =
+        options.group.is_ipv4()
+            ? set_option(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL")
+            : set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0, "IPV6_MULTICAST_ALL");
+    if (!set) return set.error();
   }
   if (Status set =
           set_option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, options.ifindex, "SO_BINDTOIFINDEX");
@@ -137,13 +138,13 @@ Result<std::unique_ptr<PacketSource>> open_udp_source(const ReceiveOptions& opti
       return set.error();
     }
   }
-  const sockaddr_in local = ip_endpoint(options.group, options.port);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof(local)) < 0) {
+  const Endpoint local = ip_endpoint(options.group, options.port, options.ifindex);
+  if (::bind(fd, local.get(), local.length) < 0) {
     return Error::from_errno("bind a UDP socket to " + text(options.group) + ":" +
                              std::to_string(options.port));
   }
   if (Status joined = join_group(fd, options); !joined) return joined.error();
-  return std::unique_ptr<PacketSource>(std::make_unique<UdpSource>(std::move(socket)));
+  return std::unique_ptr<PacketSource>(std::make_unique<UdpSource>(std::move(socket.value())));
 }
 
 }  // namespace mcfleet::probe

@@ -19,7 +19,7 @@ export interface ProbeOptions {
 export function addProbeOptions(command: Command): void {
   command
     .requiredOption('--interface <if>', 'the interface')
-    .requiredOption('--group <address>', 'the group, or a unicast address; IPv4', parseDestination)
+    .requiredOption('--group <address>', 'the group, or a unicast address; IPv4 or IPv6', parseDestination)
     .requiredOption('--port <port>', 'the UDP destination port', parsePort);
 }
 
@@ -49,8 +49,13 @@ export function parseSeconds(text: string): number {
 
 /** An address that packets can be sent to. */
 function parseDestination(text: string): string {
-  if (isIPv6(text)) throw new InvalidArgumentError('A probe speaks IPv4 only, as in 239.1.1.1.');
-  if (!isIPv4(text)) throw new InvalidArgumentError('Give an IPv4 address, as in 239.1.1.1.');
+  if (isIPv6(text)) {
+    if (text.includes('%')) throw new InvalidArgumentError('Leave out the zone: --interface says it.');
+    if (/^[0:.]+$/.test(text))
+      throw new InvalidArgumentError('Give a group (ff00::/8) or the unicast address of one host.');
+    return text;
+  }
+  if (!isIPv4(text)) throw new InvalidArgumentError('Give an IP address, as in 239.1.1.1 or ff15::1.');
   if (text.startsWith('0.') || text === '255.255.255.255' || firstByte(text) >= 240) {
     throw new InvalidArgumentError('Give a group (224.0.0.0 to 239.255.255.255) or the unicast address of one host.');
   }
@@ -59,8 +64,9 @@ function parseDestination(text: string): string {
 
 /** An address that packets can come from. */
 export function parseSource(text: string): string {
+  if (isIPv6(text) && !/^(ff|[0:.]+$)|%/i.test(text)) return text;
   if (!isIPv4(text) || text.startsWith('0.') || firstByte(text) >= 224) {
-    throw new InvalidArgumentError('Give a unicast IPv4 address, as in 10.99.99.99.');
+    throw new InvalidArgumentError('Give a unicast address, as in 10.99.99.99 or 2001:db8::7.');
   }
   return text;
 }
@@ -83,6 +89,19 @@ export function findInterface(name: string): InterfaceFacts {
   throw new UsageError(`--interface "${name}" is not here; ${hint}`);
 }
 
+/** @throws UsageError for what a probe does with IPv4 only */
+export function checkFamily({ group, raw }: ProbeOptions, source?: string): void {
+  if (raw === true && isIPv6(group)) throw new UsageError('--raw works with IPv4 only; leave it out for IPv6');
+  if (source !== undefined && isIPv6(source) !== isIPv6(group)) {
+    throw new UsageError(`--source ${source} and --group ${group}: give both as IPv4 or both as IPv6`);
+  }
+}
+
+/** Address and port for people. */
+export function endpoint({ group, port }: ProbeOptions): string {
+  return isIPv6(group) ? `[${group}]:${port}` : `${group}:${port}`;
+}
+
 /** Runs until the job is done, and asks it to end at once on Ctrl-C or SIGTERM. */
 export async function untilDone<Report>(job: { readonly done: Promise<Report>; stop(): void }): Promise<Report> {
   const stop = (): void => job.stop();
@@ -99,6 +118,7 @@ export function explain(thrown: unknown, options: ProbeOptions): CommandFailure 
   if (!(thrown instanceof Error) || !('code' in thrown)) throw thrown;
   const advice: Readonly<Record<string, string>> = {
     EPERM: 'raw packets need the capability CAP_NET_RAW: run it as root (sudo)',
+    EAFNOSUPPORT: `give --source an address that this host has`,
     EADDRNOTAVAIL: `give ${options.interface} an address, or name one that this host has`,
     EADDRINUSE: 'another program receives there; end it or take another --port',
     EMSGSIZE: 'give a smaller --size',

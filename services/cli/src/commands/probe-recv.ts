@@ -5,7 +5,9 @@ import { CommandFailure } from '../exit.ts';
 import { examples, outputOption } from './global-options.ts';
 import {
   addProbeOptions,
+  checkFamily,
   count,
+  endpoint,
   explain,
   findInterface,
   lines,
@@ -62,6 +64,7 @@ export function addReceiveCommand(probe: Command, cli: Cli): void {
 
 async function receive(cli: Cli, options: ReceiveOptions, command: Command): Promise<void> {
   const { index, flags } = findInterface(options.interface);
+  checkFamily(options);
   const timeoutMs = cli.timeoutMs(command, Number.POSITIVE_INFINITY);
   let report: ProbeReceiveReport;
   try {
@@ -78,7 +81,7 @@ async function receive(cli: Cli, options: ReceiveOptions, command: Command): Pro
       settleMs,
     });
     if ((flags & IFF_UP) === 0) cli.say(`warning: ${options.interface} is down; nothing arrives until it is up`);
-    cli.say(`listening on ${options.interface} for ${options.group}:${options.port}`);
+    cli.say(`listening on ${options.interface} for ${endpoint(options)}`);
     report = await untilDone(receiver);
   } catch (thrown) {
     throw explain(thrown, options);
@@ -100,7 +103,7 @@ function judge(cli: Cli, report: ProbeReceiveReport, options: ReceiveOptions): v
     throw new CommandFailure(
       others > 0n
         ? `error: ${count(others)} packets came, none of them an intact packet of mcfleet probe send`
-        : `error: no packet came to ${options.group}:${options.port} on ${options.interface}`,
+        : `error: no packet came to ${endpoint(options)} on ${options.interface}`,
     );
   }
   if (options.count === undefined) return;

@@ -5,7 +5,9 @@ import { UsageError } from '../exit.ts';
 import { examples, outputOption } from './global-options.ts';
 import {
   addProbeOptions,
+  checkFamily,
   count,
+  endpoint,
   explain,
   findInterface,
   lines,
@@ -80,6 +82,7 @@ export function addSendCommand(probe: Command, cli: Cli): void {
 
 async function send(cli: Cli, options: SendOptions): Promise<void> {
   const { index } = findInterface(options.interface);
+  checkFamily(options, options.source);
   const lastPort = (options.sourcePort ?? 0) + options.flows - 1;
   if (lastPort > probeLimits.port.max) {
     throw new UsageError(
@@ -109,9 +112,7 @@ async function send(cli: Cli, options: SendOptions): Promise<void> {
       digest: options.payloadSha256 === true,
     });
     const limit = options.count === undefined ? 'until Ctrl-C' : `${options.count} packets`;
-    cli.say(
-      `sending on ${options.interface} to ${options.group}:${options.port}, ${options.rate} per second, ${limit}`,
-    );
+    cli.say(`sending on ${options.interface} to ${endpoint(options)}, ${options.rate} per second, ${limit}`);
     const report = await untilDone(sender);
     cli.print(options.output === 'json' ? `${JSON.stringify(asJson(report, sender.mode))}\n` : asText(report));
   } catch (thrown) {

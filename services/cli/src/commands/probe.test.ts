@@ -39,11 +39,16 @@ describe('mcfleet probe', () => {
     },
     { argv: ['recv', ...common, '--port', '0'], says: "'--port <port>' argument '0' is invalid" },
     { argv: ['recv', ...common, '--port', '70000'], says: "'--port <port>' argument '70000' is invalid" },
-    { argv: ['send', ...common, '--group', 'camera'], says: 'Give an IPv4 address' },
-    { argv: ['send', ...common, '--group', 'ff3e::1'], says: 'IPv4 only' },
+    { argv: ['send', ...common, '--group', 'camera'], says: 'Give an IP address' },
+    { argv: ['send', ...common, '--group', '::'], says: 'Give a group (ff00::/8)' },
+    { argv: ['recv', ...common, '--group', 'ff02::1%lo'], says: '--interface says it' },
+    { argv: ['send', ...common, '--group', 'ff3e::1', '--raw'], says: '--raw works with IPv4 only' },
+    { argv: ['recv', ...common, '--group', 'ff3e::1', '--raw'], says: '--raw works with IPv4 only' },
+    { argv: ['send', ...common, '--source', '2001:db8::7'], says: 'give both as IPv4 or both as IPv6' },
+    { argv: ['send', ...common, '--group', 'ff3e::1', '--source', 'ff3e::2'], says: 'Give a unicast address' },
     { argv: ['send', ...common, '--group', '0.0.0.0'], says: '224.0.0.0 to 239.255.255.255' },
     { argv: ['send', ...common, '--group', '255.255.255.255'], says: '224.0.0.0 to 239.255.255.255' },
-    { argv: ['send', ...common, '--source', '239.1.1.2'], says: 'Give a unicast IPv4 address' },
+    { argv: ['send', ...common, '--source', '239.1.1.2'], says: 'Give a unicast address' },
     { argv: ['send', ...common, '--rate', '0'], says: "'--rate <pps>' argument '0' is invalid" },
     { argv: ['send', ...common, '--rate', '1e3'], says: "'--rate <pps>' argument '1e3' is invalid" },
     { argv: ['send', ...common, '--count', '0'], says: "'--count <packets>' argument '0' is invalid" },
@@ -132,6 +137,19 @@ describeWithLab('mcfleet probe on a network', () => {
     });
     expect(received.latency_us.p50).toBeGreaterThan(0);
     expect(received.latency_us.max).toBeGreaterThanOrEqual(received.latency_us.p99);
+    expect(code).toBe(0);
+  });
+
+  it('speaks IPv6', async () => {
+    await lab.ip('left', 'address add 2001:db8::1/64 dev eth0 nodad');
+    const six = ['--interface', 'eth0', '--group', 'ff15::1', '--port', '5001'];
+    const receiver = lab.start('right', probe('recv', ...six, '--count', '500', '-o', 'json'));
+    await receiver.waitForOutput(/^listening on eth0 for \[ff15::1\]:5001$/m);
+    const sent = await lab.run('left', probe('send', ...six, '--count', '500', '-o', 'json'));
+    expect(sent.stderr).toContain('sending on eth0 to [ff15::1]:5001');
+    expect(JSON.parse(sent.stdout)).toMatchObject({ sent: 500, mode: 'udp' });
+    const { code, stdout } = await receiver.exited;
+    expect(JSON.parse(stdout)).toMatchObject({ received: 500, lost: 0, flows: [{ source: '2001:db8::1' }] });
     expect(code).toBe(0);
   });
 
