@@ -1,6 +1,6 @@
 import type { Effort } from './effort.ts';
 import type { Engine, RelayPlan, RunningRelay } from './engine.ts';
-import { ForeignLoad } from './foreign-load.ts';
+import { DISTURBING, ForeignLoad } from './foreign-load.ts';
 import { processTime, softirqThreads } from './processor-time.ts';
 import { giveRealtimePriority } from './realtime.ts';
 import { SOURCE_INTERFACE, Stage, type StageShape } from './stage.ts';
@@ -10,6 +10,8 @@ import { runTrial } from './trial.ts';
 export interface SenderAlone {
   readonly rate: number;
   readonly secondsPerMillion: number;
+  /** Others used the machine, every time that it was tried: it may be more. */
+  readonly disturbed: boolean;
 }
 
 /** Packets of one calibration: some tenths of a second. */
@@ -73,8 +75,28 @@ export class BenchRun implements AsyncDisposable {
     return new ForeignLoad([process.pid, ...stage.pids, ...(relay?.pids ?? []), ...this.#kernelThreads]);
   }
 
-  /** Sends as fast as possible while no relay runs. */
+  /** Sends as fast as possible while no relay runs; again while others use the machine, and the best of it counts. */
   async senderAlone(stage: Stage, plan: RelayPlan, size: number, segments: number): Promise<SenderAlone> {
+    const load = this.watch(stage, undefined);
+    let best: SenderAlone | undefined;
+    for (let repeat = 0; repeat <= this.effort.repeats; repeat += 1) {
+      if (repeat > 0) await load.waitForCalm(this.effort.calmMs);
+      load.restart();
+      const found = await this.#sendAlone(stage, plan, size, segments);
+      const disturbed = load.cores() >= DISTURBING;
+      if (best === undefined || found.rate > best.rate || !disturbed) best = { ...found, disturbed };
+      if (!disturbed) break;
+    }
+    if (best === undefined) throw new Error('an effort has at least one attempt');
+    return best;
+  }
+
+  async #sendAlone(
+    stage: Stage,
+    plan: RelayPlan,
+    size: number,
+    segments: number,
+  ): Promise<Omit<SenderAlone, 'disturbed'>> {
     const pids = [stage.source.process.pid];
     const before = processTime(pids);
     const perSend = segments > 1 ? CALIBRATION_PACKETS.super : CALIBRATION_PACKETS.single;

@@ -64,25 +64,27 @@ const alone: readonly EngineName[] = ['mcfleet'];
 
 interface PlanOptions {
   readonly streams?: number;
+  readonly family?: 4 | 6;
   readonly copies?: number;
   readonly spread?: boolean;
   readonly idleRelays?: number;
   readonly options?: readonly string[];
 }
 
-/** Streams to groups 239.1.1.1 and up; each copy to a group of its own, on one interface where the relay can. */
-function plan({ streams = 1, copies = 1, spread = false, idleRelays = 0, options = [] }: PlanOptions = {}): RelayPlan {
+/** Streams to groups 239.1.1.1 or ff15::1:1 and up; each copy to a group of its own, on one interface where the relay can. */
+function plan(asked: PlanOptions = {}): RelayPlan {
+  const { streams = 1, copies = 1, family = 4, spread = false, idleRelays = 0, options = [] } = asked;
+  const input = (stream: number): string => (family === 4 ? `239.1.1.${stream}` : `ff15::1:${stream}`);
+  const output = (stream: number, copy: number): string =>
+    family === 4 ? `239.10.${stream}.${copy}` : `ff15::10:${stream}:${copy}`;
   const planned = Array.from(
     { length: streams },
     (_, stream): PlannedStream => ({
-      input: { group: `239.1.1.${stream + 1}`, port: 5001 },
-      outputs: Array.from({ length: copies }, (__, copy) => ({
-        group: `239.10.${stream + 1}.${copy + 1}`,
-        port: 6001,
-      })),
+      input: { group: input(stream + 1), port: 5001 },
+      outputs: Array.from({ length: copies }, (__, copy) => ({ group: output(stream + 1, copy + 1), port: 6001 })),
     }),
   );
-  return { streams: planned, spread, idleRelays, options };
+  return { streams: planned, family, spread, idleRelays, options };
 }
 
 type ThroughputDetails = Partial<Omit<ThroughputCase, 'kind' | 'id' | 'title'>>;
@@ -188,6 +190,12 @@ export const benchCases: readonly BenchCase[] = [
     quick: false,
   }),
   throughput('super-1to8', '1 -> 8, 1316 B, super-frames arriving', { ...superFrames, plan: plan({ copies: 8 }) }),
+  throughput('ipv6-1to1', 'IPv6, 1 -> 1, 1316 B', { plan: plan({ family: 6 }), engines: alone, quick: false }),
+  throughput('ipv6-1to8', 'IPv6, 1 -> 8, 1316 B', {
+    plan: plan({ family: 6, copies: 8 }),
+    engines: alone,
+    quick: false,
+  }),
   throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: false }),
   throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: false }),
   throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: false }),

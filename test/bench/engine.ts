@@ -4,6 +4,8 @@ import type { Stage } from './stage.ts';
 /** What a relay is to do. */
 export interface RelayPlan {
   readonly streams: readonly PlannedStream[];
+  /** IPv4 or IPv6. */
+  readonly family: 4 | 6;
   /** True: each copy leaves by an interface of its own. Otherwise all leave by one, where the relay can. */
   readonly spread: boolean;
   /** Further relays on the same input that get no packets. */

@@ -37,7 +37,7 @@ interface Run extends Quantiles {
 /** Measures the time from the sender's stamp to the kernel's at the receiver, with and without the relay. */
 export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engine: Engine): Promise<LatencyResult> {
   const { plan } = benchCase;
-  const stage = await run.stage({ mtu: 1_500, outputs: 1 });
+  const stage = await run.stage({ mtu: 1_500, outputs: 1, family: 4 });
   await stage.setSegmentation({ source: true, outputs: true });
   const [stream] = plan.streams;
   if (stream === undefined) throw new Error('a plan has at least one stream');

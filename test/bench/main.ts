@@ -102,7 +102,7 @@ async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: r
     });
     if (command.realtime) await giveRealtimePriority([process.pid], false);
     for (const benchCase of command.cases) {
-      const left = command.quick && !benchCase.quick ? 'left out by --quick' : undefined;
+      const left = command.fewer && !benchCase.quick ? 'left out by --quick' : undefined;
       cases.push(await runCase(run, benchCase, left));
     }
   }

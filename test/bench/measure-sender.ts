@@ -23,7 +23,7 @@ const size = Number(values.size);
 const count = Number(values.packets);
 
 await requireLabAccess();
-await using stage = await Stage.create({ mtu: 1_500, outputs: 1 });
+await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
 
 /** Nanoseconds of processor time per packet. */
 async function measure(segments: number): Promise<number> {

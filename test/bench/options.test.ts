@@ -7,6 +7,7 @@ test('without options everything is measured', () => {
     kind: 'run',
     cases: benchCases,
     quick: false,
+    fewer: false,
     realtime: false,
     verbose: false,
     json: undefined,
@@ -17,12 +18,16 @@ test('without options everything is measured', () => {
 
 test('cases are named, and an unknown one is refused with the known ones', () => {
   const command = parseCommand(['--quick', '--only', 'latency-10k,1to1', '--json', 'x.json', '--write-docs']);
-  expect(command).toMatchObject({ kind: 'run', quick: true, json: 'x.json', writeDocs: true });
+  expect(command).toMatchObject({ kind: 'run', quick: true, fewer: false, json: 'x.json', writeDocs: true });
   expect(command.kind === 'run' && command.cases.map(({ id }) => id)).toEqual(['1to1', 'latency-10k']);
   expect(parseCommand(['--only', '1to1,2to2'])).toMatchObject({
     kind: 'usage-error',
     message: expect.stringMatching(/no case 2to2; there are: 1to1, /),
   });
+});
+
+test('quick leaves cases out, but none that was named', () => {
+  expect(parseCommand(['--quick'])).toMatchObject({ quick: true, fewer: true });
 });
 
 test('other options are refused', () => {

@@ -6,7 +6,10 @@ export type BenchCommand =
   | {
       readonly kind: 'run';
       readonly cases: readonly BenchCase[];
+      /** Shorter attempts. */
       readonly quick: boolean;
+      /** Without the cases that `--quick` leaves out. */
+      readonly fewer: boolean;
       readonly realtime: boolean;
       readonly verbose: boolean;
       readonly json: string | undefined;
@@ -26,7 +29,7 @@ what was disturbed, and says so. At the end it judges what must hold, line by li
 
   --quick       shorter attempts and fewer cases; about two minutes
   --realtime    give sender, relays and peers real-time priority (SCHED_FIFO): for a machine that others use, whose work then waits
-  --only CASES  only these
+  --only CASES  only these, also such as --quick leaves out
   --json FILE   also write the figures as JSON; test/bench/results.ts describes them
   --write-docs  also write the figures into docs/measurements.md
   --require     end with status 1 if a line of what must hold does not hold, also if it was not measured
@@ -84,6 +87,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     kind: 'run',
     cases: wanted === undefined ? benchCases : benchCases.filter(({ id }) => wanted.includes(id)),
     quick,
+    fewer: quick && wanted === undefined,
     realtime: values.realtime === true,
     verbose: values.verbose === true,
     json: values.json,

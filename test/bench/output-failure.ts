@@ -25,7 +25,7 @@ export async function measureOutputFailure(
   engine: Engine,
 ): Promise<OutputFailureResult> {
   // Nobody else can use it afterwards.
-  await using stage = await run.ownStage({ mtu: 1_500, outputs: engine.outputsFor(plan) });
+  await using stage = await run.ownStage({ mtu: 1_500, outputs: engine.outputsFor(plan), family: plan.family });
   await stage.setSegmentation({ source: false, outputs: true });
   await using relay = await run.startRelay(stage, engine, plan);
   const load = run.watch(stage, relay);

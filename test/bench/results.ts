@@ -57,9 +57,9 @@ export interface Unavailable {
 
 /** What disturbed a measurement. */
 export interface Disturbance {
-  /** Attempts that lost packets while others used the machine, and were repeated. */
+  /** Attempts that lost packets, or whose sender fell behind, while others used the machine, and were repeated. */
   readonly repeated: number;
-  /** True: the answer rests on an attempt that lost packets while others used the machine, however often it was repeated. */
+  /** True: the answer rests on an attempt that was disturbed so, however often it was repeated, or the sender alone was. */
   readonly in_the_answer: boolean;
   /** Cores that others used, most of all attempts. */
   readonly foreign_cores: number;

@@ -32,7 +32,7 @@ export interface ZeroLossRate {
 }
 
 /** A sender that does less than this part of what it was asked for is at its limit. */
-const KEEPS_UP = 0.97;
+export const KEEPS_UP = 0.97;
 
 /**
  * Finds the highest rate that a relay carries without loss: bisection in equal ratios between `lowest` and `highest`, in which a rate is

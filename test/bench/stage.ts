@@ -13,6 +13,8 @@ export interface StageShape {
   readonly mtu: number;
   /** Cables from the relay to the sink. */
   readonly outputs: number;
+  /** 6: addresses of both families. */
+  readonly family: 4 | 6;
 }
 
 /** The source's interface, the relay's towards it, and the sink's first. */
@@ -25,7 +27,8 @@ const sinkName = (index: number): string => (index === 0 ? SINK_INTERFACE : `in$
 
 /**
  * Namespaces gen, relay and sink in a row (test/lab: `chain`), with as many cables from relay to sink as a case needs, a prober at both
- * ends. No reverse path filter: what is measured is the relay. No IPv6, so that interfaces count nothing but the test traffic and ARP.
+ * ends. No reverse path filter: what is measured is the relay. No IPv6 unless asked for, so that interfaces count nothing but the test traffic
+ * and ARP.
  */
 export class Stage implements AsyncDisposable {
   readonly lab: Lab;
@@ -50,6 +53,7 @@ export class Stage implements AsyncDisposable {
   static async create(shape: StageShape): Promise<Stage> {
     const lab = await Lab.create(describe(shape));
     try {
+      if (shape.family === 6) await addIpv6Addresses(lab, shape.outputs);
       const [source, sink, links] = await Promise.all([
         Prober.start(lab, 'gen', SENDER_CPU),
         Prober.start(lab, 'sink', SENDER_CPU),
@@ -66,8 +70,9 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Address of one of the relay's interfaces towards the sink. */
-  addressOf(output: string): string {
-    return `10.0.${this.outputInterfaces.indexOf(output) + 1}.1`;
+  addressOf(output: string, family: 4 | 6): string {
+    const network = this.outputInterfaces.indexOf(output) + 1;
+    return family === 4 ? `10.0.${network}.1` : ipv6Address(network, 1);
   }
 
   /** Index of one of the relay's interfaces. */
@@ -112,8 +117,20 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-function describe({ mtu, outputs }: StageShape): LabDescription {
-  const base = chain({ rpFilter: 0, ipv6: false });
+const ipv6Address = (network: number, host: number): string => `2001:db8:${network}::${host}`;
+
+/** Network 0 is between source and relay, the next ones between relay and sink. */
+async function addIpv6Addresses(lab: Lab, outputs: number): Promise<void> {
+  const add = (name: string, network: number, host: number): string =>
+    `address add ${ipv6Address(network, host)}/64 dev ${name} nodad`;
+  const all = Array.from({ length: outputs }, (_, index) => index);
+  await lab.ip('gen', add(SOURCE_INTERFACE, 0, 2));
+  await lab.ip('relay', add(INPUT_INTERFACE, 0, 1), ...all.map((index) => add(outputName(index), index + 1, 1)));
+  await lab.ip('sink', ...all.map((index) => add(sinkName(index), index + 1, 2)));
+}
+
+function describe({ mtu, outputs, family }: StageShape): LabDescription {
+  const base = chain({ rpFilter: 0, ipv6: family === 6 });
   const more = Array.from(
     { length: outputs - 1 },
     (_, index): LinkDescription => ({

@@ -87,6 +87,7 @@ test('every kind of result has its row', () => {
   expect(cells(text, 'made full', 'mcfleet').slice(2, 6)).toEqual(['20,000', '3', '300', '0']);
   expect(cells(text, 'HOLDS', 'one output interface made full: packets that the other outputs lose')).toContain('0');
   expect(text).toContain('#### Must hold: 5 of 22 do');
+  expect(text).toMatch(/\d+ more are about cases that were not asked for\./);
 });
 
 test('what was lost, disturbed, unavailable or failed is not hidden', () => {

@@ -183,11 +183,15 @@ function outputFailures({ cases }: BenchReport): string {
   return rows.length === 0 ? '' : `#### What other outputs lose while one fails\n\n${markdownTable(failureHead, rows)}`;
 }
 
-function mustHold({ must_hold: requirements }: BenchReport): string {
-  const rows = requirements.map(({ what, bound, figure, verdict, why }) => [verdict, what, bound, figure ?? '-', why]);
+function mustHold({ must_hold: requirements, cases }: BenchReport): string {
+  // With --only most lines are about cases that nobody asked for.
+  const asked = requirements.filter(({ needs }) => cases.some(({ id }) => needs.includes(id)));
+  const rows = asked.map(({ what, bound, figure, verdict, why }) => [verdict, what, bound, figure ?? '-', why]);
   const held = requirements.filter(({ verdict }) => verdict === 'HOLDS').length;
+  const rest = requirements.length - asked.length;
+  const silent = rest === 0 ? '' : `\n\n${rest} more are about cases that were not asked for.`;
   const head = ['verdict', 'what', 'bound', 'reached', 'from, or why not'];
-  return `#### Must hold: ${held} of ${rows.length} do\n\n${markdownTable(head, rows)}`;
+  return `#### Must hold: ${held} of ${requirements.length} do\n\n${markdownTable(head, rows)}${silent}`;
 }
 
 function notAvailable(report: BenchReport): string {

@@ -1,10 +1,10 @@
-import type { BenchRun } from './bench-run.ts';
+import type { BenchRun, SenderAlone } from './bench-run.ts';
 import type { ThroughputCase } from './cases.ts';
 import { CONFIRMATIONS } from './effort.ts';
 import type { Engine, RelayPlan, RunningRelay } from './engine.ts';
 import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
 import type { ThroughputResult } from './results.ts';
-import { type Attempt, findZeroLossRate } from './search.ts';
+import { type Attempt, findZeroLossRate, KEEPS_UP } from './search.ts';
 import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
 import { runTrial, type Trial, type TrialTraffic } from './trial.ts';
@@ -25,7 +25,7 @@ export async function measureThroughput(
 ): Promise<ThroughputResult> {
   const { plan, size } = benchCase;
   const mtu = size + 28 > 1500 ? 9_100 : 1_500;
-  const stage = await run.stage({ mtu, outputs: engine.outputsFor(plan) });
+  const stage = await run.stage({ mtu, outputs: engine.outputsFor(plan), family: plan.family });
   await stage.setSegmentation({ source: benchCase.arriving === 'super', outputs: benchCase.outputSegmentation });
   const segments = Math.min(MOST_SEGMENTS, Math.floor(MOST_BYTES_PER_SEND / size));
   const before = await run.senderAlone(stage, plan, size, segments);
@@ -62,12 +62,12 @@ export async function measureThroughput(
     await relay[Symbol.asyncDispose]();
   }
   const after = await run.senderAlone(stage, plan, size, segments);
-  return { ...measured, disturbance: attempts.disturbance(after.rate / before.rate) };
+  return { ...measured, disturbance: attempts.disturbance(measured, before, after) };
 }
 
 const copiesOf = ({ streams }: RelayPlan): number => streams[0]?.outputs.length ?? 0;
 
-/** Attempts at rates, repeated where others may have caused the loss. */
+/** Attempts at rates, repeated where others may have caused the loss, or that the sender fell behind. */
 class Attempts {
   readonly #run: BenchRun;
   readonly #stage: Stage;
@@ -76,7 +76,7 @@ class Attempts {
   readonly #load: ForeignLoad;
   readonly #lossless: Trial[] = [];
   #repeated = 0;
-  #lostInDisturbance = false;
+  #disturbed = false;
   #foreignCores = 0;
 
   constructor(run: BenchRun, stage: Stage, relay: RunningRelay, traffic: Omit<TrialTraffic, 'rate'>) {
@@ -96,13 +96,11 @@ class Attempts {
         `asked ${Math.round(rate)}, sent ${Math.round(trial.rate)} per second: ${trial.arrived} of ${trial.expected} arrived` +
           `${trial.lossless ? '' : ', in time not all'}; others used ${trial.foreignCores.toFixed(2)} cores`,
       );
-      if (trial.lossless) {
-        this.#lossless.push(trial);
-        return trial;
-      }
-      if (trial.foreignCores < DISTURBING) return trial;
+      if (trial.lossless) this.#lossless.push(trial);
+      const asItShould = trial.lossless && trial.rate >= rate * KEEPS_UP;
+      if (asItShould || trial.foreignCores < DISTURBING) return trial;
       if (repeat === repeats) {
-        this.#lostInDisturbance = true;
+        this.#disturbed = true;
         return trial;
       }
       this.#repeated += 1;
@@ -121,12 +119,17 @@ class Attempts {
     };
   }
 
-  disturbance(senderAfterToBefore: number): ThroughputResult['disturbance'] {
+  disturbance(
+    { limited_by: limit }: Pick<ThroughputResult, 'limited_by'>,
+    before: SenderAlone,
+    after: SenderAlone,
+  ): ThroughputResult['disturbance'] {
     return {
       repeated: this.#repeated,
-      in_the_answer: this.#lostInDisturbance,
+      // A relay that loses before the sender's ceiling does not depend on it.
+      in_the_answer: this.#disturbed || (limit === 'sender' && before.disturbed),
       foreign_cores: threeDigits(this.#foreignCores),
-      sender_after_to_before: threeDigits(senderAfterToBefore),
+      sender_after_to_before: threeDigits(after.rate / before.rate),
     };
   }
 }

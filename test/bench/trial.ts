@@ -47,12 +47,12 @@ export async function runTrial(
   load: ForeignLoad,
   traffic: TrialTraffic,
 ): Promise<Trial> {
-  const { streams } = traffic.plan;
+  const { streams, family } = traffic.plan;
   const copies = streams[0]?.outputs.length ?? 0;
   const senderPids = [stage.source.process.pid];
   const count = async () => await stage.sink.ask({ do: 'count', interfaces: stage.sinkInterfaces });
   const arrivedSince = async (before: Awaited<ReturnType<typeof count>>): Promise<number> =>
-    datagramsIn(framesBetween(before, await count()), traffic.size);
+    datagramsIn(framesBetween(before, await count()), traffic.size, family);
 
   const before = await count();
   const relayBefore = processTime(relayPids);

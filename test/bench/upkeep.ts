@@ -19,7 +19,7 @@ const SEGMENTS = 20;
 /** Measures what a relay uses while it relays little or nothing. */
 export async function measureUpkeep(run: BenchRun, benchCase: UpkeepCase, engine: Engine): Promise<UpkeepResult> {
   const { upkeepSeconds, idleSeconds } = run.effort;
-  const stage = await run.stage({ mtu: 1_500, outputs: 1 });
+  const stage = await run.stage({ mtu: 1_500, outputs: 1, family: 4 });
   await stage.setSegmentation({ source: false, outputs: true });
   const relay = await run.startRelay(stage, engine, benchCase.plan);
   try {

@@ -13,12 +13,13 @@ const MAIN = join(import.meta.dirname, '../bench/main.ts');
 
 describeWithLab('bench', () => {
   test('a trial counts what arrives at the sink: nothing without a relay, everything with one, half with half of the copies', async () => {
-    await using stage = await Stage.create({ mtu: 1_500, outputs: 1 });
+    await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
     await stage.setSegmentation({ source: false, outputs: true });
     const load = new ForeignLoad([process.pid, ...stage.pids]);
     const one = { group: '239.10.1.1', port: 6001 };
     const plan = {
       streams: [{ input: { group: '239.1.1.1', port: 5001 }, outputs: [one] }],
+      family: 4 as const,
       spread: false,
       idleRelays: 0,
       options: [],
@@ -43,7 +44,7 @@ describeWithLab('bench', () => {
   });
 
   test('the command measures a case, writes JSON, and names what it does not measure', async () => {
-    await using stage = await Stage.create({ mtu: 1_500, outputs: 1 });
+    await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
     const file = join(stage.lab.directory, 'figures.json');
     const only = 'idle,engine-kernel';
     const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, '--quick', '--only', only, '--json', file], {

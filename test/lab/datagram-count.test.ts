@@ -7,10 +7,11 @@ test('counts datagrams in any mixture of single frames and super-frames', () => 
     fc.property(
       fc.integer({ min: 48, max: 9_000 }),
       fc.array(fc.integer({ min: 1, max: 64 }), { maxLength: 50 }),
-      (size, superFrames) => {
-        const bytes = superFrames.reduce((sum, segments) => sum + 14 + 20 + 8 + segments * size, 0);
+      fc.constantFrom([4, 20] as const, [6, 40] as const),
+      (size, superFrames, [family, header]) => {
+        const bytes = superFrames.reduce((sum, segments) => sum + 14 + header + 8 + segments * size, 0);
         const datagrams = superFrames.reduce((sum, segments) => sum + segments, 0);
-        expect(datagramsIn({ frames: superFrames.length, bytes }, size)).toBe(datagrams);
+        expect(datagramsIn({ frames: superFrames.length, bytes }, size, family)).toBe(datagrams);
       },
     ),
   );

@@ -4,18 +4,18 @@ export interface Frames {
   readonly bytes: number;
 }
 
-/** Ethernet, IPv4 and UDP headers. */
-const HEADER_BYTES = 42;
+/** Ethernet, IP and UDP headers. */
+const HEADER_BYTES = { 4: 42, 6: 62 } as const;
 
 export function framesBetween(before: Frames, after: Frames): Frames {
   return { frames: after.frames - before.frames, bytes: after.bytes - before.bytes };
 }
 
 /**
- * How many datagrams of one size arrived as these frames. A super-frame is one frame with one header and several payloads
+ * How many datagrams of one size, IPv4 or IPv6, arrived as these frames. A super-frame is one frame with one header and several payloads
  * (dev_lstats_add in drivers/net/veth.c counts `skb->len`), so that frames alone do not tell, but frames and bytes together do. Frames of
  * other protocols (ARP, IGMP) are bytes that do not fill a datagram and fall out.
  */
-export function datagramsIn({ frames, bytes }: Frames, size: number): number {
-  return Math.floor((bytes - HEADER_BYTES * frames) / size);
+export function datagramsIn({ frames, bytes }: Frames, size: number, family: 4 | 6 = 4): number {
+  return Math.floor((bytes - HEADER_BYTES[family] * frames) / size);
 }

@@ -68,7 +68,7 @@ async function program(client: DataplaneServiceClient, stage: Stage, plan: Relay
       ...input,
       outputs: outputs.map(({ group, port }, copy) => {
         const name = outputInterfaces[plan.spread ? copy : 0] ?? fail('a stage has as many outputs as a plan needs');
-        const source = stage.addressOf(name);
+        const source = stage.addressOf(name, plan.family);
         return { key: `${group}:${port}@${name}`, ifindex: stage.indexOf(name), address: group, port, source };
       }),
     }),

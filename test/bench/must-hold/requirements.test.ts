@@ -95,7 +95,8 @@ test('every case that is judged is one that the bench has, with the relays that 
     title,
     results: engines.map((engine) => ({ kind: 'not-available' as const, engine, reason: 'not today' })),
   }));
-  for (const { why } of judge(cases)) {
+  for (const { why, needs } of judge(cases)) {
+    expect(needs.filter((id) => !benchCases.some((one) => one.id === id))).toEqual([]);
     expect(why).toMatch(/not today/);
     expect(why).not.toMatch(/not asked for|has no/);
   }

@@ -12,6 +12,8 @@ export interface Requirement extends Judgement {
   readonly what: string;
   /** The bound, for people. */
   readonly bound: string;
+  /** The cases that it is judged by. */
+  readonly needs: readonly string[];
 }
 
 type Cases = readonly CaseReport[];
@@ -21,6 +23,7 @@ interface Rule {
   readonly id: string;
   readonly what: string;
   readonly bound: string;
+  readonly needs: readonly string[];
   readonly judge: (cases: Cases) => Judgement;
 }
 
@@ -48,6 +51,7 @@ const throughputRules: readonly Rule[] = [
     id: 'super-boundaries',
     what: 'super-frames arriving: datagrams of a plain UDP receiver that are as they were sent',
     bound: 'all',
+    needs: ['super-1to1', 'super-1to8'],
     judge: (cases) => boundaries(cases, ['super-1to1', 'super-1to8']),
   },
 ];
@@ -84,6 +88,7 @@ const upkeepRules: readonly Rule[] = [
     id: 'unmatched',
     what: '300,000 pps that no relay wants: processor time of the relay, which delivers what is wanted beside them',
     bound: '< 2 % of a core',
+    needs: ['unmatched'],
     judge: (cases) => {
       const result = resultOf(cases, 'unmatched', 'mcfleet', 'upkeep');
       if (result.kind === 'none') return below(result, 0, String);
@@ -103,6 +108,7 @@ const upkeepRules: readonly Rule[] = [
     id: 'idle',
     what: 'idle: processor time over ten seconds',
     bound: '0 % of a core',
+    needs: ['idle'],
     judge: (cases) => {
       const result = resultOf(cases, 'idle', 'mcfleet', 'upkeep');
       if (result.kind === 'none') return below(result, 0, String);
@@ -116,6 +122,7 @@ const upkeepRules: readonly Rule[] = [
     id: 'memory',
     what: 'resident memory with one relay, without the receive rings, which are stated apart',
     bound: '< 120 MB',
+    needs: ['idle'],
     judge: (cases) => {
       const result = resultOf(cases, 'idle', 'mcfleet', 'upkeep');
       if (result.kind === 'none') return below(result, 0, String);
@@ -137,13 +144,14 @@ const failureRules: readonly Rule[] = (
   id: `output-${how}`,
   what: `one output interface ${text}: packets that the other outputs lose`,
   bound: '0',
+  needs: ['outputs-fail'],
   judge: (cases) => failure(cases, how),
 }));
 
 /** Judges a run, by what must hold. */
 export function judge(cases: Cases): Requirement[] {
   return [...throughputRules, ...latencyRules, ...upkeepRules, ...failureRules].map(
-    ({ id, what, bound, judge: rule }) => ({ id, what, bound, ...rule(cases) }),
+    ({ id, what, bound, needs, judge: rule }) => ({ id, what, bound, needs, ...rule(cases) }),
   );
 }
 
@@ -156,6 +164,7 @@ function rate(id: string, what: string, ids: readonly string[], of: 'in_pps' | '
     id,
     what,
     bound: `>= ${pps(bound)}`,
+    needs: ids,
     judge: (cases) => atLeast(bestRate(cases, ids, 'mcfleet', of), bound, pps),
   };
 }
@@ -171,6 +180,7 @@ function ratio(
     id,
     what,
     bound: `>= ${bound}`,
+    needs: [...ids, otherCase],
     judge: (cases) =>
       ratioAtLeast(
         withValue(bestRate(cases, ids, 'mcfleet', 'in_pps')),
@@ -204,6 +214,7 @@ function latency(
     id,
     what,
     bound: `<= ${most}`,
+    needs: [own, otherCase],
     judge: (cases) => ratioAtMost(evidence(cases, own, 'mcfleet'), evidence(cases, otherCase, otherEngine), most, 'us'),
   };
 }
