@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import type { ForwarderOptions, RateLimitProgram } from '../index.ts';
+import { packetThreadsSleep, threadsOf } from './packet-threads.ts';
 
 /** Makes, sends and captures packets; says how in its first lines. */
 export const packetsScript = join(import.meta.dirname, 'packets.py');
@@ -143,7 +143,7 @@ export class ForwarderProcess extends LineProcess {
     this.child.kill('SIGSTOP');
     try {
       // The signal is delivered to one thread, and when that has had its turn the others are stopped.
-      while (this.#threads().some(({ state }) => state !== 'T')) await setTimeout(1);
+      while (threadsOf(this.#pid).some(({ state }) => state !== 'T')) await setTimeout(1);
       await act();
     } finally {
       this.child.kill('SIGCONT');
@@ -152,15 +152,12 @@ export class ForwarderProcess extends LineProcess {
 
   /** Whether every packet thread sleeps: then there is nothing in its rings, and nothing under way. */
   get isIdle(): boolean {
-    return this.#threads().every(({ name, state }) => !name.startsWith('mcf-forward') || state === 'S');
+    return packetThreadsSleep(this.#pid);
   }
 
-  #threads(): { name: string; state: string }[] {
-    const tasks = `/proc/${this.child.pid}/task`;
-    return readdirSync(tasks).flatMap((id) => {
-      const [, name = '', state = ''] = /^\d+ \((.*)\) (\S)/s.exec(readFileSync(`${tasks}/${id}/stat`, 'utf8')) ?? [];
-      return { name, state };
-    });
+  get #pid(): number {
+    if (this.child.pid === undefined) throw new Error('the forwarder did not start');
+    return this.child.pid;
   }
 
   async relay(uid: string): Promise<RelayReport> {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
 import { makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
+import { atRest } from '../fleet/at-rest.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { until } from '../fleet/until.ts';
 import { Lab } from '../lab/lab.ts';
@@ -68,18 +69,20 @@ describeWithLab('a loop of two relays', () => {
     await fleet.command(['apply', '-f', '-', '--prune', '-l', 'test=loop', '--wait'], { input });
   }
 
+  function capture(namespace: string, device: string): Promise<PacketCapture> {
+    const settled = (): Promise<void> => atRest(fleet, ['host-a', 'host-b']);
+    return PacketCapture.start(lab.realName(namespace), device, 'capture', settled);
+  }
+
   /** Sends packets on wire 1 to host A, and counts the datagrams that are seen on both wires until they are silent. */
   async function seen(frames: readonly Buffer[]): Promise<{ wire1: number; wire2: number }> {
-    const captures = [
-      await PacketCapture.start(lab.realName('a'), 'wire1'),
-      await PacketCapture.start(lab.realName('b'), 'wire2'),
-    ];
+    const captures = [await capture('a', 'wire1'), await capture('b', 'wire2')];
     const sender = new PacketSender(lab.realName('b'), 'wire1');
     for (let i = 0; i < COUNT; i += 20) {
       await sender.frames(...frames.slice(i, i + 20));
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    const [wire1 = 0, wire2 = 0] = (await Promise.all(captures.map((capture) => capture.rest()))).map((arrived) =>
+    const [wire1 = 0, wire2 = 0] = (await Promise.all(captures.map((wire) => wire.rest()))).map((arrived) =>
       arrived
         .map(readFrame)
         .filter(({ port }) => port === 5001)
@@ -109,8 +112,8 @@ describeWithLab('a loop of two relays', () => {
     expect(wire2).toBeLessThan(COUNT * 2 + 160);
     expect(wire1).toBeLessThan(COUNT * 3 + 160);
     // And nothing is left under way.
-    const capture = await PacketCapture.start(lab.realName('b'), 'wire2');
-    expect((await capture.rest()).map(readFrame).filter(({ port }) => port === 5001)).toEqual([]);
+    const after = await capture('b', 'wire2');
+    expect((await after.rest()).map(readFrame).filter(({ port }) => port === 5001)).toEqual([]);
   });
 
   it('is told of', async () => {

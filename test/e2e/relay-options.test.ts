@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
 import { type FrameSpec, makeFrame, readFrame } from '../../native/test/ipv4-frame.ts';
+import { atRest } from '../fleet/at-rest.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { until } from '../fleet/until.ts';
 import { Lab } from '../lab/lab.ts';
@@ -33,7 +34,7 @@ describeWithLab('a document', () => {
 
   /** What arrives behind the relay of frames that are sent before it. */
   async function relayed(...frames: readonly Buffer[]): Promise<ReturnType<typeof readFrame>[]> {
-    const capture = await PacketCapture.start(lab.realName('sink'), 'veth2');
+    const capture = await PacketCapture.start(lab.realName('sink'), 'veth2', 'capture', () => atRest(fleet, ['edge']));
     const sender = new PacketSender(lab.realName('gen'), 'veth0');
     await sender.frames(...frames);
     const arrived = (await capture.rest()).map(readFrame);
