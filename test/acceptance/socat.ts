@@ -1,10 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { Receiver, Sender } from '../fleet/probe.ts';
-import { socatMissing } from '../fleet/raw-frames.ts';
 import { courses } from '../fleet/relay-path.ts';
 import { Lab } from '../lab/lab.ts';
 import { chain } from '../lab/topologies.ts';
 import { type Check, grouped, type Outcome } from './check.ts';
 import { relayCpu, senderCpu, workload } from './streams.ts';
+
+const socatMissing = spawnSync('socat', ['-V']).status !== 0;
 
 /** The founding documents' socat command in the same lab, with the same sender, receiver and cores. */
 async function socat(bufferBytes: number | undefined): Promise<Outcome> {

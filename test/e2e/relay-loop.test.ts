@@ -9,6 +9,7 @@ import { Lab } from '../lab/lab.ts';
 import { describeWithLab, labObstacle } from '../lab/when-possible.ts';
 
 const COUNT = 200;
+const BURST = 20;
 const FIRST = '239.1.1.1';
 const SECOND = '239.2.2.2';
 /** Bytes of each payload: super-frames, which arrive as they were sent over such wires, are counted by it. */
@@ -69,18 +70,21 @@ describeWithLab('a loop of two relays', () => {
     await fleet.command(['apply', '-f', '-', '--prune', '-l', 'test=loop', '--wait'], { input });
   }
 
+  const rest = (): Promise<void> => atRest(fleet, ['host-a', 'host-b']);
+
   function capture(namespace: string, device: string): Promise<PacketCapture> {
-    const settled = (): Promise<void> => atRest(fleet, ['host-a', 'host-b']);
-    return PacketCapture.start(lab.realName(namespace), device, 'capture', settled);
+    return PacketCapture.start(lab.realName(namespace), device, 'capture', rest);
   }
 
   /** Sends packets on wire 1 to host A, and counts the datagrams that are seen on both wires until they are silent. */
   async function seen(frames: readonly Buffer[]): Promise<{ wire1: number; wire2: number }> {
     const captures = [await capture('a', 'wire1'), await capture('b', 'wire2')];
     const sender = new PacketSender(lab.realName('b'), 'wire1');
-    for (let i = 0; i < COUNT; i += 20) {
-      await sender.frames(...frames.slice(i, i + 20));
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    for (let i = 0; i < COUNT; i += BURST) {
+      await sender.frames(...frames.slice(i, i + BURST));
+      // Of those that are under way before the loop is found, copies go round; that is this burst, also where the hosts are busy.
+      if (i === 0) await rest();
+      else await new Promise((resolve) => setTimeout(resolve, 10));
     }
     const [wire1 = 0, wire2 = 0] = (await Promise.all(captures.map((wire) => wire.rest()))).map((arrived) =>
       arrived
@@ -109,8 +113,8 @@ describeWithLab('a loop of two relays', () => {
     // They do go round, or this test says nothing.
     expect(wire2).toBeGreaterThan(COUNT);
     // Each host passes on every packet and one that comes back; before it knows of the loop seven, of those then under way.
-    expect(wire2).toBeLessThan(COUNT * 2 + 160);
-    expect(wire1).toBeLessThan(COUNT * 3 + 160);
+    expect(wire2).toBeLessThanOrEqual(COUNT * 2 + 8 * BURST);
+    expect(wire1).toBeLessThanOrEqual(COUNT * 3 + 8 * BURST);
     // And nothing is left under way.
     const after = await capture('b', 'wire2');
     expect((await after.rest()).map(readFrame).filter(({ port }) => port === 5001)).toEqual([]);

@@ -146,7 +146,7 @@ export class Fleet {
     await until(`${hosts.join(', ')} connected`, async () => {
       this.#mustRun(this.controller, 'controller');
       for (const host of hosts) this.#mustRun(this.agent(host), `agent of ${host}`);
-      const listed = await this.run(['get', 'hosts', '-o', 'json', '--timeout', '1s']);
+      const listed = await this.run(['get', 'hosts', '-o', 'json']);
       if (listed.code !== 0) return false;
       const known = ListHostsResponse.fromJSON(JSON.parse(listed.stdout)).hosts;
       return hosts.every((host) => known.some((item) => item.name === `hosts/${host}` && item.status?.connected));

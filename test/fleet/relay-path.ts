@@ -118,7 +118,8 @@ export class RelayPath implements AsyncDisposable {
 
   /** Applies relays by name, and waits until they forward. */
   async apply(relays: Readonly<Record<string, object>>): Promise<void> {
-    await this.fleet.command(['apply', '-f', '-', '--wait'], { input: relayDocuments(relays) });
+    const apply = ['apply', '-f', '-', '--wait', '--timeout', '60s'];
+    await this.fleet.command(apply, { input: relayDocuments(relays), timeoutMs: 90_000 });
   }
 
   /** Applies relays by name, and does not wait. */
