@@ -34,6 +34,7 @@ export class BenchRun implements AsyncDisposable {
   readonly #stages = new Map<string, Stage>();
   readonly #shared = new Map<string, unknown>();
   readonly #kernelThreads = softirqThreads();
+  #waitedMs = 0;
 
   constructor({ effort, realtime, verbose }: BenchRunOptions) {
     this.effort = effort;
@@ -75,12 +76,21 @@ export class BenchRun implements AsyncDisposable {
     return new ForeignLoad([process.pid, ...stage.pids, ...(relay?.pids ?? []), ...this.#kernelThreads]);
   }
 
+  /** Waits for the machine to be calm before something is repeated. False: enough was repeated, no more. */
+  async waitToRepeat(load: ForeignLoad): Promise<boolean> {
+    if (this.#waitedMs >= this.effort.patienceMs) return false;
+    const start = performance.now();
+    await load.waitForCalm(this.effort.calmMs);
+    this.#waitedMs += performance.now() - start;
+    return true;
+  }
+
   /** Sends as fast as possible while no relay runs; again while others use the machine, and the best of it counts. */
   async senderAlone(stage: Stage, plan: RelayPlan, size: number, segments: number): Promise<SenderAlone> {
     const load = this.watch(stage, undefined);
     let best: SenderAlone | undefined;
     for (let repeat = 0; repeat <= this.effort.repeats; repeat += 1) {
-      if (repeat > 0) await load.waitForCalm(this.effort.calmMs);
+      if (repeat > 0 && !(await this.waitToRepeat(load))) break;
       load.restart();
       const found = await this.#sendAlone(stage, plan, size, segments);
       const disturbed = load.cores() >= DISTURBING;

@@ -16,8 +16,8 @@ export interface ThroughputCase {
   readonly outputSegmentation: boolean;
   readonly plan: RelayPlan;
   readonly engines: readonly EngineName[];
-  /** Part of `--quick`. */
-  readonly quick: boolean;
+  /** The relays that `--quick` measures. */
+  readonly quick: readonly EngineName[];
 }
 
 /** Latency that a relay adds at a rate. */
@@ -28,7 +28,7 @@ export interface LatencyCase {
   readonly rate: number;
   readonly plan: RelayPlan;
   readonly engines: readonly EngineName[];
-  readonly quick: boolean;
+  readonly quick: readonly EngineName[];
 }
 
 /** What a relay uses while it relays little or nothing. */
@@ -42,7 +42,7 @@ export interface UpkeepCase {
   readonly wantedRate: number;
   readonly plan: RelayPlan;
   readonly engines: readonly EngineName[];
-  readonly quick: boolean;
+  readonly quick: readonly EngineName[];
 }
 
 /** What other outputs lose while one fails, in all ways one after the other. */
@@ -53,7 +53,7 @@ export interface OutputFailureCase {
   readonly rate: number;
   readonly plan: RelayPlan;
   readonly engines: readonly EngineName[];
-  readonly quick: boolean;
+  readonly quick: readonly EngineName[];
 }
 
 export type BenchCase = ThroughputCase | LatencyCase | UpkeepCase | OutputFailureCase;
@@ -61,6 +61,7 @@ export type BenchCase = ThroughputCase | LatencyCase | UpkeepCase | OutputFailur
 const all: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned', 'kernel-mfc'];
 const withoutPlainSocat: readonly EngineName[] = ['mcfleet', 'socat-tuned', 'kernel-mfc'];
 const alone: readonly EngineName[] = ['mcfleet'];
+const none: readonly EngineName[] = [];
 
 interface PlanOptions {
   readonly streams?: number;
@@ -99,7 +100,7 @@ function throughput(id: string, title: string, details: ThroughputDetails = {}):
     outputSegmentation: true,
     plan: plan(),
     engines: withoutPlainSocat,
-    quick: true,
+    quick: alone,
     ...details,
   };
 }
@@ -122,21 +123,21 @@ function upkeep(
     wantedRate: 0,
     plan: plan(),
     engines: alone,
-    quick: true,
+    quick: alone,
     ...details,
   };
 }
 
 /** Everything that is measured, in this order. */
 export const benchCases: readonly BenchCase[] = [
-  throughput('1to1', '1 -> 1, 1316 B', { engines: all }),
+  throughput('1to1', '1 -> 1, 1316 B', { engines: all, quick: withoutPlainSocat }),
   throughput('spin-0', '1 -> 1, 1316 B, never spinning', {
     plan: plan({ options: ['--busy-poll-us', '0'] }),
     engines: alone,
-    quick: false,
+    quick: none,
   }),
   throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', { plan: plan({ options: spinning }), engines: alone }),
-  throughput('no-uso', '1 -> 1, 1316 B, output device without USO', { ...cutByKernel, quick: false }),
+  throughput('no-uso', '1 -> 1, 1316 B, output device without USO', { ...cutByKernel, quick: none }),
   throughput('10000-relays', '1 -> 1, 1316 B, 9,999 other relays', {
     plan: plan({ idleRelays: 9_999 }),
     engines: alone,
@@ -153,53 +154,56 @@ export const benchCases: readonly BenchCase[] = [
   throughput('1to8-no-uso-spin', '1 -> 8, 1316 B, output device without USO, spinning 200 us', {
     ...cutByKernel,
     plan: plan({ copies: 8, options: spinning }),
-    quick: false,
+    quick: none,
   }),
   throughput('1to32', '1 -> 32, 1316 B', { plan: plan({ copies: 32 }), engines: ['mcfleet', 'kernel-mfc'] }),
   throughput('1to32-spin', '1 -> 32, 1316 B, spinning 200 us', {
     plan: plan({ copies: 32, options: spinning }),
     engines: alone,
-    quick: false,
+    quick: none,
   }),
   throughput('1to32-no-uso', '1 -> 32, 1316 B, output device without USO', {
     ...cutByKernel,
     plan: plan({ copies: 32 }),
-    quick: false,
+    quick: none,
   }),
-  throughput('8to8', '8 streams -> 8, 1316 B', { plan: plan({ streams: 8 }), quick: false }),
+  throughput('8to8', '8 streams -> 8, 1316 B', { plan: plan({ streams: 8 }), quick: none }),
   throughput('workers-1', '8 streams -> 8, 1316 B, 1 worker', {
     plan: plan({ streams: 8, options: ['--workers', '1'] }),
     engines: alone,
-    quick: false,
+    quick: none,
   }),
   throughput('workers-2', '8 streams -> 8, 1316 B, 2 workers', {
     plan: plan({ streams: 8, options: ['--workers', '2'] }),
     engines: alone,
-    quick: false,
+    quick: none,
   }),
   throughput('super-1to1', '1 -> 1, 1316 B, super-frames arriving', superFrames),
   throughput('super-1to1-spin', '1 -> 1, 1316 B, super-frames arriving, spinning 200 us', {
     ...superFrames,
     plan: plan({ options: spinning }),
     engines: alone,
-    quick: false,
+    quick: none,
   }),
   throughput('super-1to1-no-uso', '1 -> 1, 1316 B, super-frames arriving, output device without USO', {
     ...superFrames,
     ...cutByKernel,
-    quick: false,
+    quick: none,
   }),
   throughput('super-1to8', '1 -> 8, 1316 B, super-frames arriving', { ...superFrames, plan: plan({ copies: 8 }) }),
-  throughput('ipv6-1to1', 'IPv6, 1 -> 1, 1316 B', { plan: plan({ family: 6 }), engines: alone, quick: false }),
+  throughput('ipv6-1to1', 'IPv6, 1 -> 1, 1316 B', { plan: plan({ family: 6 }), engines: alone, quick: none }),
   throughput('ipv6-1to8', 'IPv6, 1 -> 8, 1316 B', {
     plan: plan({ family: 6, copies: 8 }),
     engines: alone,
-    quick: false,
+    quick: none,
   }),
-  throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: false }),
-  throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: false }),
-  throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: false }),
-  throughput('engine-kernel', "1 -> 1, 1316 B, by mcfleet's engine KERNEL", { engines: ['mcfleet-kernel'] }),
+  throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: none }),
+  throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: none }),
+  throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: none }),
+  throughput('engine-kernel', "1 -> 1, 1316 B, by mcfleet's engine KERNEL", {
+    engines: ['mcfleet-kernel'],
+    quick: ['mcfleet-kernel'],
+  }),
   ...[10_000, 50_000].flatMap((rate): LatencyCase[] => {
     const text = rate.toLocaleString('en-US');
     return [
@@ -210,7 +214,7 @@ export const benchCases: readonly BenchCase[] = [
         rate,
         plan: plan(),
         engines: ['mcfleet', 'socat', 'kernel-mfc'],
-        quick: true,
+        quick: ['mcfleet', 'socat', 'kernel-mfc'],
       },
       {
         kind: 'latency',
@@ -219,13 +223,13 @@ export const benchCases: readonly BenchCase[] = [
         rate,
         plan: plan({ options: spinning }),
         engines: alone,
-        quick: true,
+        quick: alone,
       },
     ];
   }),
   upkeep('idle', 'idle'),
-  upkeep('idle-spin', 'idle, may spin for 200 us', { plan: plan({ options: spinning }), quick: false }),
-  upkeep('idle-10000', 'idle, 10,000 relays', { plan: plan({ idleRelays: 9_999 }), quick: false }),
+  upkeep('idle-spin', 'idle, may spin for 200 us', { plan: plan({ options: spinning }), quick: none }),
+  upkeep('idle-10000', 'idle, 10,000 relays', { plan: plan({ idleRelays: 9_999 }), quick: none }),
   upkeep('unmatched', '300,000 pps that no relay wants, beside 100 pps that one does', {
     unmatchedRate: 300_000,
     wantedRate: 100,
@@ -238,6 +242,6 @@ export const benchCases: readonly BenchCase[] = [
     rate: 20_000,
     plan: plan({ copies: 6, spread: true }),
     engines: alone,
-    quick: true,
+    quick: alone,
   },
 ];

@@ -9,11 +9,15 @@ export interface Effort {
   readonly repeats: number;
   /** How long to wait for the machine to be calm before each of them. */
   readonly calmMs: number;
+  /** How long to wait for that in all; then nothing is repeated any more, and what was disturbed stays so. */
+  readonly patienceMs: number;
   readonly latencySeconds: number;
   readonly latencyRuns: number;
   readonly upkeepSeconds: number;
   /** Of a relay without any packets: processor time is told in steps of 10 ms. */
   readonly idleSeconds: number;
+  /** Of traffic while an output fails. */
+  readonly failureSeconds: number;
 }
 
 export const CONFIRMATIONS = 3;
@@ -24,10 +28,12 @@ export const quickEffort: Effort = {
   maxAttempts: 22,
   repeats: 1,
   calmMs: 400,
+  patienceMs: 10_000,
   latencySeconds: 0.4,
   latencyRuns: 3,
   upkeepSeconds: 2,
   idleSeconds: 10,
+  failureSeconds: 0.5,
 };
 
 /** With real-time priority others hardly disturb, and waiting for them to end is of no use. */
@@ -41,8 +47,10 @@ export const fullEffort: Effort = {
   maxAttempts: 40,
   repeats: 4,
   calmMs: 5_000,
+  patienceMs: 600_000,
   latencySeconds: 2,
   latencyRuns: 5,
   upkeepSeconds: 10,
   idleSeconds: 10,
+  failureSeconds: 1,
 };

@@ -81,10 +81,10 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
 
 /** Repeats a run while others use the machine, a few times. */
 async function calmRun(run: BenchRun, path: Path): Promise<Run> {
-  const { latencySeconds, repeats, calmMs } = run.effort;
+  const { latencySeconds, repeats } = run.effort;
   let best = await once(path, latencySeconds);
   for (let repeat = 0; repeat < repeats && best.foreignCores >= DISTURBING; repeat += 1) {
-    await path.load.waitForCalm(calmMs);
+    if (!(await run.waitToRepeat(path.load))) break;
     const again = await once(path, latencySeconds);
     if (again.foreignCores < best.foreignCores) best = again;
   }

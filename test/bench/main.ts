@@ -19,7 +19,15 @@ import { type BenchCommand, parseCommand } from './options.ts';
 import { measureOutputFailure } from './output-failure.ts';
 import { withRatios } from './ratios.ts';
 import { giveRealtimePriority } from './realtime.ts';
-import type { BenchReport, CaseReport, Failed, Machine, Result, Unavailable } from './results.ts';
+import {
+  type BenchReport,
+  type CaseReport,
+  type Failed,
+  LEFT_OUT,
+  type Machine,
+  type Result,
+  type Unavailable,
+} from './results.ts';
 import { RELAY_CPU, SENDER_CPU } from './stage.ts';
 import { renderReport } from './table.ts';
 import { measureThroughput } from './throughput.ts';
@@ -54,12 +62,12 @@ function failed(engine: EngineName, error: unknown): Failed | Unavailable {
   return { kind: 'failed', engine, error: error instanceof Error ? error.message : String(error) };
 }
 
-async function runCase(run: BenchRun, benchCase: BenchCase, left: string | undefined): Promise<CaseReport> {
+async function runCase(run: BenchRun, benchCase: BenchCase, asked: readonly EngineName[]): Promise<CaseReport> {
   const { id, title } = benchCase;
   const results: Result[] = [];
   for (const name of benchCase.engines) {
     const engine = engines[name];
-    const reason = left ?? (await engine.obstacle(benchCase.plan));
+    const reason = asked.includes(name) ? await engine.obstacle(benchCase.plan) : LEFT_OUT;
     if (reason !== undefined) {
       results.push({ kind: 'not-available', engine: name, reason });
       continue;
@@ -102,8 +110,7 @@ async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: r
     });
     if (command.realtime) await giveRealtimePriority([process.pid], false);
     for (const benchCase of command.cases) {
-      const left = command.fewer && !benchCase.quick ? 'left out by --quick' : undefined;
-      cases.push(await runCase(run, benchCase, left));
+      cases.push(await runCase(run, benchCase, command.fewer ? benchCase.quick : benchCase.engines));
     }
   }
   const mustHold = judge(cases);

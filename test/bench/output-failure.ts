@@ -9,9 +9,8 @@ import { SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
 
 const SIZE = 1316;
-/** Each lasts so long; the output fails after the first part of it. */
-const SECONDS = 1;
-const FAILS_AFTER_MS = 300;
+/** The output fails after this part of the traffic. */
+const FAILS_AFTER = 0.3;
 /** Until the last copies have arrived. */
 const ARRIVE_MS = 300;
 
@@ -28,6 +27,7 @@ export async function measureOutputFailure(
   await using stage = await run.ownStage({ mtu: 1_500, outputs: engine.outputsFor(plan), family: plan.family });
   await stage.setSegmentation({ source: false, outputs: true });
   await using relay = await run.startRelay(stage, engine, plan);
+  const { failureSeconds } = run.effort;
   const load = run.watch(stage, relay);
   const streams = plan.streams.map(({ input }) => input);
   const failures: OutputFailure[] = [];
@@ -39,11 +39,11 @@ export async function measureOutputFailure(
       interface: SOURCE_INTERFACE,
       streams,
       rate,
-      count: rate * SECONDS,
+      count: rate * failureSeconds,
       size: SIZE,
       segments: 1,
     });
-    await sleep(FAILS_AFTER_MS);
+    await sleep(FAILS_AFTER * failureSeconds * 1_000);
     await fail(stage, index, how);
     const { sent } = await sending;
     await sleep(ARRIVE_MS);

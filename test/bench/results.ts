@@ -48,6 +48,9 @@ export interface Failed {
   readonly error: string;
 }
 
+/** The reason of what `--quick` does not measure. */
+export const LEFT_OUT = 'left out by --quick';
+
 /** This was not measured, and why. */
 export interface Unavailable {
   readonly kind: 'not-available';

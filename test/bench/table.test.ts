@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { latencyResult, outputFailureResult, throughputResult, upkeepResult } from './must-hold/examples.ts';
 import { judge } from './must-hold/requirements.ts';
 import { withRatios } from './ratios.ts';
-import type { BenchReport } from './results.ts';
+import { type BenchReport, LEFT_OUT } from './results.ts';
 import { markdownTable, renderReport } from './table.ts';
 
 const throughput = throughputResult();
@@ -103,6 +103,7 @@ test('what was lost, disturbed, unavailable or failed is not hidden', () => {
       },
       { kind: 'not-available', engine: 'socat', reason: 'there is no socat' },
       { kind: 'failed', engine: 'kernel-mfc', error: 'it broke' },
+      { kind: 'not-available', engine: 'socat-tuned', reason: LEFT_OUT },
     ],
   });
   const row = cells(text, 'one', 'mcfleet');
@@ -111,4 +112,5 @@ test('what was lost, disturbed, unavailable or failed is not hidden', () => {
   expect(row).toContain('yes (0.7 cores)');
   expect(text).toContain('- 1to1 (one), socat: not available: there is no socat');
   expect(text).toContain('- 1to1 (one), kernel-mfc: FAILED: it broke');
+  expect(text).toContain('- left out by --quick: 1to1 (socat-tuned)');
 });

@@ -1,12 +1,13 @@
 import type { EngineName } from './engine.ts';
-import type {
-  BenchReport,
-  CaseReport,
-  LatencyResult,
-  OutputFailure,
-  Result,
-  ThroughputResult,
-  UpkeepResult,
+import {
+  type BenchReport,
+  type CaseReport,
+  type LatencyResult,
+  LEFT_OUT,
+  type OutputFailure,
+  type Result,
+  type ThroughputResult,
+  type UpkeepResult,
 } from './results.ts';
 
 /** Lines of a Markdown table, aligned so that it also reads well in a terminal. */
@@ -197,11 +198,16 @@ function mustHold({ must_hold: requirements, cases }: BenchReport): string {
 function notAvailable(report: BenchReport): string {
   const lines = report.cases.flatMap(({ id, title, results }) =>
     results.flatMap((result) => {
-      if (result.kind === 'not-available')
+      if (result.kind === 'not-available' && result.reason !== LEFT_OUT)
         return [`- ${id} (${title}), ${result.engine}: not available: ${result.reason}`];
       return result.kind === 'failed' ? [`- ${id} (${title}), ${result.engine}: FAILED: ${result.error}`] : [];
     }),
   );
+  const left = report.cases.flatMap(({ id, results }) => {
+    const relays = results.filter((one) => one.kind === 'not-available' && one.reason === LEFT_OUT);
+    return relays.length === 0 ? [] : [`${id} (${relays.map(({ engine }) => engine).join(', ')})`];
+  });
+  if (left.length > 0) lines.push(`- ${LEFT_OUT}: ${left.join('; ')}`);
   return lines.length === 0 ? '' : `#### Not measured\n\n${lines.join('\n')}`;
 }
 

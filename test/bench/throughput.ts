@@ -88,7 +88,7 @@ class Attempts {
   }
 
   async attempt(rate: number): Promise<Attempt> {
-    const { repeats, calmMs } = this.#run.effort;
+    const { repeats } = this.#run.effort;
     for (let repeat = 0; ; repeat += 1) {
       const trial = await runTrial(this.#stage, this.#relay.pids, this.#load, { ...this.#traffic, rate });
       this.#foreignCores = Math.max(this.#foreignCores, trial.foreignCores);
@@ -99,12 +99,11 @@ class Attempts {
       if (trial.lossless) this.#lossless.push(trial);
       const asItShould = trial.lossless && trial.rate >= rate * KEEPS_UP;
       if (asItShould || trial.foreignCores < DISTURBING) return trial;
-      if (repeat === repeats) {
+      if (repeat === repeats || !(await this.#run.waitToRepeat(this.#load))) {
         this.#disturbed = true;
         return trial;
       }
       this.#repeated += 1;
-      await this.#load.waitForCalm(calmMs);
     }
   }
 

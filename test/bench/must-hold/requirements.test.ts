@@ -102,6 +102,14 @@ test('every case that is judged is one that the bench has, with the relays that 
   }
 });
 
+test('with --quick every line can be judged', () => {
+  const quick = goodRun().map((one) => {
+    const measured = benchCases.find(({ id }) => id === one.id)?.quick ?? [];
+    return { ...one, results: one.results.filter(({ engine }) => measured.includes(engine)) };
+  });
+  expect(judge(quick).filter(({ verdict }) => verdict !== 'HOLDS')).toEqual([]);
+});
+
 test('the best of the settings counts, and what bounds it is told', () => {
   const cases = [rates('1to1', { mcfleet: 500_000, 'socat-tuned': 100_000 })];
   expect(find('1to1-rate', ...cases)).toMatchObject({ verdict: 'NOT MEASURED', figure: '500,000 pps' });

@@ -208,7 +208,10 @@ function latency(
 ): Rule {
   const evidence = (cases: Cases, name: string, engine: EngineName): Evidence => {
     const result = resultOf(cases, name, engine, 'latency');
-    return result.kind === 'none' ? result : figure(result[of], engine, result.foreign_cores);
+    if (result.kind === 'none') return result;
+    const lost = result.lost === 0 ? '' : `, ${result.lost} lost`;
+    const from = `${engine} (${result.without_relay[of]} us without a relay${lost})`;
+    return figure(result[of], from, result.foreign_cores);
   };
   return {
     id,
