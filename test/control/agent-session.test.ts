@@ -283,7 +283,7 @@ describeWithLab('the agent’s session', () => {
     writeFileSync(join(stateDir, 'state.bin'), bytes);
     const again = await startAgent(f.lab, 'relay', f.controller.address);
     const fresh = await f.controller.session();
-    expect(fresh.hello).toMatchObject({ clusterUid: '', appliedRevision: 0n, known: [] });
+    expect(fresh.hello).toMatchObject({ clusterUid: 'c1', appliedRevision: 0n, known: [] });
     const aside = readdirSync(stateDir).filter((name) => name.startsWith('state.bin.corrupt-'));
     expect(aside).toHaveLength(1);
     expect(readFileSync(join(stateDir, aside[0] ?? ''))).toEqual(bytes);
@@ -308,8 +308,8 @@ describeWithLab('the agent’s session', () => {
   it('goes on from memory when the disk is full, says so, and stores the state when there is room', async () => {
     await using f = await fixture();
     const { stateDir } = agentPlace(f.lab);
-    // A file system of three pages: the pid, a small state and its successor fit, a large one does not.
-    const script = `mkdir -p ${stateDir} && mount -t tmpfs -o size=12k tmpfs ${stateDir} && exec "$@"`;
+    // A file system of four pages: the pid, the cluster, a small state and its successor fit, a large one does not.
+    const script = `mkdir -p ${stateDir} && mount -t tmpfs -o size=16k tmpfs ${stateDir} && exec "$@"`;
     const argv = [MCFLEET, 'agent', '--name', 'edge-1', '--controller', f.controller.address, '--state-dir', stateDir];
     const agent = f.lab.start('relay', [
       ...['unshare', '--mount', 'sh', '-c', script, 'sh'],

@@ -1,5 +1,5 @@
 /** A controller that lost its store and was begun anew is another cluster: hosts do not give up for it what they forward. */
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { type Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { Host } from '@mcfleet/proto/mcfleet/v1/host';
 import { expect, it } from 'vitest';
@@ -21,7 +21,7 @@ async function otherCluster(fleet: Fleet): Promise<Condition | undefined> {
 }
 
 describeWithLab('an agent that meets a controller of another cluster', () => {
-  it('forwards on, also over its own restart, and says so on both sides, until it is told to adopt it', async () => {
+  it('forwards on, also over its own restart and the loss of its state, and says so on both sides, until it is told to adopt it', async () => {
     await using lab = await Lab.create(chain());
     const more: string[] = [];
     const fleet = await Fleet.start(lab, {
@@ -45,6 +45,8 @@ describeWithLab('an agent that meets a controller of another cluster', () => {
       await until('the host shows it', async () => (await otherCluster(fleet)) !== undefined, 60_000);
       await fleet.agent(host).waitForOutput(/OTHER_CLUSTER/, 40_000);
       await fleet.agent(host).kill();
+      // Also a host that has lost its state on the way is not emptied by the other cluster.
+      writeFileSync(`${fleet.agentDirectory(host)}/state.bin`, 'damaged');
       fleet.startAgent(host);
       await fleet.agent(host).waitForOutput(/OTHER_CLUSTER/, 40_000);
     });

@@ -32,6 +32,8 @@ export interface ControllerParts {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly sessions?: Partial<SessionOptions>;
+  /** As ControllerOptions.isRestored. Default: false. */
+  readonly isRestored?: boolean;
 }
 
 /** A controller: store, fleet, sessions and API, on two listeners. */
@@ -69,8 +71,8 @@ export class Controller {
    * @throws FleetError of the store, or ADDRESS_IN_USE, CANNOT_LISTEN
    */
   static async start(parts: ControllerParts): Promise<Controller> {
-    const { log, dataDir, clock = systemClock } = parts;
-    const store = new SqliteStore({ dataDir, log, clock });
+    const { log, dataDir, clock = systemClock, isRestored = false } = parts;
+    const store = new SqliteStore({ dataDir, log, clock, isRestored });
     const fleet = new Fleet(store, clock);
     const options = { ...DEFAULT_SESSION_OPTIONS, ...parts.sessions };
     const sessions = new SessionRegistry({ fleet, options, clock, log });

@@ -60,7 +60,7 @@ export const REASONS = {
   HELLO_INVALID: status.INVALID_ARGUMENT,
   /** Agent and controller have no protocol version in common. */
   PROTOCOL_UNSUPPORTED: status.FAILED_PRECONDITION,
-  /** The agent has seen a controller of a higher term. */
+  /** The agent has seen a controller of a higher term, or a later revision: the store is an old one. */
   STALE_CONTROLLER: status.FAILED_PRECONDITION,
   /** AgentMessage.seq did not rise by one. */
   SEQUENCE_BROKEN: status.INVALID_ARGUMENT,

@@ -140,7 +140,6 @@ test('an agent that holds more than its Hello said refuses the difference, and g
 
 test.each([
   ['of another cluster', { clusterUid: 'other', appliedRevision: 1n }],
-  ['of the future', { appliedRevision: 1000n }],
   ['that it does not list', { known: [] }],
 ])('an agent with state %s gets a snapshot', async (_, hello) => {
   const first = harness.connect();

@@ -154,7 +154,7 @@ describeWithLab('the agent and its data plane', () => {
     const running = await RunningStream.start(f.lab, endless);
     const next = await startAgent(f.lab, 'relay', f.controller.address);
     const session = await f.controller.session();
-    expect(session.hello).toMatchObject({ clusterUid: '', appliedRevision: 0n, known: [] });
+    expect(session.hello).toMatchObject({ clusterUid: 'c1', appliedRevision: 0n, known: [] });
     await session.welcome();
     await session.waitFor('heartbeat', ({ dataplaneHealthy }) => dataplaneHealthy);
     await settle(500);

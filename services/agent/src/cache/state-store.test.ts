@@ -41,7 +41,7 @@ describe('StateStore', () => {
     expect(await store.load()).toBe(EMPTY_STATE);
     await Promise.all([store.save(stateAt(1n)), store.save(stateAt(2n)), store.save(stateAt(3n))]);
     expect(await open().load()).toEqual(stateAt(3n));
-    expect(readdirSync(directory)).toEqual(['state.bin']);
+    expect(readdirSync(directory)).toEqual(['cluster.bin', 'state.bin']);
   });
 
   it('sets a corrupt file aside with all its bytes, says so, and goes on without it', async () => {
@@ -51,8 +51,9 @@ describe('StateStore', () => {
     const broken = readFileSync(file);
     broken.writeUInt8(broken.readUInt8(30) ^ 1, 30);
     writeFileSync(file, broken);
-    expect(await open().load()).toBe(EMPTY_STATE);
-    const [aside] = readdirSync(directory);
+    // It still belongs to its cluster: the controller of another one is not to empty a host that lost its state.
+    expect(await open().load()).toEqual({ ...EMPTY_STATE, clusterUid: 'c1', term: 1n });
+    const aside = readdirSync(directory).find((name) => name.startsWith('state.bin'));
     expect(aside).toMatch(/^state\.bin\.corrupt-2026-01-01T/);
     expect(readFileSync(join(directory, aside ?? ''))).toEqual(broken);
     expect(lines).toEqual([
@@ -62,6 +63,27 @@ describe('StateStore', () => {
         set_aside_as: join(directory, aside ?? ''),
       }),
     ]);
+  });
+
+  it('starts anew without its files, and knows a cluster by the state alone', async () => {
+    const { open, directory } = fixture();
+    await open().save(stateAt(1n));
+    rmSync(join(directory, 'cluster.bin'));
+    const store = open();
+    expect(await store.load()).toEqual(stateAt(1n));
+    await store.save(stateAt(2n));
+    expect(readdirSync(directory)).toEqual(['cluster.bin', 'state.bin']);
+    rmSync(directory, { recursive: true });
+    expect(await open().load()).toBe(EMPTY_STATE);
+  });
+
+  it('writes down which cluster the host has been told to adopt', async () => {
+    const { open, directory } = fixture();
+    const store = open();
+    await store.save(stateAt(1n));
+    await store.save({ ...stateAt(2n), clusterUid: 'c2', term: 7n });
+    rmSync(join(directory, 'state.bin'));
+    expect(await open().load()).toEqual({ ...EMPTY_STATE, clusterUid: 'c2', term: 7n });
   });
 
   it.each([

@@ -1,15 +1,16 @@
-import { constants } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Backoff } from '@mcfleet/common/backoff';
 import type { Clock } from '@mcfleet/common/clock';
-import { makeDirectory } from '@mcfleet/common/directory';
 import { FleetError } from '@mcfleet/common/error';
 import type { Logger } from '@mcfleet/common/log';
+import { isCode, readRegularFile, writeDurably } from './durable-file.ts';
 import { EMPTY_STATE, type HeldState } from './held-state.ts';
-import { corruptStateFile, decodeStateFile, encodeStateFile } from './state-file.ts';
+import { decodeStateFile, encodeStateFile } from './state-file.ts';
 
 const FILE_NAME = 'state.bin';
+/** A state file without assignments, written where cluster or term changed. */
+const CLUSTER_FILE_NAME = 'cluster.bin';
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
@@ -23,7 +24,8 @@ export interface StateStoreOptions {
 }
 
 /**
- * The last good state on disk. A write is atomic and durable: temporary file, fsync, rename, fsync of the directory.
+ * The last good state on disk. A write is atomic and durable. Beside it, in a file of its own, stands to which cluster the host
+ * belongs: a host that loses its state shall not take that of another cluster for its own.
  *
  * Single writer. While one write runs, only the newest state waits; states between are skipped, as nobody shall ever boot from
  * them. A write that fails is tried again with back-off until it or a newer one succeeds; the state in memory is in force meanwhile.
@@ -31,6 +33,9 @@ export interface StateStoreOptions {
 export class StateStore {
   readonly #options: StateStoreOptions;
   readonly #path: string;
+  readonly #clusterPath: string;
+  /** What the file of the cluster holds, if it is known. */
+  #storedCluster: HeldState | undefined;
   readonly #backoff = new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS });
   #pending: { state: HeldState; done: (() => void)[] } | undefined;
   #writing: Promise<void> | undefined;
@@ -40,6 +45,7 @@ export class StateStore {
   constructor(options: StateStoreOptions) {
     this.#options = options;
     this.#path = join(options.directory, FILE_NAME);
+    this.#clusterPath = join(options.directory, CLUSTER_FILE_NAME);
   }
 
   /** Why the newest state is not on disk; empty if it is. */
@@ -48,32 +54,31 @@ export class StateStore {
   }
 
   /**
-   * Reads the last good state; the empty one if there is none. What is not a whole state file is set aside as
-   * "state.bin.corrupt-<time>", for whoever wants to know what happened to the disk, and the controller sends its content again.
+   * Reads the last good state; without one a state that holds nothing, but still belongs to the cluster that the host is known to
+   * belong to. What is not a whole state file is set aside as "state.bin.corrupt-<time>", for whoever wants to know what happened
+   * to the disk, and the controller sends its content again.
    */
   async load(): Promise<HeldState> {
-    let bytes: Buffer;
+    this.#storedCluster = await this.#read(this.#clusterPath);
+    return (await this.#read(this.#path)) ?? this.#storedCluster ?? EMPTY_STATE;
+  }
+
+  async #read(path: string): Promise<HeldState | undefined> {
     try {
-      bytes = await readRegularFile(this.#path);
+      return decodeStateFile(await readRegularFile(path));
     } catch (thrown) {
-      if (isCode(thrown, 'ENOENT')) return EMPTY_STATE;
-      if (thrown instanceof FleetError) await this.#setAside(thrown);
-      else this.#options.log.error({ err: thrown, file: this.#path }, 'cannot read the stored state; start without it');
-      return EMPTY_STATE;
-    }
-    try {
-      return decodeStateFile(bytes);
-    } catch (thrown) {
-      await this.#setAside(FleetError.from(thrown));
-      return EMPTY_STATE;
+      if (thrown instanceof FleetError) await this.#setAside(path, thrown);
+      else if (!isCode(thrown, 'ENOENT'))
+        this.#options.log.error({ err: thrown, file: path }, 'cannot read the stored state; start without it');
+      return undefined;
     }
   }
 
-  async #setAside(error: FleetError): Promise<void> {
-    const aside = `${this.#path}.corrupt-${new Date(this.#options.clock.now()).toISOString().replaceAll(':', '')}`;
-    const fields = { file: this.#path, set_aside_as: aside, reason: error.reason, detail: error.message };
+  async #setAside(path: string, error: FleetError): Promise<void> {
+    const aside = `${path}.corrupt-${new Date(this.#options.clock.now()).toISOString().replaceAll(':', '')}`;
+    const fields = { file: path, set_aside_as: aside, reason: error.reason, detail: error.message };
     try {
-      await rename(this.#path, aside);
+      await rename(path, aside);
       this.#options.log.error(
         fields,
         'the stored state is not usable and was set aside; the controller will send it again',
@@ -117,6 +122,7 @@ export class StateStore {
 
   async #write(state: HeldState): Promise<boolean> {
     try {
+      await this.#writeCluster({ ...EMPTY_STATE, clusterUid: state.clusterUid, term: state.term });
       await writeDurably(this.#options.directory, this.#path, encodeStateFile(state));
     } catch (thrown) {
       this.#setFailure(describe(thrown, this.#options.directory));
@@ -125,6 +131,13 @@ export class StateStore {
     this.#backoff.reset();
     this.#setFailure('');
     return true;
+  }
+
+  async #writeCluster(cluster: HeldState): Promise<void> {
+    const stored = this.#storedCluster;
+    if (stored?.clusterUid === cluster.clusterUid && stored.term === cluster.term) return;
+    await writeDurably(this.#options.directory, this.#clusterPath, encodeStateFile(cluster));
+    this.#storedCluster = cluster;
   }
 
   #setFailure(message: string): void {
@@ -140,47 +153,6 @@ export class StateStore {
   }
 }
 
-/**
- * @throws FleetError STATE_FILE_CORRUPT for a directory, which could not be replaced by a file, and for a pipe or device, which might
- * never be read to its end.
- */
-async function readRegularFile(path: string): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    if (!(await file.stat()).isFile()) throw corruptStateFile('it is not a file');
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
-}
-
-async function writeDurably(directory: string, path: string, bytes: Buffer): Promise<void> {
-  makeDirectory(directory);
-  const temporary = `${path}.new`;
-  try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (thrown) {
-    // A full disk shall not stay fuller than it was. What matters to the caller is why the write failed.
-    await unlink(temporary).catch((unlinkError: unknown) => {
-      if (!isCode(unlinkError, 'ENOENT')) throw new AggregateError([thrown, unlinkError], String(thrown));
-    });
-    throw thrown;
-  }
-  const parent = await open(directory, 'r');
-  try {
-    await parent.sync();
-  } finally {
-    await parent.close();
-  }
-}
-
 function describe(thrown: unknown, directory: string): string {
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   if (isCode(thrown, 'ENOSPC') || isCode(thrown, 'EDQUOT'))
@@ -188,8 +160,4 @@ function describe(thrown: unknown, directory: string): string {
   if (isCode(thrown, 'EROFS') || isCode(thrown, 'EACCES'))
     return `${directory} is not writable; make it so (${detail})`;
   return `cannot write under ${directory} (${detail})`;
-}
-
-function isCode(thrown: unknown, code: string): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === code;
 }

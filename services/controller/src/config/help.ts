@@ -11,11 +11,13 @@ Options:
   --agent-listen ADDRESS    where agents connect (default: 127.0.0.1:7401)
   --store sqlite            the kind of store (default: sqlite)
   --insecure                listen beyond this machine without TLS; for trusted networks only
+  --heartbeat-interval T    how often agents report, for example 5s (default: 15s); a host is lost after three times that
+  --restored                the store was restored from a copy: hosts take what it says, though they know later revisions
   --log-level LEVEL         trace, debug, info, warn, error, fatal or silent (default: info)
   -h, --help                print this
 
 DIR belongs to one cluster. If the store in it is lost the controller does not start: restore DIR/store.db, with no old
-store.db-wal beside it, or move all of DIR aside to begin another cluster. Hosts of the earlier one take nothing from it until their
+store.db-wal beside it, and start with --restored, or move all of DIR aside to begin another cluster. Hosts of the earlier one take nothing from it until their
 agents are started with --adopt-cluster.
 
 An ADDRESS is HOST:PORT, [IPV6]:PORT or unix:PATH. Port 0 takes a free port; DIR/controller.json tells which.

@@ -34,6 +34,7 @@ test('reads a file; the command line wins', () => {
     agentListen: { kind: 'tcp', host: '10.0.0.1', port: 2 },
     logLevel: 'info',
     heartbeatMs: 120_000,
+    isRestored: false,
   });
 });
 

@@ -20,6 +20,8 @@ export interface ControllerOptions {
   readonly logLevel: LogLevel;
   /** How often agents send heartbeats, in milliseconds. Default: that of sessions. */
   readonly heartbeatMs: number | undefined;
+  /** The store was restored from a copy: hosts are to take what it says. Default: false. */
+  readonly isRestored: boolean;
 }
 
 /** Options of the command line, and keys of the configuration file but for `config` and `help`. */
@@ -33,6 +35,7 @@ const DEFINITIONS = {
   insecure: { type: 'boolean' },
   'log-level': { type: 'string' },
   'heartbeat-interval': { type: 'string' },
+  restored: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -90,6 +93,7 @@ function resolveOptions(settings: Settings, env: NodeJS.ProcessEnv): ControllerO
     agentListen: readListen('agent-listen', text('agent-listen', '127.0.0.1:7401'), insecure),
     logLevel,
     heartbeatMs: interval === undefined ? undefined : parseInterval('heartbeat-interval', String(interval)),
+    isRestored: settings.restored === true,
   };
 }
 

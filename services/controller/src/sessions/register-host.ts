@@ -37,6 +37,13 @@ export function validateHello(hello: Hello, store: FleetStore): void {
     const message = `the agent has accepted term ${hello.highestTerm} of this cluster, and this controller has term ${store.term}: it runs on an old copy of the store`;
     throw refusal('STALE_CONTROLLER', message);
   }
+  if (hello.clusterUid === store.clusterUid && hello.appliedRevision > store.revision) {
+    const message =
+      `the host has carried out revision ${hello.appliedRevision} of this cluster, and the store ends at ${store.revision}: writes ` +
+      'were lost with a damaged store.db-wal, or this is a copy from before. The host goes on with what it holds. Stop the ' +
+      'controller and restore a newer copy, or start it with --restored, so that hosts take what this store says';
+    throw refusal('STALE_CONTROLLER', message);
+  }
 }
 
 /**

@@ -13,13 +13,12 @@ export interface SyncStart {
 /** How a session goes on, from what the agent says it holds and what it shall hold. */
 export function startSync(
   hello: Hello,
-  store: { readonly clusterUid: string; readonly revision: bigint },
+  store: { readonly clusterUid: string },
   desired: ReadonlyMap<string, ResolvedAssignment>,
 ): SyncStart {
   const snapshot: SyncStart = { mode: SyncMode.SNAPSHOT, held: undefined };
-  // A difference needs a revision to start from, and state of this store; one from its future was lost with a restored backup.
-  const hasBase = hello.clusterUid === store.clusterUid && hello.appliedRevision > 0n;
-  if (!hasBase || hello.appliedRevision > store.revision) return snapshot;
+  // A difference needs a revision to start from, and state of this store.
+  if (hello.clusterUid !== store.clusterUid || hello.appliedRevision === 0n) return snapshot;
   if (stateHash(desired.values()).equals(hello.stateHash)) return { mode: SyncMode.UP_TO_DATE, held: desired };
   if (!stateHash(hello.known).equals(hello.stateHash)) return snapshot;
   return { mode: SyncMode.DELTA, held: new Map(hello.known.map((known) => [known.uid, known])) };

@@ -7,7 +7,7 @@ import { FleetError } from '@mcfleet/common/error';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import { refusal } from '../errors.ts';
 import { assertMayBeNew, assertNotLost, fileSize, SMALLEST_STORE_BYTES } from './earlier-cluster.ts';
-import { APPLICATION_ID, createSchema, SCHEMA_VERSION } from './schema.ts';
+import { APPLICATION_ID, createSchema, SCHEMA_VERSION, startNewTerm } from './schema.ts';
 import { SqliteCode, sqliteCode } from './sqlite-code.ts';
 
 /** How long to wait for a controller that is just ending, in milliseconds. */
@@ -19,9 +19,10 @@ const FIRST_LOCK_BYTE = 0x40000000;
  * Opens the store of a data directory, making both if they are not there, and keeps everybody else out until the process ends,
  * however it ends.
  *
+ * @param isRestored it is a copy from before: see `startNewTerm`.
  * @throws FleetError STORE_IN_USE, STORE_CORRUPT, STORE_LOST, STORE_TOO_NEW, STORE_FULL or DATA_DIR_UNUSABLE
  */
-export function openDatabase(dataDir: string): DatabaseSync {
+export function openDatabase(dataDir: string, isRestored: boolean): DatabaseSync {
   const file = join(dataDir, 'store.db');
   try {
     makeDirectory(dataDir);
@@ -30,7 +31,7 @@ export function openDatabase(dataDir: string): DatabaseSync {
     const size = fileSize(file) ?? 0;
     if (!statSync(file, { throwIfNoEntry: false })?.isFile() && size > 0) throw corrupt(file, 'it is not a file');
     if (size > 0 && size < SMALLEST_STORE_BYTES) throw corrupt(file, `it ends within its header, after ${size} bytes`);
-    return open(file, size === 0 || inspectReadOnly(file));
+    return open(file, size === 0 || inspectReadOnly(file), isRestored);
   } catch (thrown) {
     throw explain(thrown, dataDir, file);
   }
@@ -69,7 +70,7 @@ function inspect(database: DatabaseSync, file: string): void {
   if (found !== 'ok') throw corrupt(file, String(found).replaceAll(/\s+/g, ' '));
 }
 
-function open(file: string, isInspected: boolean): DatabaseSync {
+function open(file: string, isInspected: boolean, isRestored: boolean): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
   try {
     // With the WAL's index in memory, and one fcntl lock on the file that the kernel drops with the process.
@@ -81,6 +82,7 @@ function open(file: string, isInspected: boolean): DatabaseSync {
     database.exec('PRAGMA journal_size_limit = 67108864');
     database.exec('BEGIN IMMEDIATE');
     if (Number(pragma(database, 'user_version')) === 0) createSchema(database, uuidv7(), randomBytes(32));
+    if (isRestored) startNewTerm(database);
     database.exec('COMMIT');
     return database;
   } catch (thrown) {

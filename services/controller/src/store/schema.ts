@@ -46,6 +46,22 @@ const SCHEMA = `
   CREATE INDEX requests_by_time ON requests (create_time_ms);
 `;
 
+/** More revisions than are written between a copy of the store and its restoration. */
+const REVISIONS_LEFT_OUT = 1_000_000_000;
+
+/**
+ * Makes the store that of a higher term, beyond every revision that hosts and watches may know from the time after the copy: hosts
+ * take what it says, watches begin anew, and a controller that still runs on the other store is refused by the hosts. To be called
+ * in a transaction.
+ */
+export function startNewTerm(database: DatabaseSync): void {
+  database.exec('DELETE FROM changes');
+  database.exec(
+    `UPDATE state SET term = term + 1, revision = revision + ${REVISIONS_LEFT_OUT}, ` +
+      `compacted_revision = revision + ${REVISIONS_LEFT_OUT}`,
+  );
+}
+
 /** Lays out a new store. To be called in a transaction. */
 export function createSchema(database: DatabaseSync, clusterUid: string, tokenKey: Uint8Array): void {
   database.exec(SCHEMA);

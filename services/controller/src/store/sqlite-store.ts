@@ -28,6 +28,8 @@ export interface SqliteStoreOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly logLimits?: LogLimits;
+  /** The store was restored from a copy. Default: false. */
+  readonly isRestored?: boolean;
 }
 
 /**
@@ -56,10 +58,16 @@ export class SqliteStore implements FleetStore {
   #closed = false;
 
   /** @throws FleetError as `openDatabase` */
-  constructor({ dataDir, log, clock = systemClock, logLimits = DEFAULT_LOG_LIMITS }: SqliteStoreOptions) {
+  constructor({
+    dataDir,
+    log,
+    clock = systemClock,
+    logLimits = DEFAULT_LOG_LIMITS,
+    isRestored = false,
+  }: SqliteStoreOptions) {
     this.#log = log;
     this.#file = join(dataDir, 'store.db');
-    this.#database = openDatabase(dataDir);
+    this.#database = openDatabase(dataDir, isRestored);
     const state = this.#readState();
     this.clusterUid = state.cluster_uid as string;
     this.term = state.term as bigint;

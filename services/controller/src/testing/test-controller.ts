@@ -27,12 +27,13 @@ export class TestController {
     this.#sessions = sessions;
   }
 
-  async start(): Promise<this> {
+  async start({ isRestored = false } = {}): Promise<this> {
     this.#controller = await Controller.start({
       dataDir: this.dataDir,
       adminListen: LOOPBACK,
       agentListen: { ...LOOPBACK, port: this.#agentPort },
       log,
+      isRestored,
       sessions: { debounceMs: 5, ...this.#sessions },
     });
     // After a restart agents find it where it was.
