@@ -96,6 +96,24 @@ test('if not atomic, the good ones are stored and the others say why not', async
   expect((await stored()).map(({ name }) => name)).toEqual(['relays/a']);
 });
 
+test('every conflict is told, with the output that another relay has', async () => {
+  await apply([relay('a', { outputPort: 6001 }), relay('b', { outputPort: 6002 })]);
+  const wanted = [relay('c'), relay('d', { outputPort: 6003 }), relay('e', { outputPort: 6002 })];
+  const error = await refused(apply(wanted));
+  expect(error.reason).toBe('RELAY_CONFLICT');
+  expect(error.violations).toEqual([
+    {
+      field: 'relays[0].spec.outputs[0]',
+      description: expect.stringMatching(/^relays\/c and relays\/a would both send/),
+    },
+    {
+      field: 'relays[2].spec.outputs[0]',
+      description: expect.stringMatching(/^relays\/e and relays\/b would both send/),
+    },
+  ]);
+  expect((await stored()).map(({ name }) => name)).toEqual(['relays/a', 'relays/b']);
+});
+
 test('relays may exchange their outputs in one apply', async () => {
   await apply([relay('a', { outputPort: 6001 }), relay('b', { outputPort: 6002 })]);
   const answer = await apply([relay('a', { outputPort: 6002 }), relay('b', { outputPort: 6001 })]);

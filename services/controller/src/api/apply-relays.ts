@@ -14,12 +14,13 @@ import {
 import { diffRelays, specDiffers } from '../diff/relay-diff.ts';
 import { refusal } from '../errors.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { conflictMessage } from '../fleet/instance-view.ts';
 import { keyOf } from '../fleet/placement.ts';
 import { matchesLabels } from '../resolve/selector.ts';
 import type { Transaction } from '../store/store.ts';
 import { validateLabels } from '../validate/metadata.ts';
 import { Violations } from '../validate/violations.ts';
-import { assertEtag, assertNoConflict, nextRelay, relayViolations } from './relay-writes.ts';
+import { assertEtag, type Conflict, conflictOf, conflictRefusal, nextRelay, relayViolations } from './relay-writes.ts';
 import { assertValid, invalidSpec } from './requests.ts';
 
 /** As many as one controller is planned for: an apply is all or nothing. */
@@ -102,7 +103,16 @@ function applyAll(transaction: Transaction, items: readonly Item[], put: (item: 
   if (violations.length > 0) throw invalidSpec('the request', violations);
   // All are stored before any is looked at: what two relays exchange is no conflict.
   const applied = items.map(put);
-  for (const { before, after } of applied) checkConflict(transaction, before, after);
+  const conflicts = applied.flatMap(({ item, before, after }) => {
+    const conflict = newConflict(transaction, before, after);
+    return conflict === undefined ? [] : [{ conflict, violation: atOutput(conflict, item) }];
+  });
+  const [first] = conflicts;
+  if (first !== undefined)
+    throw conflictRefusal(
+      first.conflict,
+      conflicts.map(({ violation }) => violation),
+    );
   return applied;
 }
 
@@ -113,7 +123,8 @@ function applyOne(transaction: Transaction, item: Item, put: (item: Item) => App
       const violations = violationsOf(transaction, item);
       if (violations.length > 0) throw invalidSpec(item.path, violations);
       const each = put(item);
-      checkConflict(transaction, each.before, each.after);
+      const conflict = newConflict(transaction, each.before, each.after);
+      if (conflict !== undefined) throw conflictRefusal(conflict, [atOutput(conflict, item)]);
       return each;
     });
     return describe(transaction, applied, fleet);
@@ -140,8 +151,12 @@ function putItem(transaction: Transaction, item: Item, managedBy: string, clock:
   return { item, before, after };
 }
 
-function checkConflict(transaction: Transaction, before: Relay | undefined, after: Relay): void {
-  if (before === undefined || specDiffers(before, after)) assertNoConflict(transaction, after);
+function newConflict(transaction: Transaction, before: Relay | undefined, after: Relay): Conflict | undefined {
+  return before === undefined || specDiffers(before, after) ? conflictOf(transaction, after) : undefined;
+}
+
+function atOutput(conflict: Conflict, { path }: Item): FieldViolation {
+  return { field: `${path}.spec.outputs[${conflict.index}]`, description: conflictMessage(conflict, conflict.host) };
 }
 
 function describe(transaction: Transaction, { before, after }: Applied, fleet: Fleet): ApplyResult {

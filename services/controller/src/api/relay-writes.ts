@@ -1,4 +1,5 @@
 import type { Clock } from '@mcfleet/common/clock';
+import type { FieldViolation, FleetError } from '@mcfleet/common/error';
 import { relayName } from '@mcfleet/common/names';
 import { quote } from '@mcfleet/common/quote';
 import { uuidv7 } from '@mcfleet/common/uuid';
@@ -8,7 +9,7 @@ import { refusal } from '../errors.ts';
 import { conflictMessage } from '../fleet/instance-view.ts';
 import { labelsOf, selectedHosts } from '../fleet/placement.ts';
 import { inputKey } from '../resolve/conflict.ts';
-import { firstConflict } from '../resolve/place.ts';
+import { type Blocked, firstConflict } from '../resolve/place.ts';
 import { resolveRelay } from '../resolve/resolve-relay.ts';
 import { selectsHost } from '../resolve/selector.ts';
 import { etagOf } from '../store/etag.ts';
@@ -125,8 +126,20 @@ function shownEtag(etag: string): string {
   return /^"[\w-]{1,64}"$/.test(etag) ? etag : quote(etag);
 }
 
+/** A conflict of a relay that is to be stored. */
+export interface Conflict extends Blocked {
+  /** Where both would send the same packets. */
+  readonly host: string;
+}
+
 /** @throws FleetError RELAY_CONFLICT naming the other relay, the host and the output */
 export function assertNoConflict(transaction: Transaction, relay: Relay): void {
+  const conflict = conflictOf(transaction, relay);
+  if (conflict !== undefined) throw conflictRefusal(conflict);
+}
+
+/** What speaks against the relay, seen from within a write that has stored it; undefined if nothing does. */
+export function conflictOf(transaction: Transaction, relay: Relay): Conflict | undefined {
   const rivals = transaction.relays.lookup(BY_INPUT, inputKey(resolveRelay(relay).relay));
   for (const rival of rivals) {
     const conflict = firstConflict(relay, [rival]);
@@ -136,10 +149,16 @@ export function assertNoConflict(transaction: Transaction, relay: Relay): void {
       return host !== undefined && selectsHost(rival.spec?.hosts, key, labelsOf(host));
     });
     if (shared === undefined) continue;
-    const { by, output } = conflict;
-    const metadata = { relay: relay.name, other_relay: by.name, host: shared, output };
-    throw refusal('RELAY_CONFLICT', conflictMessage(conflict, shared), { metadata });
+    return { ...conflict, host: shared };
   }
+  return undefined;
+}
+
+/** The error for a conflict, RELAY_CONFLICT. */
+export function conflictRefusal(conflict: Conflict, violations: readonly FieldViolation[] = []): FleetError {
+  const { relay, by, output, host } = conflict;
+  const metadata = { relay: relay.name, other_relay: by.name, host, output };
+  return refusal('RELAY_CONFLICT', conflictMessage(conflict, host), { metadata, violations });
 }
 
 /** The error for a relay that is not there. */

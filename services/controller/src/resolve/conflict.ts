@@ -6,17 +6,28 @@ export function inputKey(relay: ResolvedRelay): string {
   return `${relay.input?.interface} ${relay.input?.vlan ?? 'untagged'} ${relay.input?.group}`;
 }
 
+/** An output to which two relays send the same packets. */
+export interface SharedOutput {
+  /** Of the first relay's outputs. */
+  readonly index: number;
+  /** "239.10.10.10:6001@eth1". */
+  readonly output: string;
+}
+
 /**
- * The first output of `a` to which `b` sends the same packets, as "239.10.10.10:6001@eth1"; undefined if there is none. The same
- * input with different outputs is no conflict: both forward.
+ * The first output of `a` to which `b` sends the same packets; undefined if there is none. The same input with different outputs is
+ * no conflict: both forward.
  */
-export function findConflict(a: ResolvedRelay, b: ResolvedRelay): string | undefined {
+export function findConflict(a: ResolvedRelay, b: ResolvedRelay): SharedOutput | undefined {
   if (a.input === undefined || b.input === undefined || inputKey(a) !== inputKey(b)) return undefined;
   if (!portsOverlap(a.input, b.input) || !sourcesOverlap(a.input, b.input)) return undefined;
   // Packets that both take arrive on this port; undefined means on any.
   const arriving = a.input.port ?? b.input.port;
   const targets = new Set(b.outputs.map((output) => target(output, arriving)));
-  return a.outputs.map((output) => target(output, arriving)).find((each) => targets.has(each));
+  const own = a.outputs.map((output) => target(output, arriving));
+  const index = own.findIndex((each) => targets.has(each));
+  const output = own[index];
+  return output === undefined ? undefined : { index, output };
 }
 
 function portsOverlap(a: RelayInput, b: RelayInput): boolean {

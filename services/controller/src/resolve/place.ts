@@ -1,14 +1,12 @@
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
-import { findConflict, inputKey } from './conflict.ts';
+import { findConflict, inputKey, type SharedOutput } from './conflict.ts';
 import { type ResolvedAssignment, resolveRelay } from './resolve-relay.ts';
 
 /** Why a relay is not placed on a host that it selects. */
-export interface Blocked {
+export interface Blocked extends SharedOutput {
   readonly relay: Relay;
   /** The older relay that sends the same packets to the same output there. */
   readonly by: Relay;
-  /** That output: "239.10.10.10:6001@eth1". */
-  readonly output: string;
 }
 
 /** What one host shall run. */
@@ -50,8 +48,8 @@ export function planHost(relays: Iterable<Relay>): HostPlan {
 export function firstConflict(relay: Relay, others: Iterable<Relay>): Blocked | undefined {
   for (const by of others) {
     if (by.uid === relay.uid) continue;
-    const output = findConflict(resolveRelay(relay).relay, resolveRelay(by).relay);
-    if (output !== undefined) return { relay, by, output };
+    const shared = findConflict(resolveRelay(relay).relay, resolveRelay(by).relay);
+    if (shared !== undefined) return { relay, by, ...shared };
   }
   return undefined;
 }
