@@ -124,7 +124,8 @@ export class Controller {
   #announce(): void {
     const told = { pid: process.pid, admin: formatAddress(this.admin), agent: formatAddress(this.agents) };
     try {
-      const draft = `${this.#file}.${process.pid}`;
+      // One name for all: on a full disk each start would leave another one behind.
+      const draft = `${this.#file}.new`;
       writeFileSync(draft, `${JSON.stringify(told)}\n`);
       renameSync(draft, this.#file);
     } catch (err) {
