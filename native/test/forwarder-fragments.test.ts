@@ -111,6 +111,43 @@ describeWithLab('fragments', () => {
     },
   );
 
+  /** Fragments of as many senders at once, all first ones, and then the second ones of the last sender up to the first. */
+  async function sendAbreast(count: number, size: number): Promise<void> {
+    const parts = Array.from({ length: count }, (_, i) => {
+      const payload = Buffer.alloc(size, `${i} `);
+      return fragments(makeFrame({ source: `10.99.${i >> 8}.${i & 255}`, payload }));
+    });
+    const firsts = parts.flatMap((all) => all.slice(0, 1));
+    const seconds = parts.flatMap((all) => all.slice(1)).toReversed();
+    for (const frames of [firsts, seconds]) {
+      for (let i = 0; i < count; i += 100) await near.frames(...frames.slice(i, i + 100));
+    }
+  }
+
+  it('of many senders at once are put together', { timeout: 60_000 }, async () => {
+    await lab.endProcesses();
+    await lab.ip('relay', 'link set out1 mtu 9000');
+    await lab.ip('sink1', 'link set sink1 mtu 9000');
+    forwarder = await lab.forwarder({ ringBytes: 64 << 20 });
+    near = lab.sender();
+    const outputs = [{ interface: 'out1', address: '239.10.10.10', port: 6001, dropOversize: true }];
+    expect(await forwarder.apply([{ ...simpleRelay, outputs }])).toEqual([]);
+    const arrivals = async (count: number, size: number): Promise<string[]> => {
+      const capture = await lab.capture(1);
+      await sendAbreast(count, size);
+      return (await capture.rest()).map((frame) => readFrame(frame).payload.toString());
+    };
+    const sent = (count: number, size: number): string[] =>
+      Array.from({ length: count }, (_, i) => Buffer.alloc(size, `${i} `).toString()).toReversed();
+    expect(await arrivals(1056, 2900)).toEqual(sent(1056, 2900));
+    expect((await forwarder.snapshot()).inputs).toMatchObject([{ drops: [] }]);
+    // Memory for 2112 small ones: the first 88 are given up, and told of by name.
+    expect(await arrivals(2200, 1800)).toEqual(sent(2200, 1800).slice(0, 2112));
+    expect((await forwarder.snapshot()).inputs).toMatchObject([
+      { drops: [{ reason: 'too_many_fragments', packets: 88 }] },
+    ]);
+  });
+
   it('that never become whole are counted, and those of other groups do not stand in the way', async () => {
     expect(await forwarder.apply([simpleRelay])).toEqual([]);
     const capture = await lab.capture(1);

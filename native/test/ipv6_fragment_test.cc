@@ -7,6 +7,7 @@
 #include "ipv6_packets.h"
 #include "packet/parse.h"
 #include "packet/reassembler.h"
+#include "reassembled.h"
 
 using namespace mcfleet;
 using packets::Bytes;
@@ -26,9 +27,7 @@ std::optional<Bytes> feed(Reassembler& reassembler, const Bytes& part, uint32_t 
   CHECK(parsed.status == ParseStatus::kDrop && parsed.reason == DropReason::kFragment);
   const Reassembler::Result result = reassembler.add(frame.data(), vlan, kSecond);
   CHECK_EQ(result.given_up, given_up);
-  if (result.frame == nullptr) return std::nullopt;
-  CHECK(std::equal(frame.begin(), frame.begin() + kLink, result.frame));
-  return Bytes(result.frame + kLink, result.frame + result.length);
+  return packets::written(reassembler, result, frame);
 }
 
 // Fragments as the fragmenter makes them, each checked by itself.

@@ -7,13 +7,14 @@
 
 #include "check.h"
 #include "packets.h"
+#include "reassembled.h"
 
 using namespace mcfleet;
 using packets::Bytes;
 
 namespace {
 
-constexpr size_t kLink = 14;
+constexpr size_t kLink = kEthernetHeader;
 constexpr uint64_t kSecond = 1'000'000'000;
 
 // The packet's payload from `begin` to `end` as a fragment in an Ethernet frame.
@@ -44,9 +45,8 @@ std::optional<Bytes> feed(Reassembler& reassembler, const Bytes& frame, uint32_t
                           uint64_t now = kSecond, uint16_t vlan = 0) {
   const Reassembler::Result result = reassembler.add(frame.data(), vlan, now);
   CHECK_EQ(result.given_up, given_up);
-  if (result.frame == nullptr) return std::nullopt;
-  CHECK(std::equal(frame.begin(), frame.begin() + 14, result.frame));
-  return Bytes(result.frame + kLink, result.frame + result.length);
+  CHECK_EQ(result.evicted, 0U);
+  return packets::written(reassembler, result, frame);
 }
 
 void keeps_vlans_apart() {
@@ -150,24 +150,102 @@ void contradictions_spoil() {
   CHECK(!feed(reassembler, far, 1));
 }
 
-void gives_up_the_oldest_and_the_late() {
-  Reassembler reassembler(kLink);
-  constexpr auto kAll = static_cast<uint16_t>(Reassembler::kDatagrams);
-  for (uint16_t id = 0; id < kAll; id++) {
-    CHECK(!feed(reassembler, cut_all(sample(id), 1480)[0], 0, kSecond + id));
+// A sender's datagram under way.
+struct Sent {
+  Bytes packet;
+  std::vector<Bytes> parts;
+};
+
+std::vector<Sent> many(size_t count, size_t payload) {
+  std::vector<Sent> all;
+  for (size_t i = 0; i < count; i++) {
+    packets::Spec spec;
+    spec.source = static_cast<uint32_t>(0x0a000000 + i);
+    spec.payload = Bytes(payload, static_cast<uint8_t>(i));
+    const Bytes packet = packets::ip_packet(spec);
+    all.push_back({packet, cut_all(packet, 1480)});
   }
-  CHECK(!feed(reassembler, cut_all(sample(kAll), 1480)[0], 1, 2 * kSecond));
-  const auto finish = [&](uint16_t id, uint32_t given_up, uint64_t now) {
+  return all;
+}
+
+// The fragments of all at once: all first ones, all second ones, and so on. How many become whole,
+// how many are evicted.
+std::pair<size_t, size_t> feed_abreast(Reassembler& reassembler, const std::vector<Sent>& all) {
+  size_t whole = 0;
+  size_t evicted = 0;
+  for (size_t n = 0; n < all[0].parts.size(); n++) {
+    for (const Sent& sent : all) {
+      const Reassembler::Result result = reassembler.add(sent.parts[n].data(), 0, kSecond + n);
+      CHECK_EQ(result.given_up, 0U);
+      evicted += result.evicted;
+      const auto packet = packets::written(reassembler, result, sent.parts[n]);
+      if (!packet.has_value()) continue;
+      CHECK(*packet == sent.packet);
+      whole++;
+    }
+  }
+  return {whole, evicted};
+}
+
+void holds_what_memory_suffices_for() {
+  Reassembler reassembler(kLink);
+  // Of two chunks, and the longest; again, for all memory came back.
+  for (int i = 0; i < 3; i++) {
+    CHECK(feed_abreast(reassembler, many(DatagramTable::kChunks / 2, 3000)) ==
+          std::pair(DatagramTable::kChunks / 2, size_t{0}));
+    CHECK(feed_abreast(reassembler, many(64, 65000)) == std::pair(size_t{64}, size_t{0}));
+  }
+}
+
+void gives_up_the_oldest() {
+  // Each is whole or given up, and those given up do not bring down the rest.
+  for (const size_t count :
+       {DatagramTable::kChunks / 2 + 100, DatagramTable::kChunks, DatagramTable::kDatagrams}) {
+    Reassembler reassembler(kLink);
+    const auto [whole, evicted] = feed_abreast(reassembler, many(count, 3900));
+    CHECK_EQ(whole + evicted, count);
+    CHECK(whole >= DatagramTable::kChunks / 2 - 1);
+  }
+  // Who came first goes first.
+  Reassembler reassembler(kLink);
+  const std::vector<Sent> all = many(DatagramTable::kChunks + 1, 1800);
+  size_t evicted = 0;
+  for (const Sent& sent : all) evicted += reassembler.add(sent.parts[0].data(), 1, kSecond).evicted;
+  CHECK_EQ(evicted, 1U);
+  CHECK(!feed(reassembler, all[0].parts[1], 0, kSecond, 1));
+  CHECK(feed(reassembler, all[1].parts[1], 0, kSecond, 1) == all[1].packet);
+}
+
+void gives_up_the_late() {
+  Reassembler reassembler(kLink);
+  CHECK(!feed(reassembler, cut_all(sample(1), 1480)[0], 0, kSecond));
+  CHECK(!feed(reassembler, cut_all(sample(2), 1480)[0], 0, 2 * kSecond));
+  const auto finish = [&](uint16_t id, uint64_t now) {
     const std::vector<Bytes> parts = cut_all(sample(id), 1480);
-    CHECK(!feed(reassembler, parts[1], given_up, now));
+    CHECK(!feed(reassembler, parts[1], 0, now));
     return feed(reassembler, parts[2], 0, now) == sample(id);
   };
-  CHECK(finish(1, 0, 3 * kSecond));
-  CHECK(finish(kAll, 0, 3 * kSecond));
-  // The first one was the oldest. There is room for what comes of it now.
-  CHECK(!finish(0, 0, 3 * kSecond));
-  // The 62 that are left from the beginning are late; the one before is not.
-  CHECK(!finish(2, kAll - 2U, kSecond + Reassembler::kTimeoutNs + kSecond / 2));
+  const uint64_t late = kSecond + DatagramTable::kTimeoutNs + 1;
+  CHECK(!feed(reassembler, cut_all(sample(3), 1480)[0], 1, late));
+  CHECK(finish(2, late));
+  CHECK(finish(3, late));
+  // The clock is set back by a minute: what is open is late, and what comes now is not.
+  CHECK(!feed(reassembler, cut_all(sample(4), 1480)[0], 0, 90 * kSecond));
+  CHECK(!feed(reassembler, cut_all(sample(5), 1480)[0], 1, 30 * kSecond));
+  CHECK(finish(5, 31 * kSecond));
+}
+
+// A sender comes round to an identification of which one was given up.
+void takes_an_identification_again() {
+  Reassembler reassembler(kLink);
+  const Bytes packet = sample(1);
+  CHECK(!feed(reassembler, cut(packet, 0, 1480)));
+  CHECK(!feed(reassembler, cut(packet, 1472, 2000), 1));
+  const std::vector<Bytes> parts = cut_all(packet, 1480);
+  const uint64_t later = kSecond + DatagramTable::kIgnoreNs + 1;
+  CHECK(!feed(reassembler, parts[0], 0, later));
+  CHECK(!feed(reassembler, parts[1], 0, later));
+  CHECK(feed(reassembler, parts[2], 0, later) == packet);
 }
 
 void keeps_congestion_marks() {
@@ -190,7 +268,10 @@ int main() {
   gives_what_was_cut();
   tells_datagrams_apart();
   contradictions_spoil();
-  gives_up_the_oldest_and_the_late();
+  holds_what_memory_suffices_for();
+  gives_up_the_oldest();
+  gives_up_the_late();
+  takes_an_identification_again();
   keeps_congestion_marks();
   return 0;
 }

@@ -17,6 +17,7 @@ enum class DropReason : uint8_t {
   kMalformedUdpLength,
   kMalformedOffload,
   kFragment,
+  kTooManyFragments,
   kExtensionHeader,
   kVlan,
   kCopyLost,
@@ -62,6 +63,8 @@ constexpr const char* drop_reason_name(DropReason reason) {
       return "malformed_offload";
     case DropReason::kFragment:
       return "fragment";
+    case DropReason::kTooManyFragments:
+      return "too_many_fragments";
     case DropReason::kExtensionHeader:
       return "extension_header";
     case DropReason::kVlan:

@@ -364,13 +364,15 @@ void Worker::take_fragment(Input& input, const RuleTable& table, const RxFrame& 
     return;
   }
   const Reassembler::Result result = input.reassembler.add(frame.data, frame.vlan, frame.time_ns);
-  counters.packets.add(result.given_up);
+  counters.packets.add(result.given_up + result.evicted);
   counters.drops.add(DropReason::kFragment, result.given_up);
-  if (result.frame == nullptr) return;
-  // What was put together is overwritten by the next; it must stay until it is sent.
+  counters.drops.add(DropReason::kTooManyFragments, result.evicted);
+  if (result.length == 0) return;
+  // It must stay until it is sent.
+  static_assert(kEthernetHeader + kMaxIpPacket <= RxRing::kCopyBytes);
   if (copies_.room() == nullptr) send_all(input, table);
   uint8_t* kept = copies_.room();
-  std::memcpy(kept, result.frame, result.length);
+  input.reassembler.write(kept);
   copies_.keep(result.length);
   RxFrame whole = frame;
   whole.data = kept;

@@ -41,14 +41,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (parsed.status != ParseStatus::kDrop || parsed.reason != DropReason::kFragment) continue;
     fragments++;
     const Reassembler::Result result = reassembler.add(frame.data(), 0, now);
-    ended += result.given_up;
-    if (result.frame == nullptr) continue;
+    ended += result.given_up + result.evicted;
+    if (result.length == 0) continue;
     ended++;
-    const ParseResult whole =
-        parse_frame(result.frame, result.length, result.length, 0, {}, datagram);
-    const bool ipv6 = result.frame[0] >> 4 == 6;
-    const size_t told =
-        ipv6 ? kIpv6Header + load16(result.frame + kIpv6PayloadLength) : load16(result.frame + 2);
+    std::vector<uint8_t> written(result.length);
+    reassembler.write(written.data());
+    const uint8_t* ip = written.data();
+    const ParseResult whole = parse_frame(ip, written.size(), written.size(), 0, {}, datagram);
+    const bool ipv6 = ip[0] >> 4 == 6;
+    const size_t told = ipv6 ? kIpv6Header + load16(ip + kIpv6PayloadLength) : load16(ip + 2);
     // Behind a fragment header there may be another one.
     const bool again = !ipv6 && whole.reason == DropReason::kFragment;
     if (told != result.length || again || whole.reason == DropReason::kMalformedIpChecksum) {
