@@ -165,7 +165,7 @@ test('counters are shown, and only of relays that the host shall run', async () 
     rxPackets: 2n ** 60n,
     rxBytes: 5n,
     outputs: [],
-    drops: [{ reason: 'tx_full', packets: 3n }],
+    drops: [{ reason: 'tx_full', packets: 3n, lastDropTime: undefined }],
     lastPacketTime: undefined,
     latency: undefined,
     startTime: new Date(1_700_000_000_000),

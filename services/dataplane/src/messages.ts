@@ -46,7 +46,6 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
       output: key,
       drops: toDrops(drops),
       startTime: toDate(startUnixNano),
-      // The agent sees it rise.
       lastDropTime: undefined,
       ...rest,
     })),
@@ -66,5 +65,6 @@ function toDate(unixNano: bigint): Date | undefined {
 }
 
 function toDrops(drops: readonly DropCount[]): DropCounter[] {
-  return drops.map(({ reason, packets }) => ({ reason, packets }));
+  // The agent sees them rise.
+  return drops.map(({ reason, packets }) => ({ reason, packets, lastDropTime: undefined }));
 }

@@ -31,6 +31,11 @@ export class LossWatch {
     this.#now.set(key, { packets, rose });
     return rose;
   }
+
+  /** Counters by reason, each with when it last rose. `key` stands for all of them. */
+  dated(key: string, drops: readonly DropCounter[]): DropCounter[] {
+    return drops.map((drop) => ({ ...drop, lastDropTime: this.lastRise(`${key} ${drop.reason}`, drop.packets) }));
+  }
 }
 
 /** Packets of all reasons. */

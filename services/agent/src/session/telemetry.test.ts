@@ -21,6 +21,20 @@ const telemetry = (uid: string, rxPackets: bigint, outputs = 1): RelayTelemetry 
     },
   });
 
+const forwarding: RelayPlan = {
+  uid: 'a',
+  name: 'relays/a',
+  generation: 1n,
+  verdict: 'forward',
+  problem: undefined,
+  program: undefined,
+  input: 'in0',
+  outputs: [],
+  outputsDown: [],
+  engine: RelayEngine.USERSPACE,
+  engineReason: 'REQUESTED',
+};
+
 describe('TelemetryDiff', () => {
   it('tells what changed since it was told last, and all of it at first', () => {
     const diff = new TelemetryDiff();
@@ -50,19 +64,7 @@ describe('TelemetryDiff', () => {
 describe('relayTelemetry', () => {
   it('has one entry per output of the spec, in its order, with what keeps it down', () => {
     const problem = { code: 9, reason: 'InterfaceNotFound', message: '' };
-    const plan: RelayPlan = {
-      uid: 'a',
-      name: 'relays/a',
-      generation: 1n,
-      verdict: 'forward',
-      problem: undefined,
-      program: undefined,
-      input: 'in0',
-      outputs: ['one', 'two'],
-      outputsDown: [{ key: 'one', problem }],
-      engine: RelayEngine.USERSPACE,
-      engineReason: 'REQUESTED',
-    };
+    const plan: RelayPlan = { ...forwarding, outputs: ['one', 'two'], outputsDown: [{ key: 'one', problem }] };
     const snapshot = SnapshotResponse.fromPartial({
       relays: [
         { uid: 'a', counters: { rxPackets: 5n, outputs: [{ output: 'two', txPackets: 5n, up: true }] } },
@@ -81,6 +83,31 @@ describe('relayTelemetry', () => {
         },
       },
     ]);
+  });
+});
+
+describe('losses', () => {
+  it('are dated by reason, so that a person is told of what goes on and not of what was worst', () => {
+    const plan: RelayPlan = { ...forwarding, outputs: ['one'], outputsDown: [] };
+    const losses = new LossWatch();
+    const read = (second: number, down: bigint, mtu: bigint): unknown => {
+      const drops = [
+        { reason: 'interface_down', packets: down },
+        { reason: 'mtu', packets: mtu },
+      ];
+      const counters = { drops: [{ reason: 'loop', packets: down }], outputs: [{ output: 'one', drops }] };
+      losses.begin(new Date(second * 1000));
+      const [relay] = relayTelemetry(
+        [plan],
+        SnapshotResponse.fromPartial({ relays: [{ uid: 'a', counters }] }),
+        losses,
+      );
+      const all = [...(relay?.counters?.outputs[0]?.drops ?? []), ...(relay?.counters?.drops ?? [])];
+      return all.map(({ lastDropTime }) => lastDropTime?.getTime());
+    };
+    expect(read(1, 2000n, 0n)).toEqual([undefined, undefined, undefined]);
+    expect(read(2, 2001n, 0n)).toEqual([2000, undefined, 2000]);
+    expect(read(3, 2001n, 1n)).toEqual([2000, 3000, 2000]);
   });
 });
 

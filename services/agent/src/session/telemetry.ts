@@ -63,12 +63,14 @@ function withAllOutputs(plan: RelayPlan, programmed: RelayCounters, losses: Loss
   const outputs = plan.outputs.map((key) => {
     const reason = reasons.get(key);
     const found = byKey.get(key) ?? downOutput(key, reason ?? 'NotProgrammed');
-    const lastDropTime = losses.lastRise(`${plan.uid} ${key}`, dropTotal(found.drops));
-    return reason === undefined
-      ? { ...found, lastDropTime }
-      : { ...found, lastDropTime, up: false, downReason: reason };
+    const name = `${plan.uid} ${key}`;
+    const lost = {
+      drops: losses.dated(name, found.drops),
+      lastDropTime: losses.lastRise(name, dropTotal(found.drops)),
+    };
+    return reason === undefined ? { ...found, ...lost } : { ...found, ...lost, up: false, downReason: reason };
   });
-  return { ...programmed, outputs };
+  return { ...programmed, outputs, drops: losses.dated(plan.uid, programmed.drops) };
 }
 
 /** What was received on each interface, and lost there before any relay could be told. By name; `names` is by index. */
@@ -88,7 +90,7 @@ export function inputTelemetry(
           rxPackets,
           kernelDrops,
           unmatched,
-          drops,
+          drops: losses.dated(`${ifindex} drops`, drops),
           lastKernelDropTime: losses.lastRise(`${ifindex} ring`, kernelDrops),
           lastDropTime: losses.lastRise(`${ifindex} drops`, dropTotal(drops)),
         },

@@ -1,4 +1,4 @@
-import type { InterfaceInput, OutputCounters, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { DropCounter, InterfaceInput, OutputCounters, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
 import { dropReasons, total } from './drops.ts';
 import { bare } from './names.ts';
@@ -17,6 +17,13 @@ const OUTPUT_ADVICE: Readonly<Record<string, string>> = {
   interface_down: 'The interface was down: ip link set it up',
   interface_missing: 'The interface was not there',
   no_carrier: 'The interface had no carrier: check its cable, peer or ports',
+};
+
+/** The same for an input, after "host got packets on eth0 ..."; for the others: look at them. */
+const INPUT_ADVICE: Readonly<Record<string, string>> = {
+  too_many_fragments:
+    'More datagrams in fragments are under way at once than there is memory for: let their senders send shorter ones, or spread ' +
+    'their groups over more workers (mcfleet dataplane --workers).',
 };
 
 /** What to do about packets that a relay loses on a host while everything forwards; empty if it loses none. */
@@ -38,9 +45,10 @@ function adviseInput(host: string, input: InterfaceInput | undefined, nowMs: num
     );
   }
   if (isRecent(input.lastDropTime, nowMs)) {
+    const what = INPUT_ADVICE[latest(input.drops)] ?? `Look there: tcpdump -vni ${input.interface} udp`;
     advice.push(
-      `${host} got packets on ${input.interface} that are no usable datagrams: ${dropReasons(input.drops)}, the last ` +
-        `${age(input.lastDropTime, nowMs)} ago. Look there: tcpdump -vni ${input.interface} udp`,
+      `${host} got packets on ${input.interface} that are no usable datagrams: ${dropReasons(input.drops)}` +
+        `${lastDrop(input, nowMs)}. ${what}`,
     );
   }
   return advice;
@@ -54,13 +62,25 @@ function adviseOutput(
   const dropped = total(drops);
   // One that is down is told of by its interface.
   if (!up || dropped === 0n || (txPackets > 0n && !isRecent(lastDropTime, nowMs))) return [];
-  const worst = drops.toSorted((a, b) => Number(b.packets - a.packets))[0];
   const what = txPackets === 0n ? 'every packet' : `${dropped} of ${dropped + txPackets} packets`;
-  const when = lastDropTime === undefined ? '' : `, the last ${age(lastDropTime, nowMs)} ago`;
-  const advice = OUTPUT_ADVICE[worst?.reason ?? ''];
+  const advice = OUTPUT_ADVICE[latest(drops)];
   return [
-    `${host}: output ${output} dropped ${what} (${dropReasons(drops)})${when}.${advice === undefined ? '' : ` ${advice}.`}`,
+    `${host}: output ${output} dropped ${what} (${dropReasons(drops)})${lastDrop({ drops, lastDropTime }, nowMs)}.` +
+      `${advice === undefined ? '' : ` ${advice}.`}`,
   ];
+}
+
+/** What the last packets were dropped for; of several at a time, or of times that nobody knows, what most were dropped for. */
+function latest(drops: readonly DropCounter[]): string {
+  const time = ({ lastDropTime }: DropCounter): number => lastDropTime?.getTime() ?? 0;
+  return drops.toSorted((a, b) => time(b) - time(a) || Number(b.packets - a.packets))[0]?.reason ?? '';
+}
+
+/** ", the last 5s ago", with its reason if there are several. */
+function lastDrop({ drops, lastDropTime }: Pick<OutputCounters, 'drops' | 'lastDropTime'>, nowMs: number): string {
+  if (lastDropTime === undefined) return '';
+  const several = drops.filter(({ packets }) => packets > 0n).length > 1;
+  return `, the last ${age(lastDropTime, nowMs)} ago${several ? ` (${latest(drops)})` : ''}`;
 }
 
 function isRecent(time: Date | undefined, nowMs: number): boolean {

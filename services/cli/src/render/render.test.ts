@@ -269,6 +269,13 @@ Host edge-1:
     expect(shown).toContain(
       '- edge-1 got packets on eth0 that are no usable datagrams: malformed_udp_length 3, the last 5s',
     );
+    const crowded = RelayInstance.fromPartial({
+      ...instance,
+      input: { interface: 'eth0', drops: [{ reason: 'too_many_fragments', packets: 7n }], lastDropTime: ago(5) },
+    });
+    expect(describeRelay(relay, [crowded], now)).toContain(
+      'too_many_fragments 7, the last 5s ago. More datagrams in fragments are under way at once',
+    );
     const later = describeRelay(relay, [losing(3600)], now);
     expect(later).toContain('42590 in the receive ring');
     expect(later).not.toContain('What to do');
@@ -298,6 +305,23 @@ Host edge-1:
     );
     expect(dropping(30n, 'mtu', ago(3600))).not.toContain('output x@eth1 dropped');
     expect(dropping(30n, 'mtu')).not.toContain('output x@eth1 dropped');
+  });
+
+  it('what to do about the reason for which an output dropped last, though it dropped more for another', () => {
+    const dropping = (...drops: [reason: string, packets: bigint, seconds: number][]): string => {
+      const output = {
+        output: 'x@eth1',
+        txPackets: 2000n,
+        up: true,
+        drops: drops.map(([reason, packets, seconds]) => ({ reason, packets, lastDropTime: ago(seconds) })),
+        lastDropTime: ago(Math.min(...drops.map(([, , seconds]) => seconds))),
+      };
+      return describeRelay(relay, [RelayInstance.fromPartial({ ...instance, counters: { outputs: [output] } })], now);
+    };
+    expect(dropping(['interface_down', 2000n, 90], ['mtu', 100n, 3])).toContain(
+      'dropped 2100 of 4100 packets (interface_down 2000, mtu 100), the last 3s ago (mtu). The copies are longer',
+    );
+    expect(dropping(['interface_down', 2000n, 3], ['mtu', 100n, 3])).toContain('(interface_down). The interface was');
   });
 
   it('a host with its interfaces and relays', () => {
