@@ -1,7 +1,7 @@
 // An IPv6 relay from the document to a plain UDP socket: a stream at 20,000 packets per second, counted and hashed where it arrives.
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { LineProcess, PacketCapture } from '../../native/test/forwarder-process.ts';
-import { addressBytes, readIpv6Frame } from '../../native/test/ipv6-frame.ts';
+import { LineProcess, PacketCapture, PacketSender } from '../../native/test/forwarder-process.ts';
+import { addressBytes, makeIpv6Frame, readIpv6Frame } from '../../native/test/ipv6-frame.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { Lab } from '../lab/lab.ts';
 import { chain } from '../lab/topologies.ts';
@@ -102,6 +102,27 @@ describeWithLab('an IPv6 relay', () => {
     expect(await sink.line()).toBe(`${COUNT} ${sent}`);
     expect(await fleet.command(['describe', 'relay', 'six'])).toContain('[ff3e::8000:10]:6001@veth3');
     await Promise.all([source.end(), sink.end()]);
+  });
+
+  it('tells of an output that has to send from a link-local address, and of it no more when it has another', async () => {
+    await apply({ address: 'ff3e::8000:10', port: 6001 }, '--wait');
+    const described = (): Promise<string> => fleet.command(['describe', 'relay', 'six']);
+    expect(await described()).not.toContain('link-local');
+    const capture = await PacketCapture.start(lab.realName('sink'), 'veth2', 'capture6');
+    const source = new PacketSender(lab.realName('gen'), 'veth0');
+    const send = async (text: string): Promise<string | undefined> => {
+      await source.frames(makeIpv6Frame({ payload: Buffer.from(text) }));
+      const [frame] = await capture.take(1);
+      return frame && readIpv6Frame(frame).source;
+    };
+    expect(await send('one')).toBe(addressBytes('2001:db8:2::2').toString('hex'));
+    await lab.ip('relay', 'address del 2001:db8:2::2/64 dev veth3');
+    await expect.poll(described).toContain('@veth3 sends from a link-local address');
+    expect(await send('two')).toMatch(/^fe80/);
+    await lab.ip('relay', 'address add 2001:db8:2::2/64 dev veth3 nodad');
+    await expect.poll(described).not.toContain('link-local');
+    expect(await send('three')).toBe(addressBytes('2001:db8:2::2').toString('hex'));
+    await Promise.all([capture.end(), source.end()]);
   });
 
   it('is refused where it would become IPv4, in the words of the file', async () => {

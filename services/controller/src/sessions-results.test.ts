@@ -143,6 +143,7 @@ test('reports without an update change the instance; the transition time moves o
           downReason: 'InterfaceDown',
           startTime: undefined,
           lastDropTime: undefined,
+          warning: '',
         },
       ],
     },

@@ -47,6 +47,7 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
       drops: toDrops(drops),
       startTime: toDate(startUnixNano),
       lastDropTime: undefined,
+      warning: '',
       ...rest,
     })),
     drops: toDrops(counts.drops),

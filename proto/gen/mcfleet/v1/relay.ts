@@ -411,6 +411,7 @@ export interface RelayOutput {
    * Source address of the copy: "KEEP" (the arriving one), "INTERFACE" (an address of the output interface), or an address. Omitted:
    * INTERFACE for userspace relays, KEEP for kernel relays. INTERFACE is the first IPv4 address; for IPv6 the first that suits the
    * destination (RFC 6724): a link-local one for groups of link-local scope (ff02::) and for fe80::/10, otherwise a global one.
+   * Where the interface has none of that kind, it is one of another, and OutputCounters.warning says so if it matters.
    */
   source: string;
   /**
@@ -579,7 +580,14 @@ export interface OutputCounters {
     | Date
     | undefined;
   /** When `drops` last rose, by the agent's clock. Absent if it did not since the agent started. */
-  lastDropTime: Date | undefined;
+  lastDropTime:
+    | Date
+    | undefined;
+  /**
+   * What is odd about it although it forwards: a stable CamelCase code, empty if nothing is. "LinkLocalSource": the copies go beyond
+   * the link and have a link-local source, for the interface has no other address; routers do not pass them on (RFC 4291).
+   */
+  warning: string;
 }
 
 /** Packets lost for one named reason. */
@@ -3250,6 +3258,7 @@ function createBaseOutputCounters(): OutputCounters {
     downReason: "",
     startTime: undefined,
     lastDropTime: undefined,
+    warning: "",
   };
 }
 
@@ -3286,6 +3295,9 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     }
     if (message.lastDropTime !== undefined) {
       Timestamp.encode(toTimestamp(message.lastDropTime), writer.uint32(66).fork()).join();
+    }
+    if (message.warning !== "") {
+      writer.uint32(74).string(message.warning);
     }
     return writer;
   },
@@ -3367,6 +3379,14 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
             message.lastDropTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3405,6 +3425,7 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
         : isSet(object.last_drop_time)
         ? fromJsonTimestamp(object.last_drop_time)
         : undefined,
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
     };
   },
 
@@ -3434,6 +3455,9 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     if (message.lastDropTime !== undefined) {
       obj.lastDropTime = message.lastDropTime.toISOString();
     }
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
     return obj;
   },
 
@@ -3450,6 +3474,7 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     message.downReason = object.downReason ?? "";
     message.startTime = object.startTime ?? undefined;
     message.lastDropTime = object.lastDropTime ?? undefined;
+    message.warning = object.warning ?? "";
     return message;
   },
 };

@@ -101,7 +101,7 @@ function downOutputs(plan: RelayPlan, runtime: RelayCounters | undefined): Outpu
 /** An output that sends nothing, without counters. */
 export function downOutput(output: string, downReason: string): OutputCounters {
   const never = { startTime: undefined, lastDropTime: undefined };
-  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, ...never };
+  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, warning: '', ...never };
 }
 
 function runtimeProblem(down: readonly OutputCounters[]): Problem {

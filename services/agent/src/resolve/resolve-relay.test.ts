@@ -233,6 +233,12 @@ describe('resolveRelay', () => {
       { key: '[ff0e::2]:6001@out0', address: 'ff0e::2', source: '2001:db8::5' },
       { key: '[ff0e::2]:6001@out1', address: 'ff0e::2', source: '' },
     ]);
+    expect(plan.warnings).toEqual(new Map());
+    // It forwards without a global address, and says so; the output that keeps the source sends what arrives.
+    const local = link('out0', 5, { addresses: ['fe80::5/64'] });
+    const warned = resolveRelay(v6, { ...capable, interfaces: byName([link('in0', 4), local, link('out1', 6)]) });
+    expect(warned.program?.outputs).toMatchObject([{ source: 'fe80::5' }, { source: '' }]);
+    expect(warned.warnings).toEqual(new Map([['[ff0e::2]:6001@out0', 'LinkLocalSource']]));
   });
 
   it('refuses an assignment without input or outputs', () => {

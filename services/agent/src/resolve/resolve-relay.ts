@@ -9,7 +9,7 @@ import { inputAddressProblem, outputAddressProblem } from './local-addresses.ts'
 import { type InterfacesByName, linkProblem, notFound } from './local-interfaces.ts';
 import { outputKeys } from './output-key.ts';
 import { combine, type Problem } from './problem.ts';
-import { sourceAddress } from './source-address.ts';
+import { sourceAddress, staysOnLink } from './source-address.ts';
 
 /** What the host knows and the controller does not. */
 export interface LocalFacts {
@@ -40,6 +40,8 @@ export interface RelayPlan {
   /** Names of all outputs, in the order of the spec. */
   readonly outputs: readonly string[];
   readonly outputsDown: readonly DownOutput[];
+  /** OutputCounters.warning of outputs by key. */
+  readonly warnings: ReadonlyMap<string, string>;
   readonly engine: RelayEngine | undefined;
   readonly engineReason: string;
 }
@@ -68,6 +70,7 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     outputs: relay === undefined ? [] : outputKeys(relay),
     program: undefined,
     outputsDown: [],
+    warnings: new Map<string, string>(),
     engine: undefined,
     engineReason: '',
   };
@@ -88,7 +91,7 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     return { ...chosen, verdict: 'refused', problem: noIpv6(relay.input) };
   }
   const input = facts.interfaces.get(relay.input.interface);
-  const { outputs, down } = resolveOutputs(relay, chosen.outputs, facts.interfaces);
+  const { outputs, down, warnings } = resolveOutputs(relay, chosen.outputs, facts.interfaces);
   const sends = outputs.some(({ ifindex }) => ifindex !== NONE);
   const notOurs = input === undefined ? undefined : inputAddressProblem(relay.input, facts.interfaces);
   const receives = sends && notOurs === undefined;
@@ -96,7 +99,14 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
   const inputProblem =
     input === undefined ? notFound('input', relay.input.interface) : (notOurs ?? linkProblem('input', input));
   const problem = whyWaiting(inputProblem, down, relay.outputs.length);
-  return { ...chosen, program, outputsDown: down, problem, verdict: problem === undefined ? 'forward' : 'waiting' };
+  return {
+    ...chosen,
+    program,
+    outputsDown: down,
+    warnings,
+    problem,
+    verdict: problem === undefined ? 'forward' : 'waiting',
+  };
 }
 
 /** Why nothing passes; undefined if something does. An input that is not ready does not hide what the outputs lack. */
@@ -110,9 +120,10 @@ function resolveOutputs(
   relay: ResolvedRelay,
   keys: readonly string[],
   interfaces: InterfacesByName,
-): { outputs: ProgrammedOutput[]; down: DownOutput[] } {
+): { outputs: ProgrammedOutput[]; down: DownOutput[]; warnings: Map<string, string> } {
   const outputs: ProgrammedOutput[] = [];
   const down: DownOutput[] = [];
+  const warnings = new Map<string, string>();
   relay.outputs.forEach((output, index) => {
     const key = keys[index] ?? '';
     const facts = interfaces.get(output.interface);
@@ -137,11 +148,12 @@ function resolveOutputs(
       hold(source);
       return;
     }
+    if (wantsInterface(output) && staysOnLink(source, address)) warnings.set(key, 'LinkLocalSource');
     const problem = linkProblem('output', facts);
     if (problem !== undefined) down.push({ key, problem });
     outputs.push({ key, ifindex: facts.index, address, source, ...rewrite });
   });
-  return { outputs, down };
+  return { outputs, down, warnings };
 }
 
 function wantsInterface(output: RelayOutput): boolean {

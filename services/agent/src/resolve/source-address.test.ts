@@ -1,6 +1,6 @@
 import type { InterfaceFacts } from '@mcfleet/native';
 import { describe, expect, it } from 'vitest';
-import { sourceAddress } from './source-address.ts';
+import { sourceAddress, staysOnLink } from './source-address.ts';
 
 function facts(...addresses: string[]): InterfaceFacts {
   return {
@@ -41,6 +41,18 @@ describe('sourceAddress', () => {
     expect(sourceAddress(facts('fe80::5/64'), 'ff3e::1')).toBe('fe80::5');
     expect(sourceAddress(facts('2001:db8::5/64'), 'ff02::1')).toBe('2001:db8::5');
     expect(sourceAddress(facts('fe80::5/64', 'fd00::5/64'), 'ff3e::1')).toBe('fd00::5');
+  });
+
+  it.each([
+    ['fe80::5', 'ff3e::1', true],
+    ['fe80::5', '2001:db8::1', true],
+    ['fe80::5', 'ff02::1', false],
+    ['fe80::5', 'fe80::9', false],
+    ['2001:db8::5', 'ff3e::1', false],
+    ['fd00::5', 'ff3e::1', false],
+    ['192.0.2.5', '239.1.1.1', false],
+  ])('%s to %s keeps what should leave the link on it: %s', (source, destination, stays) => {
+    expect(staysOnLink(source, destination)).toBe(stays);
   });
 
   it('is missing where the interface has none of that family', () => {

@@ -19,9 +19,14 @@ export function sourceAddress(facts: InterfaceFacts, destination: string): strin
   return others.reduce((best, address) => (rank(address) > rank(best) ? address : best), first);
 }
 
+/** Whether copies from `source` to `destination` are meant to leave the link and cannot: routers do not pass them on (RFC 4291, 2.5.6). */
+export function staysOnLink(source: string, destination: string): boolean {
+  return isLinkLocal(source) && !isOnLink(destination);
+}
+
 /** How good a source address is; more is better. */
 function rankFor(destination: string): (address: string) => number {
-  const onLink = isMulticast(destination) ? isLinkLocalGroup(destination) : isLinkLocal(destination);
+  const onLink = isOnLink(destination);
   const uniqueLocal = isUniqueLocal(destination);
   const prefix = isMulticast(destination) ? undefined : bits(destination);
   return (address) => {
@@ -29,6 +34,10 @@ function rankFor(destination: string): (address: string) => number {
     const label = isUniqueLocal(address) === uniqueLocal ? 2 : 0;
     return scope + label + (prefix === undefined ? 0 : commonBits(prefix, bits(address)) / 129);
   };
+}
+
+function isOnLink(destination: string): boolean {
+  return isMulticast(destination) ? isLinkLocalGroup(destination) : isLinkLocal(destination);
 }
 
 /** fe80::/10 (RFC 4291, section 2.5.6). */

@@ -31,6 +31,7 @@ const forwarding: RelayPlan = {
   input: 'in0',
   outputs: [],
   outputsDown: [],
+  warnings: new Map(),
   engine: RelayEngine.USERSPACE,
   engineReason: 'REQUESTED',
 };
@@ -64,7 +65,12 @@ describe('TelemetryDiff', () => {
 describe('relayTelemetry', () => {
   it('has one entry per output of the spec, in its order, with what keeps it down', () => {
     const problem = { code: 9, reason: 'InterfaceNotFound', message: '' };
-    const plan: RelayPlan = { ...forwarding, outputs: ['one', 'two'], outputsDown: [{ key: 'one', problem }] };
+    const plan: RelayPlan = {
+      ...forwarding,
+      outputs: ['one', 'two'],
+      outputsDown: [{ key: 'one', problem }],
+      warnings: new Map([['two', 'LinkLocalSource']]),
+    };
     const snapshot = SnapshotResponse.fromPartial({
       relays: [
         { uid: 'a', counters: { rxPackets: 5n, outputs: [{ output: 'two', txPackets: 5n, up: true }] } },
@@ -78,7 +84,7 @@ describe('relayTelemetry', () => {
           rxPackets: 5n,
           outputs: [
             { output: 'one', up: false, downReason: 'InterfaceNotFound' },
-            { output: 'two', txPackets: 5n, up: true },
+            { output: 'two', txPackets: 5n, up: true, warning: 'LinkLocalSource' },
           ],
         },
       },

@@ -64,11 +64,12 @@ function withAllOutputs(plan: RelayPlan, programmed: RelayCounters, losses: Loss
     const reason = reasons.get(key);
     const found = byKey.get(key) ?? downOutput(key, reason ?? 'NotProgrammed');
     const name = `${plan.uid} ${key}`;
-    const lost = {
+    const told = {
+      warning: plan.warnings.get(key) ?? '',
       drops: losses.dated(name, found.drops),
       lastDropTime: losses.lastRise(name, dropTotal(found.drops)),
     };
-    return reason === undefined ? { ...found, ...lost } : { ...found, ...lost, up: false, downReason: reason };
+    return reason === undefined ? { ...found, ...told } : { ...found, ...told, up: false, downReason: reason };
   });
   return { ...programmed, outputs, drops: losses.dated(plan.uid, programmed.drops) };
 }

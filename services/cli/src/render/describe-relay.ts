@@ -133,8 +133,9 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
       { title: 'BYTES', value: ({ txBytes }) => String(txBytes), align: 'right' },
       {
         title: 'FORWARDS',
-        value: ({ up, downReason }) => {
-          if (up) return instance.state === InstanceState.PENDING ? 'no (the relay waits)' : 'yes';
+        value: ({ up, downReason, warning }) => {
+          if (up && instance.state === InstanceState.PENDING) return 'no (the relay waits)';
+          if (up) return warning === '' ? 'yes' : `yes (${warning})`;
           return `no (${downReason || 'reason not known'})`;
         },
       },

@@ -9,7 +9,11 @@ export function advise(relay: Relay, instances: readonly RelayInstance[], nowMs:
   if (instances.length === 0) {
     return ['No host runs it. Compare spec.hosts with: mcfleet get hosts -o wide'];
   }
-  const advice = instances.flatMap((instance) => [...adviseInstance(instance), ...adviseLosses(instance, nowMs)]);
+  const advice = instances.flatMap((instance) => [
+    ...adviseInstance(instance),
+    ...adviseLosses(instance, nowMs),
+    ...adviseWarnings(instance),
+  ]);
   return advice.length > 0 ? advice : adviseTraffic(relay, instances);
 }
 
@@ -41,6 +45,19 @@ function adviseInstance(instance: RelayInstance): string[] {
     default:
       return [];
   }
+}
+
+/** What to do about outputs that forward, and not as their relay is probably meant. */
+function adviseWarnings(instance: RelayInstance): string[] {
+  const host = bare(instance.host);
+  return (instance.counters?.outputs ?? []).flatMap(({ output, up, warning }) => {
+    if (!up || warning === '') return [];
+    if (warning !== 'LinkLocalSource') return [`${host}: output ${output} forwards with a warning: ${warning}.`];
+    return [
+      `${host}: output ${output} sends from a link-local address, for its interface has no other one, and routers do not pass that on: ` +
+        'give the interface a global IPv6 address, or set the source of the output.',
+    ];
+  });
 }
 
 function pendingAdvice(host: string, failing: readonly Condition[]): string {

@@ -307,6 +307,24 @@ Host edge-1:
     expect(dropping(30n, 'mtu')).not.toContain('output x@eth1 dropped');
   });
 
+  it('what to do about an output that forwards with a warning', () => {
+    const warned = (warning: string): string => {
+      const output = { output: 'x@eth1', txPackets: 3n, up: true, warning };
+      return describeRelay(
+        relay,
+        [RelayInstance.fromPartial({ ...instance, counters: { rxPackets: 3n, outputs: [output] } })],
+        now,
+      );
+    };
+    expect(warned('')).not.toContain('What to do');
+    expect(warned('LinkLocalSource')).toMatch(/x@eth1 +3 +0 +yes \(LinkLocalSource\) /);
+    expect(warned('LinkLocalSource')).toContain(
+      '- edge-1: output x@eth1 sends from a link-local address, for its interface has no other one',
+    );
+    // Of a later version.
+    expect(warned('Odd')).toContain('- edge-1: output x@eth1 forwards with a warning: Odd.');
+  });
+
   it('what to do about the reason for which an output dropped last, though it dropped more for another', () => {
     const dropping = (...drops: [reason: string, packets: bigint, seconds: number][]): string => {
       const output = {
