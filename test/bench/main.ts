@@ -36,6 +36,8 @@ import { measureUpkeep } from './upkeep.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const DOCUMENT = join(ROOT, 'docs/measurements.md');
 
+type RunCommand = Extract<BenchCommand, { kind: 'run' }>;
+
 const engines: Readonly<Record<EngineName, Engine>> = {
   mcfleet,
   'mcfleet-kernel': mcfleetKernel,
@@ -62,12 +64,12 @@ function failed(engine: EngineName, error: unknown): Failed | Unavailable {
   return { kind: 'failed', engine, error: error instanceof Error ? error.message : String(error) };
 }
 
-async function runCase(run: BenchRun, benchCase: BenchCase, asked: readonly EngineName[]): Promise<CaseReport> {
+async function runCase(run: BenchRun, benchCase: BenchCase, { relays, fewer }: RunCommand): Promise<CaseReport> {
   const { id, title } = benchCase;
   const results: Result[] = [];
-  for (const name of benchCase.engines) {
+  for (const name of benchCase.engines.filter((one) => relays.includes(one))) {
     const engine = engines[name];
-    const reason = asked.includes(name) ? await engine.obstacle(benchCase.plan) : LEFT_OUT;
+    const reason = !fewer || benchCase.quick.includes(name) ? await engine.obstacle(benchCase.plan) : LEFT_OUT;
     if (reason !== undefined) {
       results.push({ kind: 'not-available', engine: name, reason });
       continue;
@@ -97,7 +99,7 @@ function machine(loadBefore: readonly number[], realtime: boolean): Machine {
   };
 }
 
-async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: readonly string[]): Promise<void> {
+async function runBench(command: RunCommand, args: readonly string[]): Promise<void> {
   if (cpus().length < 2) throw new Error('the bench needs two cores, one for the sender and one for the relay');
   const loadBefore = loadavg();
   const cases: CaseReport[] = [];
@@ -110,7 +112,7 @@ async function runBench(command: Extract<BenchCommand, { kind: 'run' }>, args: r
     });
     if (command.realtime) await giveRealtimePriority([process.pid], false);
     for (const benchCase of command.cases) {
-      cases.push(await runCase(run, benchCase, command.fewer ? benchCase.quick : benchCase.engines));
+      cases.push(await runCase(run, benchCase, command));
     }
   }
   const mustHold = judge(cases);

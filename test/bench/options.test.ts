@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { benchCases } from './cases.ts';
+import { engineNames } from './engine.ts';
 import { parseCommand } from './options.ts';
 
 test('without options everything is measured', () => {
   expect(parseCommand([])).toEqual({
     kind: 'run',
     cases: benchCases,
+    relays: engineNames,
     quick: false,
     fewer: false,
     realtime: false,
@@ -28,6 +30,14 @@ test('cases are named, and an unknown one is refused with the known ones', () =>
 
 test('quick leaves cases out, but none that was named', () => {
   expect(parseCommand(['--quick'])).toMatchObject({ quick: true, fewer: true });
+});
+
+test('relays are named, and an unknown one is refused', () => {
+  expect(parseCommand(['--relays', 'socat,mcfleet'])).toMatchObject({ relays: ['mcfleet', 'socat'] });
+  expect(parseCommand(['--relays', 'socat2'])).toMatchObject({
+    kind: 'usage-error',
+    message: expect.stringMatching(/no socat2; there are: mcfleet, /),
+  });
 });
 
 test('other options are refused', () => {

@@ -1,11 +1,14 @@
 import { parseArgs } from 'node:util';
 import { type BenchCase, benchCases } from './cases.ts';
+import { type EngineName, engineNames } from './engine.ts';
 
 /** What the command line asks for. */
 export type BenchCommand =
   | {
       readonly kind: 'run';
       readonly cases: readonly BenchCase[];
+      /** Only these relays. */
+      readonly relays: readonly EngineName[];
       /** Shorter attempts. */
       readonly quick: boolean;
       /** Without the cases that `--quick` leaves out. */
@@ -20,8 +23,8 @@ export type BenchCommand =
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'usage-error'; readonly message: string };
 
-const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--json FILE] [--write-docs] [--require]
-                           [--verbose]]
+const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE...]] [--relays RELAY[,RELAY...]] [--json FILE]
+                           [--write-docs] [--require] [--verbose]]
 
 Measures mcfleet's data plane and its peers (socat, the kernel's multicast routing set up by smcrouted) in network namespaces, in one run:
 the highest rate without loss, latency, and what an idle relay uses. It needs two cores that nobody else uses; it notices who does, repeats
@@ -30,6 +33,7 @@ what was disturbed, and says so. At the end it judges what must hold, line by li
   --quick       shorter attempts and fewer cases; about two minutes
   --realtime    give sender, relays and peers real-time priority (SCHED_FIFO): for a machine that others use, whose work then waits
   --only CASES  only these, also such as --quick leaves out
+  --relays ...  only these: ${engineNames.join(', ')}
   --json FILE   also write the figures as JSON; test/bench/results.ts describes them
   --write-docs  also write the figures into docs/measurements.md
   --require     end with status 1 if a line of what must hold does not hold, also if it was not measured
@@ -47,6 +51,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     realtime?: boolean;
     verbose?: boolean;
     only?: string;
+    relays?: string;
     json?: string;
     'write-docs'?: boolean;
     require?: boolean;
@@ -61,6 +66,7 @@ export function parseCommand(args: readonly string[]): BenchCommand {
         realtime: { type: 'boolean' },
         verbose: { type: 'boolean' },
         only: { type: 'string' },
+        relays: { type: 'string' },
         json: { type: 'string' },
         'write-docs': { type: 'boolean' },
         require: { type: 'boolean' },
@@ -83,8 +89,15 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     const known = benchCases.map(({ id }) => id).join(', ');
     return { kind: 'usage-error', message: `--only: there is no case ${unknown.join(', ')}; there are: ${known}` };
   }
+  const relays = values.relays?.split(',') ?? engineNames;
+  const unknownRelays = relays.filter((name) => !engineNames.some((one) => one === name));
+  if (unknownRelays.length > 0) {
+    const message = `--relays: there is no ${unknownRelays.join(', ')}; there are: ${engineNames.join(', ')}`;
+    return { kind: 'usage-error', message };
+  }
   return {
     kind: 'run',
+    relays: engineNames.filter((name) => relays.includes(name)),
     cases: wanted === undefined ? benchCases : benchCases.filter(({ id }) => wanted.includes(id)),
     quick,
     fewer: quick && wanted === undefined,
