@@ -5,6 +5,8 @@ import { type MachineTime, machineTime, processTime } from './processor-time.ts'
 export const DISTURBING = 0.1;
 
 const WINDOW_MS = 150;
+/** The kernel tells times in steps of 10 ms: what may come of that is nobody's. */
+const RESOLUTION_SECONDS = 0.02;
 
 interface Reading {
   readonly machine: MachineTime;
@@ -31,8 +33,10 @@ export class ForeignLoad {
   /** Cores used by others, and taken by the hypervisor, since it began. */
   cores(): number {
     const now = this.#read();
-    const busy = now.machine.busy - this.#start.machine.busy + now.machine.stolen - this.#start.machine.stolen;
-    return Math.max(0, (busy - (now.own - this.#start.own)) / ((now.at - this.#start.at) / 1000));
+    const seconds = (now.at - this.#start.at) / 1_000;
+    const busy = now.machine.cores * seconds - (now.machine.idle - this.#start.machine.idle);
+    const foreign = busy - (now.own - this.#start.own) - RESOLUTION_SECONDS;
+    return Math.max(0, foreign / seconds);
   }
 
   /** Waits until others leave the machine alone, at most so long. */

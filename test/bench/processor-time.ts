@@ -3,20 +3,20 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** USER_HZ, in which /proc counts; 100 on every architecture that Linux gives to programs today. */
 const TICKS_PER_SECOND = 100;
 
-/** What the cores of this machine did since it started, in seconds over all cores. */
+/** What the cores of this machine did since it started. */
 export interface MachineTime {
-  /** Programs, the kernel for them, and interrupts. */
-  readonly busy: number;
-  /** Time that the hypervisor gave to others. */
-  readonly stolen: number;
+  readonly cores: number;
+  /**
+   * Seconds over all cores that nobody wanted. The kernel takes them exactly, at the beginning and the end of each idleness; the time of programs
+   * in the same line it counts by looking who runs at each tick, which in a tenth of a second is off by some hundredths.
+   */
+  readonly idle: number;
 }
 
-/** Reads the first line of /proc/stat (proc_stat(5)). */
+/** Reads the lines of the cores in /proc/stat (proc_stat(5)). */
 export function parseMachineTime(stat: string): MachineTime {
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (/^cpu +(.*)$/m.exec(stat)?.[1] ?? '')
-    .split(' ')
-    .map(Number);
-  return { busy: (user + nice + system + irq + softirq) / TICKS_PER_SECOND, stolen: steal / TICKS_PER_SECOND };
+  const [, , , idle = 0, iowait = 0] = (/^cpu +(.*)$/m.exec(stat)?.[1] ?? '').split(' ').map(Number);
+  return { cores: stat.match(/^cpu\d+ /gm)?.length ?? 0, idle: (idle + iowait) / TICKS_PER_SECOND };
 }
 
 /**
