@@ -11,6 +11,8 @@ import {
 /** A local call; a data plane that needs longer than this is not well. Reading is quick, Apply may set up rings of many relays. */
 const READ_TIMEOUT_MS = 2_000;
 const APPLY_TIMEOUT_MS = 10_000;
+/** More for each relay that a call is about: the counters of 10,000 took more than two seconds on a machine with 25 at its two cores. */
+const TIMEOUT_MS_PER_RELAY = 1;
 
 /** Snapshots of a host with many relays. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -26,6 +28,8 @@ const OPTIONS: ClientOptions = {
 export class DataplaneClient {
   readonly #client: DataplaneServiceClient;
   #closed = false;
+  /** How many relays the data plane has, as far as is known. */
+  #relays = 0;
 
   constructor(socketPath: string) {
     this.#client = createClient(
@@ -35,18 +39,32 @@ export class DataplaneClient {
     );
   }
 
-  status(signal?: AbortSignal): Promise<StatusResponse> {
+  async status(signal?: AbortSignal): Promise<StatusResponse> {
     const bound = signal === undefined ? {} : { signal };
-    return callUnary(this.#client, 'status', {}, { timeoutMs: READ_TIMEOUT_MS, ...bound });
+    const facts = await callUnary(this.#client, 'status', {}, { timeoutMs: this.#readTimeoutMs, ...bound });
+    this.#relays = facts.relays;
+    return facts;
   }
 
   /** @param uids only these relays; empty: all. */
-  snapshot(uids: string[] = []): Promise<SnapshotResponse> {
-    return callUnary(this.#client, 'snapshot', { uids }, { timeoutMs: READ_TIMEOUT_MS });
+  async snapshot(uids: string[] = []): Promise<SnapshotResponse> {
+    const snapshot = await callUnary(this.#client, 'snapshot', { uids }, { timeoutMs: this.#readTimeoutMs });
+    if (uids.length === 0) this.#relays = snapshot.relays.length;
+    return snapshot;
   }
 
-  apply(request: ApplyRequest): Promise<ApplyResponse> {
-    return callUnary(this.#client, 'apply', request, { timeoutMs: APPLY_TIMEOUT_MS });
+  async apply(request: ApplyRequest): Promise<ApplyResponse> {
+    const more = request.upserts.length;
+    const timeoutMs = APPLY_TIMEOUT_MS + more * TIMEOUT_MS_PER_RELAY;
+    const response = await callUnary(this.#client, 'apply', request, { timeoutMs });
+    // Some may have been there before: they count twice until all are read.
+    this.#relays += more;
+    return response;
+  }
+
+  /** All calls wait for the one that is carried out, which may be about all relays. */
+  get #readTimeoutMs(): number {
+    return READ_TIMEOUT_MS + this.#relays * TIMEOUT_MS_PER_RELAY;
   }
 
   /**
