@@ -122,7 +122,7 @@ describeWithLab('ten thousand relays on one host', () => {
     }
     await path.fleet.command(['wait', 'relay', 'camera-77', '--for=ready', '--timeout', '60s'], { timeoutMs: 90_000 });
     expectAll(await path.carry(stream(77, 7_004)));
-    expect(path.fleet.agent('edge-1').stderr).not.toContain('no answer came');
+    expect(path.fleet.agent('edge-1').stderr).not.toContain('no answer came within 2.0 s');
   });
 
   it('are selected exactly by the kernel again when few are left', { timeout: 300_000 }, async () => {

@@ -11,7 +11,7 @@ import {
 /** A local call; a data plane that needs longer than this is not well. Reading is quick, Apply may set up rings of many relays. */
 const READ_TIMEOUT_MS = 2_000;
 const APPLY_TIMEOUT_MS = 10_000;
-/** More for each relay that a call is about: the counters of 10,000 took more than two seconds on a machine with 25 at its two cores. */
+/** More for each relay that the data plane has or is given: the counters of 10,000 took more than two seconds on a machine with 25 at its two cores. */
 const TIMEOUT_MS_PER_RELAY = 1;
 
 /** Snapshots of a host with many relays. */
@@ -55,14 +55,14 @@ export class DataplaneClient {
 
   async apply(request: ApplyRequest): Promise<ApplyResponse> {
     const more = request.upserts.length;
-    const timeoutMs = APPLY_TIMEOUT_MS + more * TIMEOUT_MS_PER_RELAY;
+    const timeoutMs = APPLY_TIMEOUT_MS + (this.#relays + more) * TIMEOUT_MS_PER_RELAY;
     const response = await callUnary(this.#client, 'apply', request, { timeoutMs });
     // Some may have been there before: they count twice until all are read.
     this.#relays += more;
     return response;
   }
 
-  /** All calls wait for the one that is carried out, which may be about all relays. */
+  /** For status too: calls wait for the one that is carried out, which may be about all relays. */
   get #readTimeoutMs(): number {
     return READ_TIMEOUT_MS + this.#relays * TIMEOUT_MS_PER_RELAY;
   }
