@@ -102,6 +102,7 @@ function machine(loadBefore: readonly number[], realtime: boolean): Machine {
 async function runBench(command: RunCommand, args: readonly string[]): Promise<void> {
   if (cpus().length < 2) throw new Error('the bench needs two cores, one for the sender and one for the relay');
   const loadBefore = loadavg();
+  const start = performance.now();
   const cases: CaseReport[] = [];
   {
     const effort = command.quick ? quickEffort : fullEffort;
@@ -120,6 +121,7 @@ async function runBench(command: RunCommand, args: readonly string[]): Promise<v
     schema: 'mcfleet-bench/1',
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
     date: new Date().toISOString(),
+    seconds: Math.round((performance.now() - start) / 1_000),
     commit: git('rev-parse', '--short=12', 'HEAD') + (git('status', '--porcelain') === '' ? '' : '+changes'),
     machine: machine(loadBefore, command.realtime),
     cases,
@@ -133,6 +135,22 @@ async function runBench(command: RunCommand, args: readonly string[]): Promise<v
   if (command.writeDocs) writeFileSync(DOCUMENT, replaceFigures(readFileSync(DOCUMENT, 'utf8'), text));
 }
 
+/** Why the figures cannot be written where they shall be: to be known before a quarter of an hour has passed. */
+function obstacleToWriting({ json, writeDocs }: RunCommand): string | undefined {
+  try {
+    if (json !== undefined) writeFileSync(json, '');
+    if (writeDocs) replaceFigures(readFileSync(DOCUMENT, 'utf8'), '');
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function refuse(message: string): void {
+  process.stderr.write(`bench: ${message}\n`);
+  process.exitCode = 2;
+}
+
 const args = process.argv.slice(2);
 const command = parseCommand(args);
 switch (command.kind) {
@@ -140,10 +158,12 @@ switch (command.kind) {
     process.stdout.write(command.text);
     break;
   case 'usage-error':
-    process.stderr.write(`bench: ${command.message}\n`);
-    process.exitCode = 2;
+    refuse(command.message);
     break;
-  case 'run':
+  case 'run': {
     await requireLabAccess();
-    await runBench(command, args);
+    const obstacle = obstacleToWriting(command);
+    if (obstacle === undefined) await runBench(command, args);
+    else refuse(obstacle);
+  }
 }

@@ -10,8 +10,10 @@ export interface BenchReport {
   readonly schema: 'mcfleet-bench/1';
   /** As it was started. */
   readonly command: string;
-  /** ISO 8601. */
+  /** Of its end; ISO 8601. */
   readonly date: string;
+  /** How long it took. */
+  readonly seconds: number;
   /** Git commit, with "+changes" if the working tree differs from it. */
   readonly commit: string;
   readonly machine: Machine;

@@ -14,6 +14,7 @@ function report(...cases: BenchReport['cases']): string {
     schema: 'mcfleet-bench/1',
     command: 'npm run bench',
     date: '2026-01-02T03:04:05.000Z',
+    seconds: 117,
     commit: 'abc+changes',
     machine: {
       kernel: '6.18',
@@ -79,7 +80,7 @@ test('every kind of result has its row', () => {
     { id: 'idle', title: 'idle', results: [upkeep] },
     { id: 'outputs-fail', title: 'fail', results: [outputFailureResult()] },
   );
-  expect(text).toContain('Commit abc+changes');
+  expect(text).toContain('Commit abc+changes, 2026-01-02T03:04:05.000Z, took 117 s.');
   expect(cells(text, 'one to eight', 'mcfleet').slice(2, 5)).toEqual(['100,000', '800,000', 'relay']);
   expect(cells(text, 'one to eight', 'kernel-mfc').slice(2, 5)).toEqual(['>= 100,000', '>= 800,000', 'sender']);
   expect(cells(text, 'latency', 'mcfleet').slice(2, 6)).toEqual(['6', '30', '40', '2.5 / 5']);

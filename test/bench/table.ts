@@ -29,7 +29,7 @@ export function renderReport(report: BenchReport): string {
   const { machine } = report;
   const load = (values: readonly number[]): string => values.map((value) => value.toFixed(2)).join(' ');
   const sections = [
-    `Command: \`${report.command}\`. Commit ${report.commit}, ${report.date}. Linux ${machine.kernel}, ${machine.cpu}, ${machine.cores} cores. ` +
+    `Command: \`${report.command}\`. Commit ${report.commit}, ${report.date}, took ${report.seconds} s. Linux ${machine.kernel}, ${machine.cpu}, ${machine.cores} cores. ` +
       `Sender pinned to core ${machine.sender_core}, relay to core ${machine.relay_core}${machine.realtime ? ', all with real-time priority (SCHED_FIFO)' : ''}. ` +
       `Load average ${load(machine.load_before)} before, ${load(machine.load_after)} after.`,
     section('Highest rate without loss', throughputHead, report, throughputRow),
