@@ -24,6 +24,8 @@ export default defineConfig({
             'test/bench/**/*.test.ts',
             'deploy/demo/**/*.test.ts',
           ],
+          // They wait for programs and packets more than they work, also on two cores; none needs the machine for itself.
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE_MS } },
