@@ -68,9 +68,6 @@ describeWithLab('packets to a neighbour', () => {
     if (!output) throw new Error('no output');
     return output;
   };
-  const dropped = async (forwarder: ForwarderProcess): Promise<Record<string, number>> =>
-    Object.fromEntries((await counts(forwarder)).drops.map(({ reason, packets }) => [reason, packets]));
-
   it('are byte for byte what the kernel makes of them one by one', async () => {
     const { address } = await lab.device('sink1', 'sink1');
     await lab.ip('relay', `neighbour replace 10.2.1.2 lladdr ${address} dev out1`);
@@ -189,12 +186,10 @@ describeWithLab('packets to a neighbour', () => {
     expect(await receive()).toBe(30);
     // The kernel asks three times, a second each.
     await expect.poll(() => lab.read('relay', 'ip', 'neighbour', 'show', '10.2.1.77')).toContain('FAILED');
-    const before = (await counts(forwarder)).txPackets;
     for (let i = 0; i < 3; i++) expect(await receive()).toBe(30);
-    expect(await counts(forwarder)).toMatchObject({
-      txPackets: before,
-      drops: [{ reason: 'no_neighbour', packets: 90 }],
-    });
+    // Those as well that were given to the kernel, when it has dropped them.
+    const lost = { txPackets: 0, drops: [{ reason: 'no_neighbour', packets: 120 }] };
+    await expect.poll(() => counts(forwarder)).toMatchObject(lost);
     // It comes to life, and the kernel finds it.
     await lab.ip('sink1', 'address add 10.2.1.77/24 dev sink1');
     const capture = await lab.capture(1);
@@ -207,15 +202,10 @@ describeWithLab('packets to a neighbour', () => {
         },
         { interval: 100 },
       )
-      .toBeGreaterThan(before);
+      .toBeGreaterThan(0);
     const arrived = (await capture.rest()).filter(
       (frame) => frame.readUInt16BE(12) === 0x0800 && readFrame(frame).destination === '10.2.1.77',
     ).length;
-    const { txPackets } = await counts(forwarder);
-    expect(txPackets).toBeGreaterThan(before);
-    // What made the kernel ask is counted as lost, and arrives after all.
-    expect(arrived).toBeGreaterThanOrEqual(txPackets - before);
-    expect(arrived).toBeLessThanOrEqual(txPackets - before + 30);
-    expect((await dropped(forwarder)).no_neighbour).toBeGreaterThanOrEqual(90);
+    await expect.poll(() => counts(forwarder)).toMatchObject({ txPackets: arrived });
   });
 });

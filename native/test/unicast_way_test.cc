@@ -11,13 +11,31 @@
 #include <vector>
 
 #include "check.h"
+#include "packet/bytes.h"
 
 using namespace mcfleet;
 
 namespace {
 
-constexpr uint32_t kHost = 0x0a020102;
-constexpr uint32_t kGateway = 0x0a0201fe;
+using Raw = std::vector<uint8_t>;
+
+// One family's messages.
+struct Family {
+  uint8_t family;
+  Raw host;
+  Raw gateway;
+
+  [[nodiscard]] IpAddress address(const Raw& raw) const {
+    return family == AF_INET ? IpAddress(load32(raw.data())) : IpAddress::ipv6(raw.data());
+  }
+};
+
+const Family kFamilies[] = {
+    {AF_INET, {10, 2, 1, 2}, {10, 2, 1, 254}},
+    {AF_INET6,
+     {0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2},
+     {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
+};
 
 // The bytes behind a netlink header.
 class Payload {
@@ -48,19 +66,19 @@ class Payload {
   std::vector<uint8_t> bytes_;
 };
 
-Payload neighbour(uint16_t state, const std::vector<uint8_t>& mac) {
+Payload neighbour(const Family& family, uint16_t state, const Raw& mac) {
   ndmsg header{};
-  header.ndm_family = AF_INET;
+  header.ndm_family = family.family;
   header.ndm_ifindex = 7;
   header.ndm_state = state;
   Payload payload(header);
-  payload.attribute(NDA_DST, htonl(kHost));
+  payload.attribute(NDA_DST, family.host);
   if (!mac.empty()) payload.attribute(NDA_LLADDR, mac);
   return payload;
 }
 
-void reads_neighbours() {
-  const std::vector<uint8_t> mac{2, 0, 0, 0, 1, 0xff};
+void reads_neighbours(const Family& family) {
+  const Raw mac{2, 0, 0, 0, 1, 0xff};
   constexpr std::pair<uint16_t, Resolution> kStates[] = {
       {NUD_REACHABLE, Resolution::kKnown}, {NUD_PERMANENT, Resolution::kKnown},
       {NUD_NOARP, Resolution::kKnown},     {NUD_DELAY, Resolution::kKnown},
@@ -69,62 +87,86 @@ void reads_neighbours() {
       {NUD_NONE, Resolution::kUnresolved},
   };
   for (const auto& [state, resolution] : kStates) {
-    const auto read = parse_neighbour(neighbour(state, mac).bytes(), false);
+    const auto read = parse_neighbour(neighbour(family, state, mac).bytes(), false);
     CHECK(read.has_value());
     CHECK(read->resolution == resolution);
     CHECK_EQ(read->ifindex, 7);
-    CHECK_EQ(read->address, kHost);
+    CHECK(read->address == family.address(family.host));
     CHECK_EQ(read->mac, 0x0200000001ffU);
     // One that is gone is known no more, whatever it was.
-    CHECK(!parse_neighbour(neighbour(state, mac).bytes(), true)->usable());
+    CHECK(!parse_neighbour(neighbour(family, state, mac).bytes(), true)->usable());
   }
-  // Without an address there is nothing to send to: devices without neighbours, InfiniBand.
-  CHECK(!parse_neighbour(neighbour(NUD_NOARP, {}).bytes(), false)->usable());
-  CHECK(!parse_neighbour(neighbour(NUD_NOARP, {0, 0, 0, 0, 0, 0}).bytes(), false)->usable());
-  CHECK(!parse_neighbour(neighbour(NUD_REACHABLE, std::vector<uint8_t>(20, 1)).bytes(), false)
-             ->usable());
-  const Payload whole = neighbour(NUD_REACHABLE, mac);
+  // The kernel sends to it without asking, but no frame can be addressed: devices without
+  // neighbours, InfiniBand.
+  for (const Raw& other : {Raw{}, Raw(6, 0), Raw(20, 1)}) {
+    const auto read = parse_neighbour(neighbour(family, NUD_NOARP, other).bytes(), false);
+    CHECK(read->usable());
+    CHECK_EQ(read->mac, 0U);
+  }
+  const Payload whole = neighbour(family, NUD_REACHABLE, mac);
   // All but the padding at its end.
   for (size_t cut = 0; cut + 2 < whole.bytes().size(); cut++) {
     const auto read = parse_neighbour(whole.bytes().first(cut), false);
-    CHECK(!read.has_value() || !read->usable());
+    CHECK(!read.has_value() || read->mac == 0);
   }
+  // An address of the other family's length, or none at all.
+  ndmsg header{};
+  header.ndm_family = family.family;
+  header.ndm_state = NUD_REACHABLE;
+  const size_t length = family.host.size();
+  for (const Raw& wrong : {Raw(20 - length, 1), Raw(length - 1, 1), Raw(length, 0), Raw{}}) {
+    CHECK(!parse_neighbour(Payload(header).attribute(NDA_DST, wrong).bytes(), false).has_value());
+  }
+  CHECK(!parse_neighbour(Payload(header).bytes(), false).has_value());
+  header.ndm_family = AF_BRIDGE;
+  CHECK(!parse_neighbour(Payload(header).attribute(NDA_DST, family.host).bytes(), false));
 }
 
-rtmsg route(uint8_t type = RTN_UNICAST) {
-  rtmsg header{};
-  header.rtm_family = AF_INET;
-  header.rtm_dst_len = 32;
-  header.rtm_type = type;
-  return header;
-}
-
-std::optional<uint32_t> next_hop(const Payload& payload) {
-  return parse_next_hop(payload.bytes(), 7, kHost);
-}
-
-void reads_routes() {
-  CHECK(next_hop(Payload(route()).attribute(RTA_OIF, 7)) == kHost);
-  CHECK(next_hop(Payload(route()).attribute(RTA_OIF, 7).attribute(RTA_GATEWAY, htonl(kGateway))) ==
-        kGateway);
-  CHECK(!next_hop(Payload(route()).attribute(RTA_OIF, 8)));
+void reads_routes(const Family& family) {
+  const auto route = [&](uint8_t type = RTN_UNICAST) {
+    rtmsg header{};
+    header.rtm_family = family.family;
+    header.rtm_type = type;
+    return Payload(header);
+  };
+  const IpAddress host = family.address(family.host);
+  const IpAddress gateway = family.address(family.gateway);
+  const auto next_hop = [&](const Payload& payload) {
+    return parse_next_hop(payload.bytes(), 7, host);
+  };
+  CHECK(next_hop(route().attribute(RTA_OIF, 7)) == NextHop{host});
+  const Payload through = route().attribute(RTA_OIF, 7).attribute(RTA_GATEWAY, family.gateway);
+  CHECK(next_hop(through) == NextHop{gateway});
+  for (size_t cut = 0; cut < through.bytes().size(); cut++) {
+    CHECK(parse_next_hop(through.bytes().first(cut), 7, host) != NextHop{gateway});
+  }
+  CHECK(!next_hop(route().attribute(RTA_OIF, 8)));
   for (const uint8_t type : {RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, RTN_UNREACHABLE}) {
-    CHECK(!next_hop(Payload(route(type)).attribute(RTA_OIF, 7)));
+    CHECK(!next_hop(route(type).attribute(RTA_OIF, 7)));
   }
   for (const uint16_t special : {RTA_MULTIPATH, RTA_VIA, RTA_ENCAP, RTA_ENCAP_TYPE}) {
-    CHECK(!next_hop(Payload(route()).attribute(RTA_OIF, 7).attribute(special, 0)));
+    CHECK(!next_hop(route().attribute(RTA_OIF, 7).attribute(special, 0)));
   }
-  const auto metric = [](uint16_t type, uint32_t value) {
-    std::vector<uint8_t> bytes(8);
+  // A gateway that is none.
+  CHECK(!next_hop(route().attribute(RTA_OIF, 7).attribute(RTA_GATEWAY, Raw(3, 1))));
+  // The answer for another family.
+  for (const Family& other : kFamilies) {
+    if (other.family == family.family) continue;
+    CHECK(!parse_next_hop(route().attribute(RTA_OIF, 7).bytes(), 7, other.address(other.host)));
+  }
+  const auto metric = [&](uint16_t type, uint32_t value) {
+    Raw bytes(8);
     const rtattr header{8, type};
     std::memcpy(bytes.data(), &header, sizeof(header));
     std::memcpy(bytes.data() + 4, &value, sizeof(value));
-    return Payload(route()).attribute(RTA_OIF, 7).attribute(RTA_METRICS, bytes);
+    return route().attribute(RTA_OIF, 7).attribute(RTA_METRICS, bytes);
   };
-  CHECK(!next_hop(metric(RTAX_MTU, 1400)));
-  CHECK(next_hop(metric(RTAX_MTU, 0)) == kHost);
-  CHECK(next_hop(metric(RTAX_HOPLIMIT, 3)) == kHost);
-  CHECK(!next_hop(Payload(route()).attribute(RTA_OIF, 7).attribute(RTA_METRICS, 0xffffffff)));
+  // The neighbour is known, and the kernel does more.
+  CHECK((next_hop(metric(RTAX_MTU, 1400)) == NextHop{host, false}));
+  CHECK(next_hop(metric(RTAX_MTU, 0)) == NextHop{host});
+  CHECK(next_hop(metric(RTAX_HOPLIMIT, 3)) == NextHop{host});
+  CHECK((next_hop(route().attribute(RTA_OIF, 7).attribute(RTA_METRICS, 0xffffffff)) ==
+         NextHop{host, false}));
 }
 
 void leaves_to_the_kernel_what_it_does_more() {
@@ -147,10 +189,13 @@ void leaves_to_the_kernel_what_it_does_more() {
 }  // namespace
 
 int main() {
-  reads_neighbours();
-  reads_routes();
+  for (const Family& family : kFamilies) {
+    reads_neighbours(family);
+    reads_routes(family);
+    // Nothing of it can be asked of an interface that is not there.
+    const IpAddress host = family.address(family.host);
+    CHECK(!find_next_hop(0x7ffffff, host).has_value());
+    CHECK(!read_neighbour(0x7ffffff, host).usable());
+  }
   leaves_to_the_kernel_what_it_does_more();
-  // Nothing of it can be asked of an interface that is not there.
-  CHECK(!find_next_hop(0x7ffffff, kHost).has_value());
-  CHECK(!read_neighbour(0x7ffffff, kHost).usable());
 }

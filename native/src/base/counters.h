@@ -79,7 +79,7 @@ struct alignas(kCacheLine) RelayCounters {
 };
 
 struct alignas(kCacheLine) OutputCounters {
-  // Handed to the kernel without an error.
+  // Handed to the kernel without an error, and what it kept for a neighbour when that has left.
   Counter packets;
   Counter bytes;
   DropCounters drops;

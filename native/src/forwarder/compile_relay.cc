@@ -77,8 +77,7 @@ class AddressReader final {
 };
 
 EgressPort::Kind kind_to(const IpAddress& destination) {
-  if (destination.is_group()) return EgressPort::Kind::kFrames;
-  return destination.is_ipv4() ? EgressPort::Kind::kPackets : EgressPort::Kind::kIpv6Packets;
+  return destination.is_group() ? EgressPort::Kind::kFrames : EgressPort::Kind::kPackets;
 }
 
 // `source` none: the arriving one.

@@ -13,24 +13,27 @@ EgressPort::EgressPort(int ifindex, TransmitRequest request)
 
 EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination)
     : ifindex_(frames->ifindex_),
-      kind_(destination.is_ipv4() ? Kind::kPackets : Kind::kIpv6Packets),
+      kind_(Kind::kPackets),
       request_(frames->request_),
       link_(0),
       frames_(std::move(frames)) {
-  if (destination.is_ipv4()) unicast_.emplace(destination.ipv4());
+  unicast_.emplace(destination);
   publish(LinkState::kMissing, 0, 0);
 }
 
-std::unique_ptr<EgressSocket> EgressPort::refresh() {
+void EgressPort::refresh(RetiredSockets& retired) {
   const Result<LinkFacts> facts = read_link(ifindex_);
   if (!facts.ok()) {
     // A socket stays bound to the device that is gone, even if another one gets its index.
     publish(facts.error().code == ENODEV ? LinkState::kMissing : LinkState::kNoSocket, 0, 0);
     view_.store(nullptr, std::memory_order_release);
-    return std::move(socket_);
+    tracked_view_.store(nullptr, std::memory_order_release);
+    if (socket_ != nullptr) retired.plain.push_back(std::move(socket_));
+    if (tracked_socket_ != nullptr) retired.tracked.push_back(std::move(tracked_socket_));
+    return;
   }
   LinkState state = link_state(facts.value());
-  if (socket_ == nullptr && state != LinkState::kUnsupported && !open_socket().ok()) {
+  if (state != LinkState::kUnsupported && !open_sockets(facts.value().mtu).ok()) {
     state = LinkState::kNoSocket;
   }
   uint64_t mac = 0;
@@ -38,14 +41,20 @@ std::unique_ptr<EgressSocket> EgressPort::refresh() {
   mac_.store(mac, std::memory_order_relaxed);
   const int header = kind_ == Kind::kFrames ? link_header_length(facts.value()) : 0;
   publish(state, header > 0 ? header : 0, facts.value().mtu);
+}
+
+Status EgressPort::open_sockets(uint32_t mtu) {
+  if (socket_ == nullptr && (!unicast_ || unicast_->needs_plain_socket())) {
+    if (Status status = open_plain(); !status.ok()) return status;
+  }
+  if (tracked_socket_ == nullptr && unicast_ && unicast_->next_hop()) return open_tracked(mtu);
   return {};
 }
 
-Status EgressPort::open_socket() {
-  Result<UniqueFd> opened =
-      kind_ == Kind::kFrames
-          ? open_frame_sender(ifindex_)
-          : open_packet_sender(ifindex_, kind_ == Kind::kPackets ? AF_INET : AF_INET6);
+Status EgressPort::open_plain() {
+  Result<UniqueFd> opened = kind_ == Kind::kFrames
+                                ? open_frame_sender(ifindex_)
+                                : open_packet_sender(ifindex_, unicast_->family());
   if (!opened.ok()) return opened.error();
   auto socket = std::make_unique<EgressSocket>();
   socket->fd = std::move(opened.value());
@@ -60,8 +69,23 @@ Status EgressPort::open_socket() {
   return {};
 }
 
-void EgressPort::refresh_unicast(HostPolicy policy) {
-  unicast_->refresh(ifindex_, request_, frames_->transmit(), frames_->link().header, policy);
+Status EgressPort::open_tracked(uint32_t mtu) {
+  Result<TrackedSocket> opened = open_tracked_socket(ifindex_, unicast_->family(), mtu);
+  if (!opened.ok()) return opened.error();
+  tracked_socket_ = std::make_unique<TrackedSocket>(std::move(opened.value()));
+  tracked_view_.store(tracked_socket_.get(), std::memory_order_release);
+  return {};
+}
+
+void EgressPort::refresh_unicast(const HostPolicies& policies) {
+  unicast_->find_way(ifindex_, request_, frames_->transmit(), frames_->link().header,
+                     unicast_->family() == AF_INET ? policies.ipv4 : policies.ipv6);
+  const Link now = link();
+  // Before anything is sent there.
+  if (now.state == LinkState::kUp && !open_sockets(now.mtu).ok()) {
+    publish(LinkState::kNoSocket, 0, now.mtu);
+  }
+  unicast_->find_neighbour();
 }
 
 void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
@@ -77,6 +101,17 @@ Transmit EgressPort::choose() const {
 }
 
 void EgressPort::flush() {
+  if (path_ == Path::kTracked) {
+    if (batch_.empty()) return;
+    const TrackedSocket* tracked = tracked_view_.load(std::memory_order_acquire);
+    tracked_.use(tracked);
+    if (tracked == nullptr) {
+      batch_.drop_all(link_drop_reason(link().state));
+    } else {
+      batch_.send(tracked_);
+    }
+    return;
+  }
   EgressSocket* socket = view_.load(std::memory_order_acquire);
   if (socket == nullptr) {
     batch_.drop_all(link_drop_reason(link().state));
@@ -85,6 +120,24 @@ void EgressPort::flush() {
   } else {
     batch_.send(socket->fd.get());
   }
+}
+
+LinkState EgressPort::state() const {
+  const LinkState state = link().state;
+  const bool unreachable = unicast_ && unicast_->view().mode == UnicastWay::Mode::kUnreachable;
+  return state == LinkState::kUp && unreachable ? LinkState::kNoNeighbour : state;
+}
+
+void EgressPort::take_path(Path path) {
+  if (path == path_) return;
+  // What left the other way must not be overtaken.
+  (path_ == Path::kFrames ? *frames_ : *this).flush();
+  path_ = path;
+}
+
+void EgressPort::settle() {
+  tracked_.use(tracked_view_.load(std::memory_order_acquire));
+  tracked_.settle();
 }
 
 DropReason link_drop_reason(LinkState state) {
@@ -97,6 +150,8 @@ DropReason link_drop_reason(LinkState state) {
       return DropReason::kInterfaceMissing;
     case LinkState::kUnsupported:
       return DropReason::kInterfaceType;
+    case LinkState::kNoNeighbour:
+      return DropReason::kNoNeighbour;
     case LinkState::kUp:
     case LinkState::kNoSocket:
       break;

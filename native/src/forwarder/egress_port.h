@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/transmit.h"
 #include "forwarder/unicast_way.h"
 #include "packet/ip_address.h"
+#include "ring/tracked_sender.h"
 #include "ring/tx_batch.h"
 #include "ring/uring_sender.h"
 
@@ -22,6 +24,12 @@ struct EgressSocket {
   std::unique_ptr<UringSender> uring;
 };
 
+// What ports send through no longer, to be closed when the workers have seen that.
+struct RetiredSockets {
+  std::vector<std::unique_ptr<EgressSocket>> plain;
+  std::vector<std::unique_ptr<TrackedSocket>> tracked;
+};
+
 // One worker's way out of one interface, to groups or to one unicast address: a socket, a batch,
 // and what is known of the link. The worker owns the batch; the control thread keeps socket and
 // link up to date.
@@ -30,11 +38,19 @@ class EgressPort final {
   enum class Kind : uint8_t {
     // Whole frames to groups, through a packet socket.
     kFrames,
-    // To one IPv4 unicast address: IP packets, which the kernel routes and resolves, through a raw
+    // To one unicast address: IP packets, which the kernel routes and resolves, through a raw
     // socket; or, where that comes to the same, frames through the port to groups.
     kPackets,
-    // To one IPv6 unicast address, always through a raw socket.
-    kIpv6Packets,
+  };
+
+  // Of kPackets: where a packet goes.
+  enum class Path : uint8_t {
+    // The raw socket.
+    kPlain,
+    // A raw socket that tells what became of packets that wait for the neighbour.
+    kTracked,
+    // The port to groups, as a frame to the neighbour.
+    kFrames,
   };
 
   // The link as the worker sees it.
@@ -57,15 +73,17 @@ class EgressPort final {
   [[nodiscard]] int ifindex() const { return ifindex_; }
   [[nodiscard]] Kind kind() const { return kind_; }
 
-  // Reads the link again and opens a socket where one is needed. Returns a socket that is no longer
-  // used, to be closed when the worker has seen that. Control thread.
-  [[nodiscard]] std::unique_ptr<EgressSocket> refresh();
+  // Reads the link again and opens sockets where they are needed. Adds those that are no longer
+  // used to `retired`. Control thread.
+  void refresh(RetiredSockets& retired);
 
   [[nodiscard]] Link link() const {
     const uint64_t packed = link_.load(std::memory_order_acquire);
     return {static_cast<LinkState>(packed & 0xff), static_cast<uint8_t>(packed >> 8 & 0xff),
             static_cast<uint32_t>(packed >> 32), sends_super_frames(unpack_transmit(packed))};
   }
+  // Whether packets get to where it leads, as far as the kernel knows.
+  [[nodiscard]] LinkState state() const;
   // How it sends.
   [[nodiscard]] Transmit transmit() const {
     return unicast_ ? unicast_->transmit() : unpack_transmit(link_.load(std::memory_order_relaxed));
@@ -77,26 +95,36 @@ class EgressPort final {
   UnicastWay& unicast() { return *unicast_; }
   EgressPort& frames() { return *frames_; }
   // As refresh(), of route and neighbour only. Control thread.
-  void refresh_unicast(HostPolicy policy);
+  void refresh_unicast(const HostPolicies& policies);
 
   TxBatch& batch() { return batch_; }
   // Sends the batch, or accounts it as lost. Worker.
   void flush();
+  // Of kPackets: sends by another path from now on, after what is in the batch. Worker.
+  void take_path(Path path);
+  // Accounts what is known by now of the packets that wait for the neighbour. Worker.
+  void settle();
+  // Whether all is accounted that was sent. Worker.
+  [[nodiscard]] bool settled() const { return tracked_.settled(); }
 
   // Whether it is in the worker's list of ports with a batch to send, and which one comes next
   // there.
   bool pending = false;
   EgressPort* next_pending = nullptr;
-  // Of kPackets: whether the last packet left as a frame, and when one was last sent to a neighbour
-  // that does not answer. Worker.
-  bool was_direct = false;
+  // Whether it is in the worker's list of ports that are not settled: then it must stay, and so
+  // must the counters of its outputs. Written by the worker.
+  std::atomic<bool> unsettled{false};
+  EgressPort* next_unsettled = nullptr;
+  // Of kPackets: when one was last sent to a neighbour that does not answer. Worker.
   uint64_t tried_ns = 0;
 
  private:
   static Transmit unpack_transmit(uint64_t packed) {
     return static_cast<Transmit>(packed >> 16 & 0xff);
   }
-  Status open_socket();
+  [[nodiscard]] Status open_sockets(uint32_t mtu);
+  Status open_plain();
+  Status open_tracked(uint32_t mtu);
   void publish(LinkState state, int header, uint32_t mtu);
   // How to send at this time.
   [[nodiscard]] Transmit choose() const;
@@ -110,10 +138,15 @@ class EgressPort final {
   // The worker's view of socket_.
   std::atomic<EgressSocket*> view_{nullptr};
   std::unique_ptr<EgressSocket> socket_;
+  // The same of kPackets' other socket.
+  std::atomic<const TrackedSocket*> tracked_view_{nullptr};
+  std::unique_ptr<TrackedSocket> tracked_socket_;
   UringSupport uring_ = UringSupport::kReady;
   std::shared_ptr<EgressPort> frames_;
   std::optional<UnicastWay> unicast_;
   TxBatch batch_;
+  Path path_ = Path::kPlain;
+  TrackedSender tracked_;
 };
 
 // The name under which a packet is counted that a link in this state does not carry.

@@ -17,6 +17,8 @@ namespace {
 constexpr uint16_t kUdpChecksumOffset = 6;
 // Between packets to a neighbour that does not answer.
 constexpr uint64_t kTryAgainNs = 1'000'000'000;
+// Ports that are settled in one go: two system calls each.
+constexpr size_t kSettleAtOnce = 64;
 // A datagram or super-frame of this size is sent from where it lies, rather than copied: at 2.7 KB
 // both cost the same, at 26 KB copying costs a tenth more with 8 outputs (docs/measurements.md).
 constexpr size_t kLongDatagram = 4096;
@@ -114,21 +116,28 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
   if (port.kind() == EgressPort::Kind::kFrames) return routed;
   // A raw socket fills in a source that is zero (raw(7)), and the UDP checksum would be wrong.
   if (train.first().source == 0 && action.rewrite.keeps_source()) return DropReason::kNoSource;
-  if (port.kind() == EgressPort::Kind::kIpv6Packets) return routed;
   const UnicastWay::View view = port.unicast().view();
-  if (view.mode == UnicastWay::Mode::kUnreachable) {
-    // What the kernel is given it would drop without telling. Something must go there now and then,
-    // so that it asks for the neighbour again.
-    if (train.last_time_ns() < port.tried_ns + kTryAgainNs) return DropReason::kNoNeighbour;
-    port.tried_ns = train.last_time_ns();
-    counters->drops.add(DropReason::kNoNeighbour, train.merged().segments);
-    return Way{port, routed.link, action, &discarded_};
+  using Path = EgressPort::Path;
+  Path path = Path::kPlain;
+  switch (view.mode) {
+    case UnicastWay::Mode::kRouted:
+      break;
+    case UnicastWay::Mode::kAsking:
+      path = Path::kTracked;
+      break;
+    case UnicastWay::Mode::kDirect:
+      path = port.unicast().take_confirmation() ? Path::kTracked : Path::kFrames;
+      break;
+    case UnicastWay::Mode::kUnreachable:
+      // What the kernel is given it would drop. Something must go there now and then, so that it
+      // asks for the neighbour again.
+      if (train.last_time_ns() < port.tried_ns + kTryAgainNs) return DropReason::kNoNeighbour;
+      port.tried_ns = train.last_time_ns();
+      path = Path::kTracked;
+      break;
   }
-  const bool direct = view.mode == UnicastWay::Mode::kDirect && !port.unicast().take_confirmation();
-  // What left the other way must not be overtaken.
-  if (direct != port.was_direct) (direct ? port : port.frames()).flush();
-  port.was_direct = direct;
-  if (!direct) return routed;
+  port.take_path(path);
+  if (path != Path::kFrames) return routed;
   return Way{port.frames(), port.frames().link(), action, counters, view.mac};
 }
 
@@ -289,8 +298,30 @@ void Emitter::flush() {
     pending_ = port->next_pending;
     port->pending = false;
     port->flush();
+    if (!port->settled() && !port->unsettled.load(std::memory_order_relaxed)) list_unsettled(*port);
   }
   shared_in_use_ = false;
+}
+
+void Emitter::settle() {
+  for (size_t i = 0; i < kSettleAtOnce && unsettled_ != nullptr; i++) {
+    EgressPort& port = *unsettled_;
+    unsettled_ = port.next_unsettled;
+    port.settle();
+    if (port.settled()) {
+      // From here on it may be gone.
+      port.unsettled.store(false, std::memory_order_release);
+    } else {
+      list_unsettled(port);
+    }
+  }
+}
+
+void Emitter::list_unsettled(EgressPort& port) {
+  port.next_unsettled = nullptr;
+  (unsettled_ != nullptr ? last_unsettled_->next_unsettled : unsettled_) = &port;
+  last_unsettled_ = &port;
+  port.unsettled.store(true, std::memory_order_release);
 }
 
 }  // namespace mcfleet

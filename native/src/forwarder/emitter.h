@@ -28,6 +28,10 @@ class Emitter final {
   void emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu);
   // Sends what emit() collected.
   void flush();
+  // Whether packets wait for neighbours, so that settle() must be called every now and then.
+  [[nodiscard]] bool unsettled() const { return unsettled_ != nullptr; }
+  // Finds out what became of some of them.
+  void settle();
 
  private:
   struct Way {
@@ -66,11 +70,15 @@ class Emitter final {
   void close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
                    const TxAccount& account, std::span<const iovec> pieces = {});
 
+  void list_unsettled(EgressPort& port);
+
   const size_t worker_;
   FragmentIdentifications fragment_ids_;
   EgressPort* pending_ = nullptr;
-  // For what is sent although it is counted as lost.
-  OutputCounters discarded_;
+  // Ports with packets that wait for neighbours; the last one is the next to look at after the
+  // others.
+  EgressPort* unsettled_ = nullptr;
+  EgressPort* last_unsettled_ = nullptr;
   // Payload of one train, and where it is; in use until flush().
   iovec piece_{};
   std::unique_ptr<uint8_t[]> shared_;

@@ -122,6 +122,7 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
     if (next.counters == nullptr) {
       next.counters = std::make_shared<PerWorker<OutputCounters>>(workers_->size());
     }
+    if (next.ports != nullptr) next.ports->keep(next.counters);
     entry->outputs.push_back(std::move(next));
   }
   entry->compiled = std::move(compiled);
@@ -249,7 +250,6 @@ void Forwarder::drop_unused(Retired& retired) {
   }
   // Those to unicast addresses first: they use the others.
   drop_unused_ports(EgressPort::Kind::kPackets);
-  drop_unused_ports(EgressPort::Kind::kIpv6Packets);
   drop_unused_ports(EgressPort::Kind::kFrames);
   if (!receivers.empty()) workers_->quiesce();
 }
@@ -265,7 +265,9 @@ void Forwarder::refresh_links() {
   for (auto& [key, ports] : ports_) {
     ports->refresh(retired.sockets);
     // After the ports to groups, which they use.
-    if (key.kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policy_);
+    if (key.kind == EgressPort::Kind::kPackets && neighbours_ != nullptr) {
+      ports->refresh_unicast(policies_);
+    }
   }
   workers_->quiesce();
 }
@@ -292,7 +294,7 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
           {output.key, output.counters->sum([](const auto& c) { return c.packets.get(); }),
            output.counters->sum([](const auto& c) { return c.bytes.get(); }),
            count_drops(*output.counters),
-           output.ports != nullptr ? output.ports->link().state : LinkState::kMissing,
+           output.ports != nullptr ? output.ports->state() : LinkState::kMissing,
            output.counted_since});
     }
     result.relays.push_back(std::move(counts));

@@ -104,7 +104,7 @@ class Forwarder final {
                                          const IpAddress& destination);
   void watch_neighbours();
   void take_neighbours(std::span<const Neighbour> neighbours);
-  void refresh_unicast(HostPolicy policy);
+  void refresh_unicast(const HostPolicies& policies);
   void carry_out(const Changes& changes);
   void replace_entry(const std::string& uid, const Entry& entry);
   static Rule rule_of(const RelayEntry& entry);
@@ -125,7 +125,7 @@ class Forwarder final {
   Endpoints endpoints_;
   std::unique_ptr<LinkWatch> watch_;
   std::unique_ptr<NeighbourWatch> neighbours_;
-  HostPolicy policy_ = HostPolicy::kUnknown;
+  HostPolicies policies_;
 };
 
 }  // namespace mcfleet

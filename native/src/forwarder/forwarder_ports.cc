@@ -13,14 +13,14 @@ std::shared_ptr<EgressPorts> Forwarder::ports_for(int ifindex, EgressPort::Kind 
   if (frames) {
     ports = std::make_shared<EgressPorts>(ifindex, options_.transmit, workers_->size());
   } else {
-    if (kind == EgressPort::Kind::kPackets) watch_neighbours();
+    watch_neighbours();
     ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, {}),
                                           destination);
   }
   // New ports have no socket to give back.
-  std::vector<std::unique_ptr<EgressSocket>> none;
+  RetiredSockets none;
   ports->refresh(none);
-  if (kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policy_);
+  if (!frames && neighbours_ != nullptr) ports->refresh_unicast(policies_);
   const std::lock_guard state(state_);
   ports_[key] = ports;
   return ports;
@@ -31,37 +31,35 @@ void Forwarder::watch_neighbours() {
   if (neighbours_ != nullptr) return;
   auto watch = NeighbourWatch::start(
       {[this](std::span<const Neighbour> neighbours) { take_neighbours(neighbours); },
-       [this](HostPolicy policy) { refresh_unicast(policy); }});
-  // Without news of neighbours, and with no known policy, packets are left to the kernel.
+       [this](const HostPolicies& policies) { refresh_unicast(policies); }});
+  // Without news of neighbours packets are left to the kernel.
   if (!watch.ok()) return;
   neighbours_ = std::move(watch.value());
-  policy_ = read_host_policy();
+  policies_ = read_host_policies();
 }
 
 void Forwarder::take_neighbours(std::span<const Neighbour> neighbours) {
   // The last word counts.
-  std::map<std::pair<int, uint32_t>, Neighbour> news;
+  std::map<std::pair<int, IpAddress>, Neighbour> news;
   for (const Neighbour& neighbour : neighbours) {
     news[{neighbour.ifindex, neighbour.address}] = neighbour;
   }
   const std::lock_guard control(control_);
   for (auto& [key, ports] : ports_) {
     if (key.kind != EgressPort::Kind::kPackets) continue;
-    for (size_t i = 0; i < workers_->size(); i++) {
-      UnicastWay& way = ports->of(i).unicast();
-      const auto next_hop = way.next_hop();
-      if (!next_hop) continue;
-      const auto found = news.find({key.ifindex, *next_hop});
-      if (found != news.end()) way.take(found->second);
-    }
+    // That of all workers.
+    const auto next_hop = ports->of(0).unicast().next_hop();
+    if (!next_hop) continue;
+    const auto found = news.find({key.ifindex, *next_hop});
+    if (found != news.end()) ports->take(found->second);
   }
 }
 
-void Forwarder::refresh_unicast(HostPolicy policy) {
+void Forwarder::refresh_unicast(const HostPolicies& policies) {
   const std::lock_guard control(control_);
-  policy_ = policy;
+  policies_ = policies;
   for (auto& [key, ports] : ports_) {
-    if (key.kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policy_);
+    if (key.kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policies_);
   }
 }
 
@@ -69,7 +67,8 @@ void Forwarder::drop_unused_ports(EgressPort::Kind kind) {
   std::vector<std::shared_ptr<EgressPorts>> ports;
   const std::lock_guard state(state_);
   for (auto port = ports_.begin(); port != ports_.end();) {
-    if (port->first.kind != kind || port->second.use_count() > 1) {
+    // One that is not settled goes with a later change.
+    if (port->first.kind != kind || port->second.use_count() > 1 || port->second->unsettled()) {
       port++;
       continue;
     }

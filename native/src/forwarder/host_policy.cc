@@ -22,14 +22,25 @@ using netlink::Request;
 
 namespace {
 
-// Local, main and default (fib_default_rules_init).
-constexpr int kDefaultRules = 3;
+// What of the host's rules is for one family.
+struct Family {
+  uint8_t family;
+  // Of nftables.
+  uint8_t tables;
+  // Where the older iptables names its tables, when they are first used.
+  const char* table_names;
+  // Local and main, and for IPv4 default (fib_default_rules_init, fib6_rules_net_init).
+  int default_rules;
+};
+constexpr Family kIpv4{AF_INET, NFPROTO_IPV4, "/proc/self/net/ip_tables_names", 3};
+constexpr Family kIpv6{AF_INET6, NFPROTO_IPV6, "/proc/self/net/ip6_tables_names", 2};
 
 HostPolicy verdict(const Status& asked, bool present) {
   if (asked.ok()) return present ? HostPolicy::kPresent : HostPolicy::kNone;
   switch (asked.error().code) {
     // The kernel has no such thing, or the module is not loaded.
     case EPROTONOSUPPORT:
+    case EAFNOSUPPORT:
     case EINVAL:
     case ENOENT:
     case EOPNOTSUPP:
@@ -39,7 +50,7 @@ HostPolicy verdict(const Status& asked, bool present) {
   }
 }
 
-HostPolicy read_nftables() {
+HostPolicy read_nftables(const Family& family) {
   bool present = false;
   const nfgenmsg all{AF_UNSPEC, NFNETLINK_V0, 0};
   const Status asked = Request(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_DUMP)
@@ -47,14 +58,13 @@ HostPolicy read_nftables() {
                            .ask(NETLINK_NETFILTER, [&](const Message& message) {
                              const auto table = netlink::read_struct<nfgenmsg>(message.payload);
                              present |= table && (table->nfgen_family == NFPROTO_INET ||
-                                                  table->nfgen_family == NFPROTO_IPV4);
+                                                  table->nfgen_family == family.tables);
                            });
   return verdict(asked, present);
 }
 
-// Tables of the older iptables; they show up here when they are first used.
-HostPolicy read_legacy_iptables() {
-  std::ifstream names("/proc/self/net/ip_tables_names");
+HostPolicy read_legacy_iptables(const Family& family) {
+  std::ifstream names(family.table_names);
   std::string name;
   return names && names >> name ? HostPolicy::kPresent : HostPolicy::kNone;
 }
@@ -75,26 +85,31 @@ HostPolicy read_ipsec() {
   return verdict(asked, present);
 }
 
-HostPolicy read_rules() {
+HostPolicy read_rules(const Family& family) {
   int rules = 0;
   fib_rule_hdr header{};
-  header.family = AF_INET;
+  header.family = family.family;
   const Status asked =
       Request(RTM_GETRULE, NLM_F_DUMP).body(header).ask(NETLINK_ROUTE, [&](const Message&) {
         rules++;
       });
-  return verdict(asked, rules > kDefaultRules);
+  return verdict(asked, rules > family.default_rules);
 }
 
-}  // namespace
-
-HostPolicy read_host_policy() {
-  const auto all = {read_nftables(), read_legacy_iptables(), read_ipsec(), read_rules()};
+HostPolicy read_policy(const Family& family, HostPolicy ipsec) {
+  const auto all = {read_nftables(family), read_legacy_iptables(family), ipsec, read_rules(family)};
   if (std::find(all.begin(), all.end(), HostPolicy::kPresent) != all.end()) {
     return HostPolicy::kPresent;
   }
   return std::find(all.begin(), all.end(), HostPolicy::kUnknown) != all.end() ? HostPolicy::kUnknown
                                                                               : HostPolicy::kNone;
+}
+
+}  // namespace
+
+HostPolicies read_host_policies() {
+  const HostPolicy ipsec = read_ipsec();
+  return {read_policy(kIpv4, ipsec), read_policy(kIpv6, ipsec)};
 }
 
 }  // namespace mcfleet

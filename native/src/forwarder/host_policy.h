@@ -14,7 +14,15 @@ enum class HostPolicy : uint8_t {
   kUnknown,
 };
 
-// Asks the kernel, for this network namespace and IPv4.
-HostPolicy read_host_policy();
+// Of both families.
+struct HostPolicies {
+  HostPolicy ipv4 = HostPolicy::kUnknown;
+  HostPolicy ipv6 = HostPolicy::kUnknown;
+
+  bool operator==(const HostPolicies&) const = default;
+};
+
+// Asks the kernel, for this network namespace.
+HostPolicies read_host_policies();
 
 }  // namespace mcfleet

@@ -18,8 +18,17 @@ struct LinkFacts {
   std::array<uint8_t, 6> mac{};
 };
 
-// Whether an interface can carry packets now, and if not, why.
-enum class LinkState : uint8_t { kUp, kDown, kNoCarrier, kMissing, kUnsupported, kNoSocket };
+// Whether an interface can carry packets now, and if not, why. kNoNeighbour only of a way to one
+// address: nobody answers there.
+enum class LinkState : uint8_t {
+  kUp,
+  kDown,
+  kNoCarrier,
+  kMissing,
+  kUnsupported,
+  kNoSocket,
+  kNoNeighbour
+};
 
 // Stable CamelCase code; empty if up.
 constexpr const char* link_state_reason(LinkState state) {
@@ -36,6 +45,8 @@ constexpr const char* link_state_reason(LinkState state) {
       return "InterfaceTypeNotSupported";
     case LinkState::kNoSocket:
       return "SocketFailed";
+    case LinkState::kNoNeighbour:
+      return "NoNeighbour";
   }
   return "";
 }

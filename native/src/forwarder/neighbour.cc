@@ -5,7 +5,10 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include <array>
+
 #include "netlink/request.h"
+#include "packet/bytes.h"
 
 namespace mcfleet {
 
@@ -20,10 +23,27 @@ namespace {
 constexpr uint16_t kFresh = NUD_REACHABLE | NUD_DELAY | NUD_PROBE | NUD_NOARP | NUD_PERMANENT;
 constexpr size_t kMacBytes = 6;
 
-std::optional<uint32_t> read_ipv4(Bytes value) {
-  const auto address = netlink::read_struct<uint32_t>(value);
-  if (!address || value.size() != sizeof(uint32_t)) return std::nullopt;
-  return ntohl(*address);
+constexpr size_t kIpv4Bytes = 4;
+constexpr size_t kIpv6Bytes = 16;
+
+// Of the family; none if it is of another length, or no address.
+std::optional<IpAddress> read_address(Bytes value, uint8_t family) {
+  if (value.size() != (family == AF_INET ? kIpv4Bytes : kIpv6Bytes)) return std::nullopt;
+  const IpAddress address =
+      family == AF_INET ? IpAddress(load32(value.data())) : IpAddress::ipv6(value.data());
+  return address.none() ? std::nullopt : std::optional(address);
+}
+
+uint8_t family_of(const IpAddress& address) {
+  return address.is_ipv4() ? AF_INET : AF_INET6;
+}
+
+// Adds an address as the kernel wants it.
+netlink::Request& add_address(netlink::Request& request, uint16_t type, const IpAddress& address) {
+  if (address.is_ipv4()) return request.attribute(type, htonl(address.ipv4()));
+  std::array<uint8_t, kIpv6Bytes> bytes;
+  address.write_ipv6(bytes.data());
+  return request.attribute(type, bytes);
 }
 
 bool has_mtu(Bytes metrics) {
@@ -39,36 +59,34 @@ bool has_mtu(Bytes metrics) {
 
 std::optional<Neighbour> parse_neighbour(Bytes payload, bool gone) {
   const auto header = netlink::read_struct<ndmsg>(payload);
-  if (!header || header->ndm_family != AF_INET) return std::nullopt;
+  if (!header || (header->ndm_family != AF_INET && header->ndm_family != AF_INET6)) {
+    return std::nullopt;
+  }
   Neighbour neighbour;
   neighbour.ifindex = header->ndm_ifindex;
-  std::optional<uint32_t> address;
-  bool has_mac = false;
+  std::optional<IpAddress> address;
   const bool whole = netlink::for_each_attribute(
       netlink::after(payload, sizeof(ndmsg)), [&](const Attribute& attribute) {
-        if (attribute.type == NDA_DST) address = read_ipv4(attribute.value);
+        if (attribute.type == NDA_DST) address = read_address(attribute.value, header->ndm_family);
         if (attribute.type != NDA_LLADDR || attribute.value.size() != kMacBytes) return;
-        has_mac = true;
         for (const uint8_t byte : attribute.value) neighbour.mac = neighbour.mac << 8 | byte;
       });
   if (!whole || !address) return std::nullopt;
   neighbour.address = *address;
   if (gone) return neighbour;
   if ((header->ndm_state & NUD_FAILED) != 0) neighbour.resolution = Resolution::kFailed;
-  if (!has_mac || neighbour.mac == 0) return neighbour;
   if ((header->ndm_state & NUD_STALE) != 0) neighbour.resolution = Resolution::kStale;
   if ((header->ndm_state & kFresh) != 0) neighbour.resolution = Resolution::kKnown;
   return neighbour;
 }
 
-Neighbour read_neighbour(int ifindex, uint32_t address) {
+Neighbour read_neighbour(int ifindex, const IpAddress& address) {
   ndmsg header{};
-  header.ndm_family = AF_INET;
+  header.ndm_family = family_of(address);
   header.ndm_ifindex = ifindex;
   Neighbour found;
-  const Status asked = netlink::Request(RTM_GETNEIGH, 0)
-                           .body(header)
-                           .attribute(NDA_DST, htonl(address))
+  netlink::Request request(RTM_GETNEIGH, 0);
+  const Status asked = add_address(request.body(header), NDA_DST, address)
                            .ask(NETLINK_ROUTE, [&](const netlink::Message& message) {
                              if (message.header.nlmsg_type != RTM_NEWNEIGH) return;
                              found = parse_neighbour(message.payload, false).value_or(found);
@@ -80,51 +98,50 @@ Neighbour read_neighbour(int ifindex, uint32_t address) {
   return found;
 }
 
-std::optional<uint32_t> parse_next_hop(Bytes payload, int ifindex, uint32_t destination) {
+std::optional<NextHop> parse_next_hop(Bytes payload, int ifindex, const IpAddress& destination) {
   const auto header = netlink::read_struct<rtmsg>(payload);
-  if (!header || header->rtm_family != AF_INET || header->rtm_type != RTN_UNICAST) {
+  if (!header || header->rtm_family != family_of(destination) || header->rtm_type != RTN_UNICAST) {
     return std::nullopt;
   }
-  uint32_t next_hop = destination;
-  bool plain = true;
+  NextHop next_hop{destination, true};
+  bool one = true;
   const bool whole = netlink::for_each_attribute(
       netlink::after(payload, sizeof(rtmsg)), [&](const Attribute& attribute) {
         switch (attribute.type) {
           case RTA_OIF:
-            plain &= netlink::read_struct<int>(attribute.value) == ifindex;
+            one &= netlink::read_struct<int>(attribute.value) == ifindex;
             break;
           case RTA_GATEWAY: {
-            const auto gateway = read_ipv4(attribute.value);
-            plain &= gateway.has_value();
-            next_hop = gateway.value_or(0);
+            const auto gateway = read_address(attribute.value, header->rtm_family);
+            one &= gateway.has_value();
+            next_hop.address = gateway.value_or(destination);
             break;
           }
           case RTA_METRICS:
-            plain &= !has_mtu(attribute.value);
+            next_hop.plain &= !has_mtu(attribute.value);
             break;
           case RTA_MULTIPATH:
           case RTA_VIA:
           case RTA_ENCAP:
           case RTA_ENCAP_TYPE:
-            plain = false;
+            one = false;
             break;
           default:
             break;
         }
       });
-  return whole && plain ? std::optional(next_hop) : std::nullopt;
+  return whole && one ? std::optional(next_hop) : std::nullopt;
 }
 
-std::optional<uint32_t> find_next_hop(int ifindex, uint32_t destination) {
-  std::optional<uint32_t> found;
+std::optional<NextHop> find_next_hop(int ifindex, const IpAddress& destination) {
+  std::optional<NextHop> found;
   const auto ask = [&](uint32_t flags) {
     rtmsg header{};
-    header.rtm_family = AF_INET;
-    header.rtm_dst_len = 32;
+    header.rtm_family = family_of(destination);
+    header.rtm_dst_len = destination.is_ipv4() ? 32 : 128;
     header.rtm_flags = flags;
-    return netlink::Request(RTM_GETROUTE, 0)
-        .body(header)
-        .attribute(RTA_DST, htonl(destination))
+    netlink::Request request(RTM_GETROUTE, 0);
+    return add_address(request.body(header), RTA_DST, destination)
         .attribute(RTA_OIF, ifindex)
         .ask(NETLINK_ROUTE, [&](const netlink::Message& message) {
           if (message.header.nlmsg_type != RTM_NEWROUTE) return;

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "netlink/attributes.h"
+#include "packet/ip_address.h"
 
 namespace mcfleet {
 
@@ -22,27 +23,39 @@ enum class Resolution : uint8_t {
 
 struct Neighbour {
   int ifindex = 0;
-  uint32_t address = 0;
+  IpAddress address;
   Resolution resolution = Resolution::kUnresolved;
-  // In the low 48 bits, if it is known or stale.
+  // In the low 48 bits; 0 if there is none, or none that frames can be sent to.
   uint64_t mac = 0;
 
+  // Whether the kernel sends to it without asking.
   [[nodiscard]] bool usable() const {
     return resolution == Resolution::kKnown || resolution == Resolution::kStale;
   }
 };
 
 // Asks the kernel. A neighbour that it has never heard of is unresolved.
-Neighbour read_neighbour(int ifindex, uint32_t address);
+Neighbour read_neighbour(int ifindex, const IpAddress& address);
 
-// The payload of RTM_NEWNEIGH or, if `gone`, RTM_DELNEIGH. None if it is malformed or not IPv4.
+// The payload of RTM_NEWNEIGH or, if `gone`, RTM_DELNEIGH. None if it is malformed or of
+// another family than IPv4 and IPv6.
 std::optional<Neighbour> parse_neighbour(netlink::Bytes payload, bool gone);
 
-// The neighbour to which the kernel hands packets to `destination` out of this interface: the
-// destination itself or a gateway. None if it does more than that: several next hops, a tunnel, an
-// MTU of the route, a destination that is no other host.
-std::optional<uint32_t> find_next_hop(int ifindex, uint32_t destination);
+// Where the kernel sends packets to one destination.
+struct NextHop {
+  // The neighbour that gets them: the destination itself or a gateway.
+  IpAddress address;
+  // Whether that is all: no MTU of the route.
+  bool plain = true;
+
+  bool operator==(const NextHop&) const = default;
+};
+
+// The route to `destination` out of this interface. None if there is no one neighbour: several next
+// hops, a tunnel, a gateway of the other family, a destination that is no other host.
+std::optional<NextHop> find_next_hop(int ifindex, const IpAddress& destination);
 // The payload of RTM_NEWROUTE.
-std::optional<uint32_t> parse_next_hop(netlink::Bytes payload, int ifindex, uint32_t destination);
+std::optional<NextHop> parse_next_hop(netlink::Bytes payload, int ifindex,
+                                      const IpAddress& destination);
 
 }  // namespace mcfleet

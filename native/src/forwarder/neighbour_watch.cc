@@ -18,6 +18,8 @@ using Clock = std::chrono::steady_clock;
 
 // The kernel tells of no change of the policy.
 constexpr std::chrono::milliseconds kPolicyInterval{2000};
+// linux/rtnetlink.h has no RTMGRP_ for it.
+constexpr unsigned kIpv6Rules = 1U << (RTNLGRP_IPV6_RULE - 1);
 // News that come together are told together, so that many neighbours cost little.
 constexpr int kSettleMs = 5;
 
@@ -25,7 +27,8 @@ constexpr int kSettleMs = 5;
 
 Result<std::unique_ptr<NeighbourWatch>> NeighbourWatch::start(Listener listener) {
   auto route = netlink::open_route_socket(RTMGRP_NEIGH | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE |
-                                          RTMGRP_IPV4_IFADDR);
+                                          RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_ROUTE |
+                                          RTMGRP_IPV6_IFADDR | kIpv6Rules);
   if (!route.ok()) return route.error();
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.valid()) return Error::from_errno("open an event descriptor");
@@ -71,19 +74,19 @@ bool NeighbourWatch::read(std::vector<Neighbour>& neighbours) {
 
 void NeighbourWatch::run() {
   std::array<pollfd, 2> waiting{pollfd{route_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
-  HostPolicy policy = HostPolicy::kUnknown;
+  HostPolicies policies;
   Clock::time_point asked{};
   bool again = true;
   for (;;) {
     std::vector<Neighbour> neighbours;
     if (waiting[0].revents != 0 && !read(neighbours)) again = true;
     if (Clock::now() >= asked + kPolicyInterval) {
-      const HostPolicy last = std::exchange(policy, read_host_policy());
-      again |= policy != last;
+      const HostPolicies last = std::exchange(policies, read_host_policies());
+      again |= policies != last;
       asked = Clock::now();
     }
     if (again) {
-      listener_.routes(policy);
+      listener_.routes(policies);
     } else if (!neighbours.empty()) {
       listener_.neighbours(neighbours);
     }

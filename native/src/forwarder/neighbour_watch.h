@@ -21,7 +21,7 @@ class NeighbourWatch final {
     // Some neighbours changed.
     std::function<void(std::span<const Neighbour>)> neighbours;
     // Routes or the policy changed, or news of neighbours were lost.
-    std::function<void(HostPolicy)> routes;
+    std::function<void(const HostPolicies&)> routes;
   };
 
   static Result<std::unique_ptr<NeighbourWatch>> start(Listener listener);

@@ -22,7 +22,7 @@ namespace mcfleet {
 struct Retired {
   std::vector<std::unique_ptr<const RuleTable>> tables;
   std::vector<std::unique_ptr<Input>> inputs;
-  std::vector<std::unique_ptr<EgressSocket>> sockets;
+  RetiredSockets sockets;
 };
 
 // The control side of one input interface: its rings, one or two for each worker, kernel filter and

@@ -1,5 +1,7 @@
 #include "forwarder/unicast_way.h"
 
+#include <sys/socket.h>
+
 namespace mcfleet {
 
 std::optional<Transmit> unicast_obstacle(TransmitRequest request, Transmit frames,
@@ -17,29 +19,50 @@ std::optional<Transmit> unicast_obstacle(TransmitRequest request, Transmit frame
   return std::nullopt;
 }
 
-void UnicastWay::refresh(int ifindex, TransmitRequest request, Transmit frames, int header,
-                         HostPolicy policy) {
+int UnicastWay::family() const {
+  return destination_.is_ipv4() ? AF_INET : AF_INET6;
+}
+
+void UnicastWay::find_way(int ifindex, TransmitRequest request, Transmit frames, int header,
+                          HostPolicy policy) {
   ifindex_ = ifindex;
-  next_hop_ = find_next_hop(ifindex, destination_);
-  obstacle_ = unicast_obstacle(request, frames, policy, next_hop_.has_value());
+  const auto route = find_next_hop(ifindex, destination_);
+  obstacle_ = unicast_obstacle(request, frames, policy, route && route->plain);
   direct_ = frames == Transmit::kGsoDevice ? Transmit::kUnicastDevice : Transmit::kUnicastKernel;
-  if (!next_hop_.has_value()) {
+  next_hop_.reset();
+  // A device that carries bare IP packets has no neighbours.
+  if (route && header != 0) next_hop_ = route->address;
+}
+
+void UnicastWay::find_neighbour() {
+  if (next_hop_) {
+    take(read_neighbour(ifindex_, *next_hop_));
+  } else if (obstacle_) {
     publish(Mode::kRouted, 0, *obstacle_);
-  } else if (header == 0) {
-    // A device that carries bare IP packets has no neighbours.
-    publish(obstacle_ ? Mode::kRouted : Mode::kDirect, 0, obstacle_.value_or(direct_));
-    next_hop_.reset();
   } else {
-    take(read_neighbour(ifindex, *next_hop_));
+    publish(Mode::kDirect, 0, direct_);
   }
 }
 
 void UnicastWay::take(const Neighbour& neighbour) {
   if (neighbour.ifindex != ifindex_ || next_hop_ != neighbour.address) return;
-  if (neighbour.resolution == Resolution::kFailed) {
-    publish(Mode::kUnreachable, 0, obstacle_.value_or(Transmit::kPacketsUnresolved));
-  } else if (obstacle_ || !neighbour.usable()) {
-    publish(Mode::kRouted, 0, obstacle_.value_or(Transmit::kPacketsUnresolved));
+  const Transmit packets = obstacle_.value_or(Transmit::kPacketsUnresolved);
+  switch (neighbour.resolution) {
+    case Resolution::kFailed:
+      publish(Mode::kUnreachable, 0, packets);
+      return;
+    case Resolution::kUnresolved:
+      publish(Mode::kAsking, 0, packets);
+      return;
+    case Resolution::kStale:
+    case Resolution::kKnown:
+      break;
+  }
+  if (obstacle_) {
+    publish(Mode::kRouted, 0, packets);
+  } else if (neighbour.mac == 0) {
+    // No frame can be addressed to it: the socket that tells serves as well.
+    publish(Mode::kAsking, 0, packets);
   } else {
     if (neighbour.resolution == Resolution::kStale) confirm_.store(true, std::memory_order_relaxed);
     publish(Mode::kDirect, neighbour.mac, direct_);

@@ -11,7 +11,7 @@
 namespace mcfleet {
 
 // Whether packets to one unicast address can leave as frames to the neighbour that the kernel would
-// hand them to, in super-frames, rather than one by one through a raw socket. The raw socket is the
+// hand them to, in super-frames, rather than one by one through a raw socket. A raw socket is the
 // way until the kernel has resolved the neighbour, which it does for what goes there.
 //
 // The control thread decides and follows the kernel's news; the worker reads.
@@ -20,6 +20,8 @@ class UnicastWay final {
   enum class Mode : uint8_t {
     // Through the raw socket.
     kRouted,
+    // Through the one that tells what became of packets: the kernel has to ask for the neighbour.
+    kAsking,
     // As frames to mac().
     kDirect,
     // The kernel has asked for the neighbour in vain.
@@ -31,18 +33,24 @@ class UnicastWay final {
     uint64_t mac;
   };
 
-  explicit UnicastWay(uint32_t destination) : destination_(destination) {}
+  explicit UnicastWay(const IpAddress& destination) : destination_(destination) {}
   UnicastWay(const UnicastWay&) = delete;
   UnicastWay& operator=(const UnicastWay&) = delete;
 
-  // Reads route and neighbour again. `frames`: how frames leave through this interface; `header`:
-  // bytes of their link-layer header, 0 where there are no neighbours. Control thread.
-  void refresh(int ifindex, TransmitRequest request, Transmit frames, int header,
-               HostPolicy policy);
+  // Reads the route again. `frames`: how frames leave through this interface; `header`: bytes of
+  // their link-layer header, 0 where there are no neighbours. Control thread.
+  void find_way(int ifindex, TransmitRequest request, Transmit frames, int header,
+                HostPolicy policy);
+  // Reads the neighbour again, and lets the worker know both. Control thread.
+  void find_neighbour();
   // Takes news of a neighbour, if it is this one's. Control thread.
   void take(const Neighbour& neighbour);
-  // Whose news matter. Control thread.
-  [[nodiscard]] std::optional<uint32_t> next_hop() const { return next_hop_; }
+  // Whose news matter; none if there is no one neighbour. Control thread.
+  [[nodiscard]] const std::optional<IpAddress>& next_hop() const { return next_hop_; }
+  // Whether packets may go through the raw socket that does not tell. Control thread.
+  [[nodiscard]] bool needs_plain_socket() const { return obstacle_ || !next_hop_; }
+  // AF_INET or AF_INET6.
+  [[nodiscard]] int family() const;
   // How packets leave, and why. Any thread.
   [[nodiscard]] Transmit transmit() const { return transmit_.load(std::memory_order_relaxed); }
 
@@ -51,7 +59,7 @@ class UnicastWay final {
     const uint64_t packed = view_.load(std::memory_order_relaxed);
     return {static_cast<Mode>(packed >> 48), packed & 0xffffffffffff};
   }
-  // True once after the neighbour went stale: then something must go through the raw socket, so
+  // True once after the neighbour went stale: then something must go through a raw socket, so
   // that the kernel asks whether it is still there. Worker.
   bool take_confirmation() {
     if (!confirm_.load(std::memory_order_relaxed)) return false;
@@ -62,9 +70,8 @@ class UnicastWay final {
  private:
   void publish(Mode mode, uint64_t mac, Transmit transmit);
 
-  const uint32_t destination_;
-  // Of a route that allows to send directly.
-  std::optional<uint32_t> next_hop_;
+  const IpAddress destination_;
+  std::optional<IpAddress> next_hop_;
   int ifindex_ = 0;
   // What speaks against sending directly; nothing if it can be done.
   std::optional<Transmit> obstacle_;

@@ -27,6 +27,8 @@ constexpr int kBurstsPerRound = 16;
 constexpr uint64_t kSampleEvery = 16;
 // Looks between two readings of the clock.
 constexpr int kLooks = 16;
+// Between two looks at what became of packets that wait for a neighbour.
+constexpr int kSettleMs = 10;
 // As a real-time audio server asks for: ahead of every ordinary program, behind the kernel's own.
 constexpr int kNice = -15;
 
@@ -136,6 +138,7 @@ void Worker::run() {
   Clock::time_point busy_until{};
   while (!stopping_.load(std::memory_order_acquire)) {
     pass_quiescent_point();
+    settle();
     Inputs& all = *inputs_.load(std::memory_order_acquire);
     bool found = false;
     for (int look = 0; look < kLooks && !found; look++) {
@@ -152,10 +155,22 @@ void Worker::run() {
   }
 }
 
+// Also while no packet comes: what became of the last ones must show.
+void Worker::settle() {
+  if (!emitter_.unsettled()) return;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  const int64_t now_ms = int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  if (now_ms < settled_ms_ + kSettleMs) return;
+  settled_ms_ = now_ms;
+  emitter_.settle();
+}
+
 void Worker::sleep(Inputs& all) {
   // Not by epoll: it would stay in the sockets' wait queues also while the worker is awake, and
   // each packet's sender would pay for that.
-  if (poll(all.waiting.data(), all.waiting.size(), -1) <= 0) return;
+  const int timeout_ms = emitter_.unsettled() ? kSettleMs : -1;
+  if (poll(all.waiting.data(), all.waiting.size(), timeout_ms) <= 0) return;
   for (size_t i = 0; i < all.rings.size(); i++) {
     // What became of the interface is told by netlink.
     if ((all.waiting[i].revents & POLLERR) != 0) all.rings[i]->clear_error();

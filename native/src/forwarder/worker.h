@@ -75,6 +75,7 @@ class Worker final {
   void publish(std::vector<Input*> inputs);
   void run();
   void pass_quiescent_point();
+  void settle();
   void sleep(Inputs& all);
   bool drain(Input& input);
   void send_all(Input& input, const RuleTable& table);
@@ -103,6 +104,7 @@ class Worker final {
   std::atomic<bool> preferred_{false};
   Counter matched_;
   Emitter emitter_;
+  int64_t settled_ms_ = 0;
   Trains trains_;
   Identifications identifications_;
   // Whose latency is known when all is sent.

@@ -8,26 +8,17 @@
 #include <sys/socket.h>
 
 namespace mcfleet {
-namespace {
-
-// Packets that wait for a slow device belong to the socket; what exceeds this is dropped and
-// counted as tx_full.
-constexpr int kSendBufferBytes = 16 << 20;
-
-// Beyond net.core.wmem_max where CAP_NET_ADMIN allows; otherwise as much as the system gives.
-Status set_send_buffer(int fd) {
-  if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &kSendBufferBytes, sizeof(kSendBufferBytes)) ==
-      0) {
-    return {};
-  }
-  return set_option(fd, SOL_SOCKET, SO_SNDBUF, kSendBufferBytes, "SO_SNDBUF");
-}
-
-}  // namespace
 
 Status set_option(int fd, int level, int option, int value, const char* name) {
   if (setsockopt(fd, level, option, &value, sizeof(value)) == 0) return {};
   return Error::from_errno(std::string("setsockopt ") + name);
+}
+
+bool resize_send_buffer(int fd, int bytes) {
+  // The kernel doubles it (sock_setsockopt).
+  const int half = bytes / 2;
+  return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &half, sizeof(half)) == 0 ||
+         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half)) == 0;
 }
 
 Status attach_filter(int fd, const Filter& filter) {
@@ -46,7 +37,9 @@ Result<UniqueFd> open_frame_sender(int ifindex) {
       !status.ok()) {
     return status.error();
   }
-  if (Status status = set_send_buffer(fd.get()); !status.ok()) return status.error();
+  if (!resize_send_buffer(fd.get(), kSendBufferBytes)) {
+    return Error::from_errno("setsockopt SO_SNDBUF");
+  }
   // Protocol 0: the socket is bound for sending and hooked into no receive path.
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
@@ -64,7 +57,9 @@ Result<UniqueFd> open_packet_sender(int ifindex, int family) {
   // protocol 255.
   if (Status status = attach_filter(fd.get(), drop_all_filter()); !status.ok())
     return status.error();
-  if (Status status = set_send_buffer(fd.get()); !status.ok()) return status.error();
+  if (!resize_send_buffer(fd.get(), kSendBufferBytes)) {
+    return Error::from_errno("setsockopt SO_SNDBUF");
+  }
   // Without it a full device queue is told as success (raw_send_hdrinc, net/ipv4/raw.c;
   // rawv6_send_hdrinc). ICMP errors about our packets do not come here: they look for sockets of
   // protocol UDP (raw_icmp_error, raw6_icmp_error).

@@ -6,8 +6,17 @@
 
 namespace mcfleet {
 
+// What may wait for a slow device belongs to the socket; what exceeds this is dropped and counted
+// as tx_full.
+inline constexpr int kSendBufferBytes = 32 << 20;
+
 // Sets an integer option.
 Status set_option(int fd, int level, int option, int value, const char* name);
+
+// Lets this many bytes wait to be sent: what the kernel charges for packets, which is more than
+// their size. Beyond net.core.wmem_max where CAP_NET_ADMIN allows; otherwise as much as the system
+// gives. False with errno set if it fails.
+bool resize_send_buffer(int fd, int bytes);
 
 // Replaces the socket's filter in one step (SO_ATTACH_FILTER): no packet sees none.
 Status attach_filter(int fd, const Filter& filter);

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "ring/tracked_sender.h"
 #include "ring/uring_sender.h"
 
 namespace mcfleet {
@@ -56,6 +57,25 @@ void TxBatch::send(UringSender& sender) {
   send_all_with([&](std::span<const mmsghdr> messages, std::span<int> results) {
     sender.send(messages, results);
   });
+}
+
+void TxBatch::send(TrackedSender& sender) {
+  for (size_t i = 0; i < count_; i++) {
+    const TxAccount& account = accounts_[i];
+    const bool whole = datagram_lost_ == DropReason::kCount;
+    // Of a datagram of which a fragment was refused nothing is left to account there.
+    const int error = sender.send(messages_[i].msg_hdr, whole ? account : TxAccount{});
+    if (error == 0) {
+      if (!whole) account_sent(i);
+      continue;
+    }
+    const SendFailure failure =
+        error == EAGAIN ? SendFailure{DropReason::kNoNeighbour, true} : classify_send_error(error);
+    const size_t end = failure.all ? count_ : i + 1;
+    for (; i < end; i++) account_lost(i, failure.reason);
+    i--;
+  }
+  clear();
 }
 
 void TxBatch::drop_all(DropReason reason) {

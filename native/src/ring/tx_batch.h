@@ -11,20 +11,12 @@
 
 #include "base/counters.h"
 #include "packet/ip_address.h"
+#include "ring/held_packets.h"
 
 namespace mcfleet {
 
+class TrackedSender;
 class UringSender;
-
-// What one message stands for when it was sent or lost.
-struct TxAccount {
-  OutputCounters* counters = nullptr;
-  uint32_t packets = 0;
-  uint64_t bytes = 0;
-  // False: another fragment of the same datagram follows. It is accounted with the last one, and as
-  // lost if any was.
-  bool last = true;
-};
 
 // Messages that wait to be sent out of one socket. What is short is contiguous in one arena, so
 // that it costs one iovec; of what is long only the headers are, and the payload is sent from where
@@ -66,6 +58,8 @@ class TxBatch final {
   void send(int fd);
   // As above, through io_uring.
   void send(UringSender& sender);
+  // As above; what is taken is held there, and accounted when it has left or is lost.
+  void send(TrackedSender& sender);
   // Accounts everything as lost.
   void drop_all(DropReason reason);
 

@@ -1,12 +1,44 @@
+#include <cstdio>
+#include <cstdlib>
+
+#include "forwarder/neighbour.h"
 #include "netlink/parse.h"
 
+using namespace mcfleet;
 using namespace mcfleet::netlink;
+
+namespace {
+
+void require(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "not so: %s\n", what);
+  std::abort();
+}
+
+void read_neighbour_and_route(Bytes payload) {
+  for (const bool gone : {false, true}) {
+    const auto neighbour = parse_neighbour(payload, gone);
+    if (!neighbour) continue;
+    require(!neighbour->address.none(), "a neighbour has an address");
+    require(neighbour->mac >> 48 == 0, "a link-layer address has 48 bits");
+    require(!gone || !neighbour->usable(), "who is gone is not usable");
+  }
+  const uint8_t host6[16] = {0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3};
+  for (const IpAddress& to : {IpAddress(0x0a020003), IpAddress::ipv6(host6)}) {
+    const auto next_hop = parse_next_hop(payload, 7, to);
+    if (!next_hop) continue;
+    require(next_hop->address.is_ipv4() == to.is_ipv4(), "a next hop is of the same family");
+  }
+}
+
+}  // namespace
 
 // A datagram of any bytes: walked, and each message's payload read as every kind.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const bool whole = for_each_message(Bytes(data, size), [](const Message& message) {
     (void)parse_link(message.payload);
     (void)parse_address(message.payload);
+    read_neighbour_and_route(message.payload);
   });
   (void)whole;
   return 0;

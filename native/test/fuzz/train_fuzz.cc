@@ -50,7 +50,9 @@ struct Output {
   }
 
   void find_socket() {
-    require(port.refresh() == nullptr && port.link().state == LinkState::kUp, "the link is up");
+    RetiredSockets retired;
+    port.refresh(retired);
+    require(retired.plain.empty() && port.link().state == LinkState::kUp, "the link is up");
     // One message tells which socket is this port's.
     sent_by_socket.clear();
     std::memset(port.batch().reserve(1), 0, 1);

@@ -14,6 +14,8 @@ const OUTPUT_ADVICE: Readonly<Record<string, string>> = {
   no_route: 'The kernel has no route there: see ip route get',
   no_source: 'The interface has no address to send from: give it one, or set the source of the output',
   tx_full: 'The interface takes less than arrives: send less, or limit the rate of the relay',
+  no_neighbour:
+    'Nobody answers there for the address of the receiver, or of the gateway to it: see that it runs and is connected, and ip neighbour',
   interface_down: 'The interface was down: ip link set it up',
   interface_missing: 'The interface was not there',
   no_carrier: 'The interface had no carrier: check its cable, peer or ports',
@@ -56,12 +58,13 @@ function adviseInput(host: string, input: InterfaceInput | undefined, nowMs: num
 
 function adviseOutput(
   host: string,
-  { output, up, drops, txPackets, lastDropTime }: OutputCounters,
+  { output, up, downReason, drops, txPackets, lastDropTime }: OutputCounters,
   nowMs: number,
 ): string[] {
   const dropped = total(drops);
-  // One that is down is told of by its interface.
-  if (!up || dropped === 0n || (txPackets > 0n && !isRecent(lastDropTime, nowMs))) return [];
+  // One that is down is told of by its interface, unless it is a receiver that is not there.
+  const toldElsewhere = !up && downReason !== 'NoNeighbour';
+  if (toldElsewhere || dropped === 0n || (txPackets > 0n && !isRecent(lastDropTime, nowMs))) return [];
   const what = txPackets === 0n ? 'every packet' : `${dropped} of ${dropped + txPackets} packets`;
   const advice = OUTPUT_ADVICE[latest(drops)];
   return [

@@ -303,6 +303,11 @@ Host edge-1:
     expect(dropping(30n, 'not_permitted', ago(5))).toContain(
       '- edge-1: output x@eth1 dropped 10 of 40 packets (not_permitted 10), the last 5s ago. The kernel forbids',
     );
+    const absent = { output: 'x@eth1', txPackets: 0n, up: false, downReason: 'NoNeighbour' };
+    const outputs = [{ ...absent, drops: [{ reason: 'no_neighbour', packets: 10n }], lastDropTime: ago(5) }];
+    expect(describeRelay(relay, [RelayInstance.fromPartial({ ...instance, counters: { outputs } })], now)).toContain(
+      '- edge-1: output x@eth1 dropped every packet (no_neighbour 10), the last 5s ago. Nobody answers there',
+    );
     expect(dropping(30n, 'mtu', ago(3600))).not.toContain('output x@eth1 dropped');
     expect(dropping(30n, 'mtu')).not.toContain('output x@eth1 dropped');
   });
