@@ -1,18 +1,13 @@
 // Ethernet frames with IPv6 and UDP for tests: made and read byte by byte, sharing nothing with the code under test.
-import { onesSum } from './ipv4-frame.ts';
+import { finishedChecksum, makeUdp, readUdp, type UdpFields, type UdpSpec } from './udp-frame.ts';
 
-export interface Ipv6FrameSpec {
-  readonly source?: string;
-  readonly destination?: string;
-  readonly sourcePort?: number;
-  readonly port?: number;
+export interface Ipv6FrameSpec extends UdpSpec {
   readonly hopLimit?: number;
   /** DSCP and ECN. */
   readonly trafficClass?: number;
   readonly flowLabel?: number;
   /** Type of one options header before UDP, of eight bytes: 0 for hops, 60 for the destination; 43 is a routing header. */
   readonly extension?: number;
-  readonly payload?: Buffer;
   /** In place of the right UDP checksum. */
   readonly checksum?: number;
 }
@@ -27,53 +22,45 @@ export function addressBytes(address: string): Buffer {
   return Buffer.from(all.flatMap((word) => [word >> 8, word & 255]));
 }
 
-function udpSum(ip: Buffer, udp: Buffer): number {
+function pseudoHeader(ip: Buffer, udp: Buffer): Buffer {
   const length = Buffer.alloc(8);
   length.writeUInt32BE(udp.length, 0);
   length[7] = 17;
-  return onesSum(Buffer.concat([ip.subarray(8, 40), length, udp]));
+  return Buffer.concat([ip.subarray(8, 40), length]);
 }
 
 export function makeIpv6Frame(spec: Ipv6FrameSpec = {}): Buffer {
-  const payload = spec.payload ?? Buffer.from('mcfleet');
   const extension = spec.extension === undefined ? Buffer.alloc(0) : Buffer.from([17, 0, 1, 4, 0, 0, 0, 0]);
-  const udp = Buffer.alloc(8);
-  udp.writeUInt16BE(spec.sourcePort ?? 4000, 0);
-  udp.writeUInt16BE(spec.port ?? 5001, 2);
-  udp.writeUInt16BE(8 + payload.length, 4);
+  const udp = makeUdp(spec);
   const ip = Buffer.alloc(40);
   ip.writeUInt32BE((6 * 2 ** 28 + (spec.trafficClass ?? 0) * 2 ** 20 + (spec.flowLabel ?? 0)) >>> 0, 0);
-  ip.writeUInt16BE(extension.length + 8 + payload.length, 4);
+  ip.writeUInt16BE(extension.length + udp.length, 4);
   ip[6] = spec.extension ?? 17;
   ip[7] = spec.hopLimit ?? 8;
   const destination = addressBytes(spec.destination ?? 'ff3e::8000:1');
   addressBytes(spec.source ?? '2001:db8:99::99').copy(ip, 8);
   destination.copy(ip, 24);
-  udp.writeUInt16BE(spec.checksum ?? (~udpSum(ip, Buffer.concat([udp, payload])) & 0xffff || 0xffff), 6);
+  udp.writeUInt16BE(spec.checksum ?? finishedChecksum(pseudoHeader(ip, udp), udp), 6);
   const ethernet = Buffer.concat([
     Buffer.from('3333', 'hex'),
     destination.subarray(12),
     Buffer.from('020000000099', 'hex'),
   ]);
-  return Buffer.concat([ethernet, Buffer.from('86dd', 'hex'), ip, extension, udp, payload]);
+  return Buffer.concat([ethernet, Buffer.from('86dd', 'hex'), ip, extension, udp]);
 }
 
 /** The fields of a captured frame whose IPv6 header is followed by UDP, or by options and UDP. */
-export function readIpv6Frame(frame: Buffer): {
+export function readIpv6Frame(frame: Buffer): UdpFields & {
   destinationMac: string;
   sourceMac: string;
   source: string;
   destination: string;
-  sourcePort: number;
-  port: number;
   hopLimit: number;
   trafficClass: number;
   flowLabel: number;
   extensions: number;
-  udpChecksum: 'right' | 'wrong' | 'none';
   /** Of the IP packet. */
   length: number;
-  payload: Buffer;
 } {
   if (frame.readUInt16BE(12) !== 0x86dd || (frame[14] ?? 0) >> 4 !== 6) throw new Error('not IPv6');
   const ip = frame.subarray(14, 54 + frame.readUInt16BE(18));
@@ -84,21 +71,17 @@ export function readIpv6Frame(frame: Buffer): {
   }
   if (next !== 17) throw new Error(`next header ${next} is not UDP`);
   const udp = ip.subarray(at);
-  const none = udp.readUInt16BE(6) === 0;
   return {
     destinationMac: frame.subarray(0, 6).toString('hex'),
     sourceMac: frame.subarray(6, 12).toString('hex'),
     source: ip.subarray(8, 24).toString('hex'),
     destination: ip.subarray(24, 40).toString('hex'),
-    sourcePort: udp.readUInt16BE(0),
-    port: udp.readUInt16BE(2),
     hopLimit: ip[7] ?? 0,
     trafficClass: (ip.readUInt16BE(0) >> 4) & 255,
     flowLabel: ip.readUInt32BE(0) & 0xfffff,
     extensions: at - 40,
-    udpChecksum: none ? 'none' : udpSum(ip, udp) === 0xffff ? 'right' : 'wrong',
     length: ip.length,
-    payload: udp.subarray(8),
+    ...readUdp(pseudoHeader(ip, udp), udp),
   };
 }
 

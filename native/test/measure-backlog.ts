@@ -10,21 +10,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { requireLabAccess } from '../../test/lab/access.ts';
-import { TRANSMIT_REQUESTS } from '../index.ts';
 import { LineProcess } from './forwarder-process.ts';
-import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
+import { simpleRelay } from './forwarder-topology.ts';
+import { createPath, PATH_OPTIONS } from './measure-path.ts';
 
 const { values } = parseArgs({
   options: {
+    ...PATH_OPTIONS,
     rounds: { type: 'string', default: '10' },
-    size: { type: 'string', default: '1316' },
-    flows: { type: 'string', default: '1' },
-    outputs: { type: 'string', default: '1' },
     segments: { type: 'string', default: '20' },
-    super: { type: 'boolean', default: false },
-    'no-uso': { type: 'boolean', default: false },
-    transmit: { type: 'string', default: 'auto' },
     unicast: { type: 'boolean', default: false },
     packets: { type: 'string', default: '30000' },
   },
@@ -44,13 +38,8 @@ function threadNanoseconds(pid: number): number {
   throw new Error(`no thread ${THREAD}`);
 }
 
-await requireLabAccess();
-const lab = await ForwarderTopology.create();
+const { lab, transmit } = await createPath(values);
 try {
-  await lab.offloads('out1', true);
-  await lab.segmentation('relay', 'out1', !values['no-uso']);
-  await lab.segmentation('source', 'src', values.super);
-  const transmit = TRANSMIT_REQUESTS.find((name) => name === values.transmit) ?? 'auto';
   const forwarder = await lab.forwarder({ ringBytes: 64 << 20, transmit }, ['taskset', '-c', '1']);
   const addresses = Array.from({ length: outputs }, (_, i) => ({
     interface: 'out1',

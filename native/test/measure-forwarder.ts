@@ -8,23 +8,17 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { requireLabAccess } from '../../test/lab/access.ts';
-import { TRANSMIT_REQUESTS } from '../index.ts';
 import { LineProcess } from './forwarder-process.ts';
-import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
+import { simpleRelay } from './forwarder-topology.ts';
+import { createPath, PATH_OPTIONS } from './measure-path.ts';
 
 const { values } = parseArgs({
   options: {
+    ...PATH_OPTIONS,
     rate: { type: 'string', default: '150000' },
     count: { type: 'string', default: '1000000' },
-    outputs: { type: 'string', default: '1' },
-    size: { type: 'string', default: '1316' },
-    flows: { type: 'string', default: '1' },
     raw: { type: 'boolean', default: false },
     segments: { type: 'string', default: '1' },
-    super: { type: 'boolean', default: false },
-    'no-uso': { type: 'boolean', default: false },
-    transmit: { type: 'string', default: 'auto' },
     'busy-poll': { type: 'string', default: '0' },
     realtime: { type: 'boolean', default: false },
   },
@@ -44,13 +38,8 @@ function processorSeconds(pid: number | undefined): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-await requireLabAccess();
-const lab = await ForwarderTopology.create();
+const { lab, transmit } = await createPath(values);
 try {
-  await lab.offloads('out1', true);
-  await lab.segmentation('relay', 'out1', !values['no-uso']);
-  await lab.segmentation('source', 'src', values.super);
-  const transmit = TRANSMIT_REQUESTS.find((name) => name === values.transmit) ?? 'auto';
   const options = { ringBytes: 64 << 20, transmit, busyPollUs: Number(values['busy-poll']) };
   const forwarder = await lab.forwarder(options, onCore(1));
   const refusals = await forwarder.apply([

@@ -61,6 +61,23 @@ ParseResult parse_offload(const VnetHeader& offload, size_t link_header, uint16_
   return kOk;
 }
 
+// Reads the UDP header behind the IP header of a packet of `total` bytes. False if it is cut off,
+// or says that it is longer than the packet. Fewer than the IP payload are legal: the surplus
+// carries UDP options (RFC 9868), and is forwarded as it is.
+bool read_udp(const uint8_t* ip, size_t header, size_t total, size_t captured, Datagram& datagram) {
+  if (total < header + kUdpHeader || captured < header + kUdpHeader) return false;
+  const uint8_t* udp = ip + header;
+  const size_t udp_length = load16(udp + 4);
+  if (udp_length < kUdpHeader || udp_length > total - header) return false;
+  datagram = {};
+  datagram.source_port = load16(udp);
+  datagram.destination_port = load16(udp + 2);
+  datagram.ip_header = static_cast<uint16_t>(header);
+  datagram.ip_length = static_cast<uint32_t>(total);
+  datagram.udp_length = static_cast<uint16_t>(udp_length);
+  return true;
+}
+
 // Reads an IPv6 packet (RFC 8200). `captured` and `available` bytes are at `ip`, of the frame's
 // own.
 ParseResult parse_ipv6(const uint8_t* ip, size_t captured, size_t available, size_t link_header,
@@ -83,26 +100,15 @@ ParseResult parse_ipv6(const uint8_t* ip, size_t captured, size_t available, siz
   }
   if (headers.protocol != kProtocolUdp) return kNotUdp;
   const size_t header = headers.length;
-  if (total < header + kUdpHeader || captured < header + kUdpHeader) {
-    return drop(DropReason::kMalformedUdpLength);
-  }
-  const uint8_t* udp = ip + header;
-  const size_t udp_length = load16(udp + 4);
-  if (udp_length < kUdpHeader || udp_length > total - header) {
+  if (!read_udp(ip, header, total, captured, datagram)) {
     return drop(DropReason::kMalformedUdpLength);
   }
 
-  datagram = {};
   datagram.ipv6 = true;
   datagram.source = ipv6_digest(ip + kIpv6Source);
   datagram.destination = ipv6_digest(ip + kIpv6Destination);
-  datagram.source_port = load16(udp);
-  datagram.destination_port = load16(udp + 2);
-  datagram.ip_header = static_cast<uint16_t>(header);
-  datagram.ip_length = static_cast<uint32_t>(total);
-  datagram.udp_length = static_cast<uint16_t>(udp_length);
   datagram.ttl = ip[kIpv6HopLimit];
-  return parse_offload(offload, link_header, load16(udp + 6), datagram);
+  return parse_offload(offload, link_header, load16(ip + header + 6), datagram);
 }
 
 }  // namespace
@@ -138,28 +144,15 @@ ParseResult parse_frame(const uint8_t* frame, size_t captured, size_t length, si
   const uint16_t flags = load16(ip + 6);
   if ((flags & kFragmentMask) != 0) return drop(DropReason::kFragment);
 
-  if (total < header + kUdpHeader || ip_captured < header + kUdpHeader) {
-    return drop(DropReason::kMalformedUdpLength);
-  }
-  const uint8_t* udp = ip + header;
-  const size_t udp_length = load16(udp + 4);
-  // Shorter than the IP payload is legal: the surplus carries UDP options (RFC 9868), and is
-  // forwarded as it is.
-  if (udp_length < kUdpHeader || udp_length > total - header) {
+  if (!read_udp(ip, header, total, ip_captured, datagram)) {
     return drop(DropReason::kMalformedUdpLength);
   }
 
-  datagram = {};
   datagram.source = load32(ip + 12);
   datagram.destination = load32(ip + 16);
-  datagram.source_port = load16(udp);
-  datagram.destination_port = load16(udp + 2);
-  datagram.ip_header = static_cast<uint16_t>(header);
-  datagram.ip_length = static_cast<uint32_t>(total);
-  datagram.udp_length = static_cast<uint16_t>(udp_length);
   datagram.ttl = ip[8];
   datagram.dont_fragment = (flags & kDontFragment) != 0;
-  return parse_offload(offload, link_header, load16(udp + 6), datagram);
+  return parse_offload(offload, link_header, load16(ip + header + 6), datagram);
 }
 
 }  // namespace mcfleet
