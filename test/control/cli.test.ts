@@ -1,41 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ForeignClient } from '../conformance/foreign-client.ts';
-import { LocalController } from '../fleet/local-controller.ts';
-import { type McfleetOptions, type McfleetResult, type RunningMcfleet, startMcfleet } from '../fleet/run-mcfleet.ts';
+import { describe, expect, it } from 'vitest';
 import { document } from './cli-documents.ts';
+import { useCli } from './use-cli.ts';
 
-let controller: LocalController;
-let directory: string;
-
-beforeAll(async () => {
-  controller = await LocalController.start();
-  using hosts = new ForeignClient('FleetService', controller.admin);
-  await hosts.call('UpdateHost', { host: { name: 'hosts/edge-1', labels: { role: 'edge' } }, allow_missing: true });
-});
-afterAll(() => controller[Symbol.asyncDispose]());
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'mcfleet-cli-'));
-});
-afterEach(async () => {
-  const { stdout } = await run('get', 'relays', '-o', 'name');
-  if (stdout !== '') await run('delete', 'relay', ...stdout.trim().split('\n'));
-  rmSync(directory, { recursive: true });
-});
-
-/** Runs the command in the test's directory, with the controller from the environment. */
-function start(args: readonly string[], options: McfleetOptions = {}): RunningMcfleet {
-  return startMcfleet(args, { cwd: directory, ...options, env: { MCFLEET_SERVER: controller.admin, ...options.env } });
-}
-function run(...args: string[]): Promise<McfleetResult> {
-  return start(args).ended;
-}
-
-function write(file: string, ...documents: string[]): void {
-  writeFileSync(join(directory, file), documents.join('---\n'));
-}
+const { start, run, write } = useCli();
 
 describe('mcfleet against a controller', () => {
   it('applies, shows the difference, applies again', async () => {
