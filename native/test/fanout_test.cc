@@ -133,6 +133,25 @@ void steers_long_frames_to_the_members_behind() {
   }
 }
 
+void steers_long_frames_of_one_worker() {
+  Fanout group;
+  std::vector<UniqueFd> members;
+  for (int i = 0; i < 2; i++) members.push_back(open_member(group));
+  received(members, 0);
+  // Without a program the first one has all.
+  send("239.1.1.1", 5001, 100);
+  send("239.1.1.2", 5001, 5000);
+  CHECK((received(members, 2) == std::vector<int>{2, 0}));
+  CHECK(Fanout::steer(members[0].get(), compile_steering(1, kLongest)).ok());
+  for (int i = 1; i <= 8; i++) {
+    const std::string to = "239.1.1." + std::to_string(i);
+    send(to, 5001, kLongest - 28);
+    CHECK((received(members, 1) == std::vector<int>{1, 0}));
+    send(to, 5001, kLongest - 27);
+    CHECK((received(members, 1) == std::vector<int>{0, 1}));
+  }
+}
+
 void gives_what_is_no_ipv4_to_the_first() {
   Fanout group;
   std::vector<UniqueFd> members;
@@ -162,5 +181,6 @@ int main() {
   if (!enter_own_namespace(kMtu)) return kSkipped;
   spreads_by_destination_alone();
   steers_long_frames_to_the_members_behind();
+  steers_long_frames_of_one_worker();
   gives_what_is_no_ipv4_to_the_first();
 }

@@ -49,47 +49,52 @@ void make_none(Arrived& arrived) {
   arrived.datagram.checksum = UdpChecksum::kNone;
 }
 
-// Cuts the super-frame of a train as a device does (inet_gso_segment, __udp_gso_segment), and
-// compares with what it was made of.
-void check_super_frame(const Train& train) {
-  CHECK(train.size() <= Train::kMaxDatagrams);
-  const Datagram super = train.merged();
-  CHECK_EQ(super.segments, train.size());
-  CHECK(super.checksum == UdpChecksum::kVerified);
-  Bytes headers(kHeaders);
-  train.write_headers(headers.data());
-  CHECK(packets::ip_checksum_right(headers.data()));
-  CHECK_EQ(packets::get16(headers.data() + 2), super.ip_length);
-  CHECK_EQ(packets::get16(headers.data() + 24), super.udp_length);
-  Bytes payload(super.udp_length - 8U);
-  train.write_payload(payload.data());
-  CHECK_EQ(payload.size() + kHeaders, super.ip_length);
+// What a device makes of a super-frame (inet_gso_segment, __udp_gso_segment): headers, with payload
+// and identification of one datagram.
+Bytes cut(const uint8_t* headers, size_t number, const uint8_t* payload, size_t size) {
+  Bytes one(headers, headers + kHeaders);
+  one.insert(one.end(), payload, payload + size);
+  packets::put16(one.data() + 2, one.size());
+  packets::put16(one.data() + 4, packets::get16(headers + 4) + number);
+  packets::put16(one.data() + 24, 8 + size);
+  packets::set_ip_checksum(one);
+  packets::put16(one.data() + 26, packets::reference_udp_checksum(one, 20));
+  return one;
+}
 
+std::vector<Bytes> cut_all(const Bytes& packet, size_t segment) {
+  std::vector<Bytes> all;
+  for (size_t offset = kHeaders; offset < packet.size(); offset += segment) {
+    all.push_back(cut(packet.data(), all.size(), packet.data() + offset,
+                      std::min(segment, packet.size() - offset)));
+  }
+  return all;
+}
+
+// Cuts the super-frame of a train, and compares with what its packets give.
+void check_super_frame(const Train& train) {
+  CHECK(train.datagrams() <= Train::kMaxDatagrams);
+  const Datagram super = train.merged();
+  CHECK_EQ(super.segments, train.datagrams());
+  CHECK(super.checksum == UdpChecksum::kVerified);
+  Bytes whole(super.ip_length);
+  train.write_headers(whole.data());
+  CHECK(packets::ip_checksum_right(whole.data()));
+  CHECK_EQ(packets::get16(whole.data() + 2), super.ip_length);
+  CHECK_EQ(packets::get16(whole.data() + 24), super.udp_length);
+  CHECK_EQ(super.udp_length - 8U + kHeaders, super.ip_length);
+  train.write_payload(whole.data() + kHeaders);
+
+  std::vector<Bytes> expected;
   uint64_t wire_bytes = 0;
-  size_t offset = 0;
   for (size_t i = 0; i < train.size(); i++) {
     const Datagram datagram = train.datagram(i);
-    const size_t size = std::min<size_t>(super.segment_size, payload.size() - offset);
-    CHECK(size > 0);
-    Bytes cut = headers;
-    cut.insert(cut.end(), payload.begin() + static_cast<ptrdiff_t>(offset),
-               payload.begin() + static_cast<ptrdiff_t>(offset + size));
-    offset += size;
-    packets::put16(cut.data() + 2, cut.size());
-    packets::put16(cut.data() + 24, 8 + size);
-    const uint8_t* original = train.packet(i);
-    // The kernel counts the identification up.
-    packets::put16(cut.data() + 4, packets::get16(headers.data() + 4) + i);
-    packets::set_ip_checksum(cut);
-    Bytes expected(original, original + datagram.ip_length);
-    CHECK_EQ(cut.size(), expected.size());
-    packets::put16(cut.data() + 26, packets::reference_udp_checksum(cut, 20));
-    // What arrived unfinished leaves finished.
-    packets::put16(expected.data() + 26, packets::reference_udp_checksum(expected, 20));
-    CHECK(cut == expected);
-    wire_bytes += datagram.ip_length;
+    CHECK(datagram.segments == 1 || datagram.segment_size == super.segment_size);
+    wire_bytes += datagram.wire_bytes();
+    const Bytes packet(train.packet(i), train.packet(i) + datagram.ip_length);
+    for (Bytes& one : cut_all(packet, super.segment_size)) expected.push_back(std::move(one));
   }
-  CHECK_EQ(offset, payload.size());
+  CHECK(cut_all(whole, super.segment_size) == expected);
   CHECK_EQ(super.wire_bytes(), wire_bytes);
 }
 
@@ -104,7 +109,7 @@ std::vector<size_t> run(std::vector<Arrived> arrived, size_t burst) {
   const auto leave = [&](Train& train) {
     sizes.push_back(train.size());
     if (lacks_identification(train.packet(0))) {
-      train.identify(identifications.take(train.size()));
+      train.identify(identifications.take(train.datagrams()));
       for (size_t i = 0; i < train.size(); i++) CHECK(!lacks_identification(train.packet(i)));
     }
     for (size_t i = 0; i < train.size(); i++) {
@@ -114,6 +119,8 @@ std::vector<size_t> run(std::vector<Arrived> arrived, size_t burst) {
       const Datagram datagram = train.datagram(i);
       CHECK_EQ(datagram.ip_length, one.datagram.ip_length);
       CHECK_EQ(datagram.udp_length, one.datagram.udp_length);
+      CHECK_EQ(datagram.segments, one.datagram.segments);
+      CHECK_EQ(datagram.segment_size, one.datagram.segment_size);
       CHECK(train.size() == 1 || one.checksum_right);
       // A train may be taken apart again, and each rewritten as it arrived.
       CHECK(datagram.checksum == one.datagram.checksum);
@@ -239,6 +246,48 @@ void identifications_stay_where_fragments_are_allowed() {
   }
 }
 
+// A sender's super-frame of datagrams of `segment` bytes, and a last one of `last`.
+Arrived arrive_super(size_t count, size_t segment, size_t last, int id) {
+  packets::Spec spec = flow_spec(0, (count - 1) * segment + last);
+  spec.id = static_cast<uint16_t>(id);
+  spec.flags = 0;
+  Arrived arrived{packets::ip_packet(spec), {}, true};
+  VnetHeader offload{};
+  offload.flags = kVnetNeedsChecksum;
+  offload.csum_start = 20;
+  offload.csum_offset = 6;
+  offload.gso_type = kVnetGsoUdpL4;
+  offload.gso_size = static_cast<uint16_t>(segment);
+  CHECK(parse_frame(arrived.packet.data(), arrived.packet.size(), arrived.packet.size(), 0, offload,
+                    arrived.datagram)
+            .status == ParseStatus::kOk);
+  make_partial(arrived);
+  return arrived;
+}
+
+void super_frames_travel_together() {
+  const auto sizes = [](const std::vector<Arrived>& arrived) { return run(arrived, 100); };
+  using Sizes = std::vector<size_t>;
+  // As a connected socket counts; the third does not fit.
+  CHECK(sizes({arrive_super(20, 1316, 1316, 700), arrive_super(20, 1316, 1316, 701),
+               arrive_super(20, 1316, 1316, 702), arrive_super(9, 1316, 1316, 703)}) ==
+        (Sizes{2, 2}));
+  // More than 128 datagrams are not cut.
+  CHECK(sizes({arrive_super(100, 100, 100, 0), arrive_super(28, 100, 100, 0),
+               arrive_super(100, 100, 100, 0), arrive_super(29, 100, 100, 0)}) == (Sizes{2, 1, 1}));
+  // Nothing follows a shorter one.
+  CHECK(sizes({arrive_super(20, 1000, 999, 0), arrive_super(20, 1000, 1, 0),
+               arrive_super(4, 1000, 1000, 0), arrive_super(5, 1000, 1, 0)}) == (Sizes{1, 1, 2}));
+  // Datagrams and super-frames, and other sizes.
+  Arrived one = arrive(flow_spec(0, 500));
+  make_partial(one);
+  one.packet[6] = 0;
+  packets::set_ip_checksum(one.packet);
+  one.datagram.dont_fragment = false;
+  CHECK(sizes({one, arrive_super(3, 500, 500, 0), one, arrive_super(2, 499, 499, 0), one}) ==
+        (Sizes{3, 1, 1}));
+}
+
 // What a connected socket with UDP_SEGMENT gives, cut before it arrives: for each super-frame the
 // identification counts up by one, for each of its segments as well, and fragments are allowed.
 void overlapping_identifications_are_none() {
@@ -344,6 +393,7 @@ int main() {
   more_flows_than_kept_apart_leave_early();
   a_shorter_one_is_the_last();
   identifications_stay_where_fragments_are_allowed();
+  super_frames_travel_together();
   overlapping_identifications_are_none();
   other_identifications_stay_apart();
   unfinished_checksums_travel_apart();

@@ -195,11 +195,18 @@ void Emitter::emit_pieces(const Way& way, const Datagram& datagram, const uint8_
 }
 
 std::span<const iovec> Emitter::share_payload(const Train& train) {
+  const size_t payload = size_t{train.merged().udp_length} - kUdpHeader;
+  if (payload >= train.size() * kLongDatagram) {
+    for (size_t i = 0; i < train.size(); i++) {
+      pieces_[i] = {const_cast<uint8_t*>(train.packet(i) + train.headers()), train.payload_of(i)};
+    }
+    return {pieces_.data(), train.size()};
+  }
   if (shared_in_use_) flush();
   shared_in_use_ = true;
   train.write_payload(shared_.get());
-  piece_ = {shared_.get(), size_t{train.merged().udp_length} - kUdpHeader};
-  return {&piece_, 1};
+  pieces_[0] = {shared_.get(), payload};
+  return {pieces_.data(), 1};
 }
 
 void Emitter::emit_segments(const Way& way, const Datagram& super, const uint8_t* ip,

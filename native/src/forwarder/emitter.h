@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -51,8 +52,9 @@ class Emitter final {
   // As emit_whole(); only the headers are at `headers`, and the payload is sent from where it lies.
   void emit_pieces(const Way& way, const Datagram& datagram, const uint8_t* headers,
                    std::span<const iovec> pieces);
-  // Copies the payload of a train together, for all its outputs. One copy costs less than to let
-  // the kernel read it piece by piece, even for one output (docs/measurements.md).
+  // The payload of a train, for all its outputs: of super-frames from where it lies. That of
+  // datagrams is copied together, which costs less than to let the kernel read it piece by piece,
+  // even for one output (docs/measurements.md).
   std::span<const iovec> share_payload(const Train& train);
   void emit_segments(const Way& way, const Datagram& super, const uint8_t* ip, bool may_fragment);
   void emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
@@ -79,8 +81,8 @@ class Emitter final {
   // others.
   EgressPort* unsettled_ = nullptr;
   EgressPort* last_unsettled_ = nullptr;
-  // Payload of one train, and where it is; in use until flush().
-  iovec piece_{};
+  // Where the payload of one train is, and that payload, if it was copied; in use until flush().
+  std::array<iovec, Train::kMaxDatagrams> pieces_{};
   std::unique_ptr<uint8_t[]> shared_;
   bool shared_in_use_ = false;
   std::unique_ptr<uint8_t[]> whole_;

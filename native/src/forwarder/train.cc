@@ -18,8 +18,13 @@ size_t payload_of_datagram(const Datagram& datagram) {
   return datagram.udp_length - kUdpHeader;
 }
 
+size_t segment_of(const Datagram& datagram) {
+  return datagram.segments > 1 ? datagram.segment_size : payload_of_datagram(datagram);
+}
+
 bool checksum_is_right(const Datagram& datagram, const uint8_t* ip) {
   return datagram.checksum == UdpChecksum::kPartial ||
+         datagram.checksum == UdpChecksum::kVerified ||
          (datagram.checksum == UdpChecksum::kFinished && finished_checksum_is_right(ip, datagram));
 }
 
@@ -41,17 +46,20 @@ bool same_headers(const uint8_t* a, const uint8_t* b) {
 Datagram Train::datagram(size_t index) const {
   // Alone it may have what others in a train may not, such as a surplus behind it.
   if (size_ == 1) return first_;
+  const size_t payload = payload_of(index);
   Datagram datagram = first_;
-  datagram.udp_length = static_cast<uint16_t>(kUdpHeader + payload_of(index));
+  datagram.udp_length = static_cast<uint16_t>(kUdpHeader + payload);
   datagram.ip_length = uint32_t{datagram.ip_header} + datagram.udp_length;
+  datagram.segments = static_cast<uint16_t>((payload + segment() - 1) / segment());
+  datagram.segment_size = datagram.segments > 1 ? static_cast<uint16_t>(segment()) : uint16_t{0};
   return datagram;
 }
 
 Datagram Train::merged() const {
   if (size_ == 1) return first_;
   Datagram super = first_;
-  super.segments = static_cast<uint16_t>(size_);
-  super.segment_size = static_cast<uint16_t>(payload_of_datagram(first_));
+  super.segments = static_cast<uint16_t>(datagrams_);
+  super.segment_size = static_cast<uint16_t>(segment());
   super.udp_length = static_cast<uint16_t>(kUdpHeader + payload_);
   super.ip_length = uint32_t{super.ip_header} + super.udp_length;
   super.checksum = UdpChecksum::kVerified;
@@ -78,17 +86,20 @@ void Train::write_payload(uint8_t* to) const {
 }
 
 void Train::identify(uint16_t first) {
+  uint16_t next = first;
   for (size_t i = 0; i < size_; i++) {
-    set_identification(packets_[i], static_cast<uint16_t>(first + i));
+    set_identification(packets_[i], next);
+    next = static_cast<uint16_t>(next + datagram(i).segments);
   }
 }
 
 void Train::start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right) {
   first_ = datagram;
   size_ = 1;
+  datagrams_ = datagram.segments;
   packets_[0] = ip;
   payload_ = payload_of_datagram(datagram);
-  last_payload_ = payload_;
+  payloads_[0] = static_cast<uint16_t>(payload_);
   last_identification_ = load16(ip + 4);
   times_[0] = time_ns;
   checksum_right_ = checksum_right;
@@ -96,12 +107,15 @@ void Train::start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool 
 
 bool Train::append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns) {
   const size_t payload = payload_of_datagram(datagram);
-  if (payload > payload_of_datagram(first_)) return false;
+  if (datagram.segments > 1 ? datagram.segment_size != segment() : payload > segment())
+    return false;
   if (headers() + payload_ + payload > kLongest) return false;
+  if (datagrams_ + datagram.segments > kMaxDatagrams) return false;
   packets_[size_] = ip;
+  payloads_[size_] = static_cast<uint16_t>(payload);
   times_[size_++] = time_ns;
+  datagrams_ += datagram.segments;
   payload_ += payload;
-  last_payload_ = payload;
   last_identification_ = load16(ip + 4);
   return true;
 }
@@ -116,17 +130,17 @@ void Train::take_over(const Train& from, size_t index) {
 }
 
 uint16_t Train::next_identification() const {
-  return static_cast<uint16_t>(load16(packets_[0] + 4) + size_);
+  return static_cast<uint16_t>(load16(packets_[0] + 4) + datagrams_);
 }
 
 bool Train::has_given(uint16_t identification) const {
   if (identification == last_identification_) return false;
   const auto first = static_cast<uint16_t>(load16(packets_[0] + 4) - (kMaxDatagrams - 1));
-  return static_cast<uint16_t>(identification - first) < kMaxDatagrams - 1 + size_;
+  return static_cast<uint16_t>(identification - first) < kMaxDatagrams - 1 + datagrams_;
 }
 
-size_t Train::payload_of(size_t index) const {
-  return index + 1 == size_ ? last_payload_ : payload_of_datagram(first_);
+size_t Train::segment() const {
+  return segment_of(first_);
 }
 
 Trains::Trains() : trains_(std::make_unique<Train[]>(kFlows)) {
@@ -178,15 +192,14 @@ bool Trains::join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t 
 bool Trains::may_start(const Datagram& datagram, const uint8_t* ip) {
   // Neither options, nor extension headers, nor a surplus behind the datagram; a payload, for a
   // segment without one cannot be cut off; a checksum, for those who cut make one.
-  return datagram.segments == 1 &&
-         datagram.ip_header == (ip[0] >> 4 == 6 ? kIpv6Header : kIpv4Header) &&
+  return datagram.ip_header == (ip[0] >> 4 == 6 ? kIpv6Header : kIpv4Header) &&
          datagram.ip_header + datagram.udp_length == datagram.ip_length &&
          datagram.udp_length > kUdpHeader && datagram.checksum != UdpChecksum::kNone;
 }
 
 bool Trains::may_grow(const Train& train) {
-  return train.size_ < Train::kMaxDatagrams &&
-         train.last_payload_ == payload_of_datagram(train.first_) &&
+  return train.datagrams_ < Train::kMaxDatagrams &&
+         train.payload_ == train.datagrams_ * train.segment() &&
          train.headers() + train.payload_ < kLongest;
 }
 

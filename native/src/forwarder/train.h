@@ -9,9 +9,10 @@
 
 namespace mcfleet {
 
-// Datagrams of one flow, in their order, that can leave as one super-frame: equal headers, equal
-// sizes but for the last, which may be shorter, and right checksums of one kind, for whoever cuts
-// it makes new ones. What is pointed to lies in the slots of a ring.
+// Packets of one flow, in their order, that can leave as one super-frame: equal headers, datagrams
+// of equal size but for the last, which may be shorter, and right checksums of one kind, for
+// whoever cuts it makes new ones. Each is a datagram or a super-frame. What is pointed to lies in
+// the slots of a ring.
 class Train final {
  public:
   // UDP_MAX_SEGMENTS of Linux since 6.9 (linux/udp.h); receivers that put datagrams together again
@@ -21,17 +22,22 @@ class Train final {
   static constexpr size_t kMaxHeaders = kIpv6Header + kUdpHeader;
 
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  // Packets, which hold datagrams() together.
   [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] size_t datagrams() const { return datagrams_; }
   [[nodiscard]] const Datagram& first() const { return first_; }
   [[nodiscard]] uint64_t last_time_ns() const { return times_[size_ - 1]; }
 
-  // One of the datagrams, and the IP packet it was parsed of.
+  // One of the packets as it was parsed, and its bytes.
   [[nodiscard]] Datagram datagram(size_t index) const;
   [[nodiscard]] const uint8_t* packet(size_t index) const { return packets_[index]; }
   // When it arrived.
   [[nodiscard]] uint64_t time_ns(size_t index) const { return times_[index]; }
 
-  // All of them as one super-frame; the only datagram, if it is alone.
+  // UDP payload of one of them.
+  [[nodiscard]] size_t payload_of(size_t index) const { return payloads_[index]; }
+
+  // All of them as one super-frame; the only packet, if it is alone.
   [[nodiscard]] Datagram merged() const;
   // Bytes of the headers of IP and UDP.
   [[nodiscard]] size_t headers() const { return size_t{first_.ip_header} + kUdpHeader; }
@@ -44,16 +50,17 @@ class Train final {
   // Gives its packets identifications that count up from `first`. IPv4 only.
   void identify(uint16_t first);
 
-  // For a train that shall be a part of another one, without a gap: takes over a datagram of it.
+  // For a train that shall be a part of another one, without a gap: takes over a packet of it.
   void clear() { size_ = 0; }
   void take_over(const Train& from, size_t index);
 
  private:
   friend class Trains;
   void start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right);
-  // Takes the datagram, if it fits behind the others.
+  // Takes the packet, if it fits behind the others.
   bool append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns);
-  [[nodiscard]] size_t payload_of(size_t index) const;
+  // Payload of each datagram but the last.
+  [[nodiscard]] size_t segment() const;
   // Of what joins next.
   [[nodiscard]] uint16_t next_identification() const;
   // Whether a datagram of this train came with it, or of the sender's super-frame of which the
@@ -64,15 +71,16 @@ class Train final {
 
   Datagram first_;
   size_t size_ = 0;
-  // UDP payload of all together, and of the last.
+  size_t datagrams_ = 0;
+  // UDP payload of all together.
   size_t payload_ = 0;
-  size_t last_payload_ = 0;
   // With which the last one came. IPv4 only.
   uint16_t last_identification_ = 0;
   // Whether the first one's checksum is known to be right.
   bool checksum_right_ = false;
   std::array<uint8_t*, kMaxDatagrams> packets_{};
   std::array<uint64_t, kMaxDatagrams> times_{};
+  std::array<uint16_t, kMaxDatagrams> payloads_{};
 };
 
 // The trains that one burst of a ring gives. Datagrams of one flow leave in the order in which they
@@ -85,8 +93,9 @@ class Trains final {
 
   Trains();
 
-  // Adds one datagram. `checksum_right`: somebody has verified it already. Calls `leave(Train&)`
-  // for trains that are complete. A packet that joins others may get another identification.
+  // Adds one datagram or super-frame. `checksum_right`: somebody has verified it already. Calls
+  // `leave(Train&)` for trains that are complete. A packet that joins others may get another
+  // identification.
   template <typename Leave>
   void add(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool checksum_right,
            Leave&& leave) {
@@ -102,7 +111,7 @@ class Trains final {
       return;
     }
     train->start(datagram, ip, time_ns, checksum_right);
-    if (!may_start(datagram, ip)) depart(*train, leave);
+    if (!may_start(datagram, ip) || !may_grow(*train)) depart(*train, leave);
   }
 
   // Lets all of them leave.

@@ -65,6 +65,13 @@ Status Fanout::steer(int fd, const std::vector<sock_filter>& program) {
 std::vector<sock_filter> compile_steering(size_t workers, size_t longest) {
   std::vector<sock_filter> code;
   const auto count = static_cast<uint32_t>(workers);
+  if (workers == 1 && longest != 0) {
+    code.push_back(statement(BPF_LD | BPF_W | BPF_LEN, 0));
+    code.push_back(jump(BPF_JMP | BPF_JGT | BPF_K, static_cast<uint32_t>(longest), 0, 1));
+    code.push_back(statement(BPF_RET | BPF_K, 1));
+    code.push_back(statement(BPF_RET | BPF_K, 0));
+    return code;
+  }
   // The worker into X. What is no IP goes to the first; so does, by the kernel's own verdict on a
   // read behind the end, what is too short.
   code.push_back(statement(BPF_LD | BPF_H | BPF_ABS, ancillary(SKF_AD_PROTOCOL)));

@@ -30,7 +30,7 @@ class Fanout final {
 
 // A program that spreads frames over `workers` members by their destination address, and those
 // whose IP packet has more than `longest` bytes over as many members behind them; `longest` 0:
-// over the same.
+// over the same. One worker needs one for long frames only.
 //
 // The destination alone, so that all that belongs together stays in order on one worker: fragments,
 // of which only the first has ports, and packets that a loop brings back from another source.

@@ -303,7 +303,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kMostBytes = 100'000;
   constexpr size_t kMostFrames = 160;
   static Stage stage;
-  static Emitter emitter(0);
+  static Emitter emitter(0, 1);
   Input input{data, size};
   const uint32_t input_mtu = input.word();
   const size_t usual_size = input.word() % 1500U;
