@@ -195,7 +195,14 @@ function testsOf(family: Family): void {
       };
       await stream(2000);
       await lab.ip('sink1', `address delete ${absent}${family.prefix.replace(' nodad', '')} dev sink1`);
-      await lab.ip('relay', `neighbour delete ${absent} dev out1`);
+      if (transmit === 'auto') {
+        await lab.ip('relay', `neighbour delete ${absent} dev out1`);
+      } else {
+        // Through the raw socket only what is sent when the forwarder has heard of it: docs/adr/0004-how-packets-leave.md.
+        await settled(forwarder, sent);
+        await lab.ip('relay', `neighbour change ${absent} dev out1 nud failed`);
+        await eventually(async () => expect((await forwarder.relay('simple')).outputs).toMatchObject([{ up: false }]));
+      }
       await stream(2000);
       await lab.ip('sink1', `address add ${absent}${family.prefix} dev sink1`);
       for (const end = Date.now() + 15_000; Date.now() < end; ) {
@@ -209,7 +216,7 @@ function testsOf(family: Family): void {
       expect(await received(absent)).toBe(counted.sent);
       expect(counted.noNeighbour).toBeGreaterThan(0);
       expect(counted.otherDrops).toBe(0);
-      expect(counted.sent).toBeGreaterThanOrEqual(3000);
+      expect(counted.sent).toBeGreaterThan(1000);
     },
     60_000,
   );
