@@ -49,4 +49,25 @@ describeWithLab('packets that are lost', () => {
       .poll(() => path.fleet.command(['describe', 'relay', 'camera']))
       .toContain('- edge-1: output 239.9.9.9:5099@veth3 dropped every packet (mtu 100)');
   });
+
+  it('since a unicast receiver is not there are told, and it is sent to by itself when it comes', async () => {
+    await using path = await RelayPath.start('chain');
+    const absent = { address: '10.0.1.77' };
+    await path.apply({ camera: path.spec({ outputs: [{ address: '239.9.9.9', port: 5099 }, absent] }) });
+    const described = (): Promise<string> => path.fleet.command(['describe', 'relay', 'camera']);
+    const carried = await path.carryDuring({ rate: 1_000 }, async () => {
+      await expect.poll(described).toContain('does not forward (NoNeighbour); the others do');
+      await expect.poll(described).toMatch(/dropped every packet \(no_neighbour \d+\).*Nobody answers there/);
+      await path.lab.ip('sink', 'address add 10.0.1.77/24 dev veth2');
+      await expect.poll(described).not.toContain('NoNeighbour');
+    });
+    expectAll(carried);
+    // Each is counted as sent or as dropped.
+    const sum = async (): Promise<bigint> => {
+      const camera = (await path.fleet.instances()).find(({ relay }) => relay === 'relays/camera');
+      const output = camera?.counters?.outputs[1];
+      return (output?.txPackets ?? 0n) + (output?.drops ?? []).reduce((all, { packets }) => all + packets, 0n);
+    };
+    await expect.poll(sum).toBe(BigInt(carried.sent.sent));
+  });
 });
