@@ -2,6 +2,7 @@
 
 #include <linux/if_ether.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "packet/bytes.h"
@@ -311,9 +312,11 @@ void Emitter::flush() {
 }
 
 void Emitter::settle() {
-  for (size_t i = 0; i < kSettleAtOnce && unsettled_ != nullptr; i++) {
+  // Each at most once.
+  for (size_t left = std::min(kSettleAtOnce, unsettled_count_); left > 0; left--) {
     EgressPort& port = *unsettled_;
     unsettled_ = port.next_unsettled;
+    unsettled_count_--;
     port.settle();
     if (port.settled()) {
       // From here on it may be gone.
@@ -328,6 +331,7 @@ void Emitter::list_unsettled(EgressPort& port) {
   port.next_unsettled = nullptr;
   (unsettled_ != nullptr ? last_unsettled_->next_unsettled : unsettled_) = &port;
   last_unsettled_ = &port;
+  unsettled_count_++;
   port.unsettled.store(true, std::memory_order_release);
 }
 

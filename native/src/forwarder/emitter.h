@@ -81,6 +81,7 @@ class Emitter final {
   // others.
   EgressPort* unsettled_ = nullptr;
   EgressPort* last_unsettled_ = nullptr;
+  size_t unsettled_count_ = 0;
   // Where the payload of one train is, and that payload, if it was copied; in use until flush().
   std::array<iovec, Train::kMaxDatagrams> pieces_{};
   std::unique_ptr<uint8_t[]> shared_;

@@ -14,16 +14,15 @@ void HeldPackets::account_all() {
 
 void HeldPackets::account_first() {
   const Entry& oldest = entry(first_++);
-  const TxAccount& account = oldest.account;
   datagram_lost_ |= !oldest.left;
-  if (!account.last) return;
+  if (!oldest.last) return;
   const bool lost = std::exchange(datagram_lost_, false);
-  if (account.counters == nullptr) return;
+  if (oldest.counters == nullptr) return;
   if (lost) {
-    account.counters->drops.add(DropReason::kNoNeighbour, account.packets);
+    oldest.counters->drops.add(DropReason::kNoNeighbour, oldest.packets);
   } else {
-    account.counters->packets.add(account.packets);
-    account.counters->bytes.add(account.bytes);
+    oldest.counters->packets.add(oldest.packets);
+    oldest.counters->bytes.add(oldest.bytes);
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "base/counters.h"
 #include "base/drop_reason.h"
@@ -21,7 +21,8 @@ struct TxAccount {
 
 // Messages that were handed to a socket, and of which it is not known yet whether they left: the
 // kernel keeps them until it has resolved the neighbour. They are numbered as the kernel numbers
-// them, counting up with each message that it takes. Each is accounted once. Worker.
+// them, counting up with each message that it takes. Each is accounted once. Memory is taken as far
+// as it was ever filled. Worker.
 class HeldPackets final {
  public:
   // More than a neighbour's queue takes of the shortest packets (unres_qlen_bytes, 212,992 bytes by
@@ -33,16 +34,18 @@ class HeldPackets final {
   [[nodiscard]] size_t room() const { return kCapacity - (next_ - first_); }
 
   // Takes the next message. There must be room.
-  void hold(const TxAccount& account) { entry(next_++) = {account, false}; }
+  void hold(const TxAccount& account) { put(account, false); }
   // As hold(), of a message that has its number and was refused, and is accounted elsewhere.
   void skip() {
     cut();
-    entry(next_++) = {{}, true};
+    put({}, true);
   }
   // The rest of the datagram whose fragments were held last is accounted elsewhere, and with it the
   // datagram.
   void cut() {
-    if (!empty() && !entry(next_ - 1).account.last) entry(next_ - 1).account = {};
+    if (empty() || entry(next_ - 1).last) return;
+    entry(next_ - 1).counters = nullptr;
+    entry(next_ - 1).last = true;
   }
   // The message of this number has left. Any number may be given, and more than once.
   void leave(uint32_t number) {
@@ -57,11 +60,18 @@ class HeldPackets final {
   void restart() { first_ = next_ = 0; }
 
  private:
+  // As TxAccount, but not written to when it is made.
   struct Entry {
-    TxAccount account;
+    OutputCounters* counters;
+    uint64_t bytes;
+    uint32_t packets;
+    bool last;
     bool left;
   };
 
+  void put(const TxAccount& account, bool left) {
+    entry(next_++) = {account.counters, account.bytes, account.packets, account.last, left};
+  }
   Entry& entry(uint32_t number) { return entries_[number % kCapacity]; }
   void account_first();
 
@@ -69,7 +79,7 @@ class HeldPackets final {
   uint32_t next_ = 0;
   // Whether a fragment of the datagram that first_ belongs to was lost.
   bool datagram_lost_ = false;
-  std::array<Entry, kCapacity> entries_;
+  std::unique_ptr<Entry[]> entries_ = std::make_unique_for_overwrite<Entry[]>(kCapacity);
 };
 
 }  // namespace mcfleet
