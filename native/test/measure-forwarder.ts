@@ -65,7 +65,9 @@ try {
     }),
   );
   await sender.line();
+  const usedBySender = processorSeconds(sender.child.pid);
   const sent = JSON.parse(await sender.line()) as { sent: number; durationNs: number; mode: string };
+  const senderSeconds = processorSeconds(sender.child.pid) - usedBySender;
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const received = (await lab.receivedDatagrams(1, size)) - before;
   const [input] = (await forwarder.snapshot()).inputs;
@@ -79,6 +81,7 @@ try {
     received,
     lost: sent.sent * outputs - received,
     kernelDrops: input?.kernelDrops,
+    senderProcessorSeconds: Number(senderSeconds.toFixed(2)),
     relayProcessorSeconds: Number((processorSeconds(forwarder.child.pid) - used).toFixed(2)),
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -23,7 +23,8 @@ namespace mcfleet {
 
 // A thread that forwards: it takes what has queued up in the rings, in bursts, and sends after
 // each burst whatever that gave. When there is nothing, it looks again for `busy_poll`, and then
-// sleeps until there is. It takes no lock and allocates nothing.
+// sleeps until there is; while frames come densely, it naps instead. It takes no lock and allocates
+// nothing.
 //
 // What the control thread swaps or takes away may be freed when it was quiescent: the worker holds
 // no pointer from one round to the next.
@@ -76,6 +77,7 @@ class Worker final {
   void run();
   void pass_quiescent_point();
   void settle();
+  [[nodiscard]] bool is_dense() const;
   void sleep(Inputs& all);
   bool drain(Input& input);
   void send_all(Input& input, const RuleTable& table);
@@ -105,6 +107,10 @@ class Worker final {
   Counter matched_;
   Emitter emitter_;
   int64_t settled_ms_ = 0;
+  // Frames since the last sleep, and when the first and the last of them arrived.
+  size_t frames_ = 0;
+  uint64_t first_frame_ns_ = 0;
+  uint64_t last_frame_ns_ = 0;
   Trains trains_;
   Identifications identifications_;
   // Whose latency is known when all is sent.
