@@ -162,11 +162,10 @@ void reads_routes(const Family& family) {
     return route().attribute(RTA_OIF, 7).attribute(RTA_METRICS, bytes);
   };
   // The neighbour is known, and the kernel does more.
-  CHECK((next_hop(metric(RTAX_MTU, 1400)) == NextHop{host, false}));
+  CHECK((next_hop(metric(RTAX_MTU, 1400)) == NextHop{host, 1400}));
   CHECK(next_hop(metric(RTAX_MTU, 0)) == NextHop{host});
   CHECK(next_hop(metric(RTAX_HOPLIMIT, 3)) == NextHop{host});
-  CHECK((next_hop(route().attribute(RTA_OIF, 7).attribute(RTA_METRICS, 0xffffffff)) ==
-         NextHop{host, false}));
+  CHECK(!next_hop(route().attribute(RTA_OIF, 7).attribute(RTA_METRICS, 0xffffffff)));
 }
 
 void leaves_to_the_kernel_what_it_does_more() {

@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
@@ -40,14 +42,16 @@ void EgressPort::refresh(RetiredSockets& retired) {
   for (const uint8_t byte : facts.value().mac) mac = mac << 8 | byte;
   mac_.store(mac, std::memory_order_relaxed);
   const int header = kind_ == Kind::kFrames ? link_header_length(facts.value()) : 0;
-  publish(state, header > 0 ? header : 0, facts.value().mtu);
+  device_mtu_ = facts.value().mtu;
+  publish(state, header > 0 ? header : 0, device_mtu_);
 }
 
 Status EgressPort::open_sockets(uint32_t mtu) {
-  if (socket_ == nullptr && (!unicast_ || unicast_->needs_plain_socket())) {
+  if (socket_ == nullptr && (!unicast_ || !unicast_->has_neighbours())) {
     if (Status status = open_plain(); !status.ok()) return status;
   }
-  if (tracked_socket_ == nullptr && unicast_ && unicast_->next_hop()) return open_tracked(mtu);
+  if (tracked_socket_ == nullptr && unicast_ && unicast_->has_neighbours())
+    return open_tracked(mtu);
   return {};
 }
 
@@ -80,11 +84,11 @@ Status EgressPort::open_tracked(uint32_t mtu) {
 void EgressPort::refresh_unicast(const HostPolicies& policies) {
   unicast_->find_way(ifindex_, request_, frames_->transmit(), frames_->link().header,
                      unicast_->family() == AF_INET ? policies.ipv4 : policies.ipv6);
-  const Link now = link();
+  LinkState state = link().state;
   // Before anything is sent there.
-  if (now.state == LinkState::kUp && !open_sockets(now.mtu).ok()) {
-    publish(LinkState::kNoSocket, 0, now.mtu);
-  }
+  if (state == LinkState::kUp && !open_sockets(device_mtu_).ok()) state = LinkState::kNoSocket;
+  const uint32_t mtu = unicast_->mtu();
+  publish(state, 0, mtu == 0 ? device_mtu_ : std::min(mtu, device_mtu_));
   unicast_->find_neighbour();
 }
 

@@ -135,6 +135,8 @@ class EgressPort final {
   // State, header, Transmit, MTU: the worker reads them as of one time.
   std::atomic<uint64_t> link_;
   std::atomic<uint64_t> mac_{0};
+  // Control thread.
+  uint32_t device_mtu_ = 0;
   // The worker's view of socket_.
   std::atomic<EgressSocket*> view_{nullptr};
   std::unique_ptr<EgressSocket> socket_;

@@ -123,7 +123,7 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
   switch (view.mode) {
     case UnicastWay::Mode::kRouted:
       break;
-    case UnicastWay::Mode::kAsking:
+    case UnicastWay::Mode::kTracked:
       path = Path::kTracked;
       break;
     case UnicastWay::Mode::kDirect:

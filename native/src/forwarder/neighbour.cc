@@ -46,13 +46,13 @@ netlink::Request& add_address(netlink::Request& request, uint16_t type, const Ip
   return request.attribute(type, bytes);
 }
 
-bool has_mtu(Bytes metrics) {
-  bool found = false;
+// 0 if there is none; nothing if the metrics are malformed.
+std::optional<uint32_t> read_mtu(Bytes metrics) {
+  std::optional<uint32_t> mtu = 0;
   const bool whole = netlink::for_each_attribute(metrics, [&](const Attribute& metric) {
-    if (metric.type != RTAX_MTU) return;
-    found = netlink::read_struct<uint32_t>(metric.value).value_or(0) != 0;
+    if (metric.type == RTAX_MTU) mtu = netlink::read_struct<uint32_t>(metric.value);
   });
-  return found || !whole;
+  return whole ? mtu : std::nullopt;
 }
 
 }  // namespace
@@ -103,7 +103,7 @@ std::optional<NextHop> parse_next_hop(Bytes payload, int ifindex, const IpAddres
   if (!header || header->rtm_family != family_of(destination) || header->rtm_type != RTN_UNICAST) {
     return std::nullopt;
   }
-  NextHop next_hop{destination, true};
+  NextHop next_hop{destination};
   bool one = true;
   const bool whole = netlink::for_each_attribute(
       netlink::after(payload, sizeof(rtmsg)), [&](const Attribute& attribute) {
@@ -118,7 +118,8 @@ std::optional<NextHop> parse_next_hop(Bytes payload, int ifindex, const IpAddres
             break;
           }
           case RTA_METRICS:
-            next_hop.plain &= !has_mtu(attribute.value);
+            one &= read_mtu(attribute.value).has_value();
+            next_hop.mtu = read_mtu(attribute.value).value_or(0);
             break;
           case RTA_MULTIPATH:
           case RTA_VIA:

@@ -45,8 +45,8 @@ std::optional<Neighbour> parse_neighbour(netlink::Bytes payload, bool gone);
 struct NextHop {
   // The neighbour that gets them: the destination itself or a gateway.
   IpAddress address;
-  // Whether that is all: no MTU of the route.
-  bool plain = true;
+  // Of the route; 0: that of the device.
+  uint32_t mtu = 0;
 
   bool operator==(const NextHop&) const = default;
 };

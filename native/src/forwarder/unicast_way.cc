@@ -27,18 +27,21 @@ void UnicastWay::find_way(int ifindex, TransmitRequest request, Transmit frames,
                           HostPolicy policy) {
   ifindex_ = ifindex;
   const auto route = find_next_hop(ifindex, destination_);
-  obstacle_ = unicast_obstacle(request, frames, policy, route && route->plain);
+  obstacle_ = unicast_obstacle(request, frames, policy, route && route->mtu == 0);
+  mtu_ = route ? route->mtu : 0;
   direct_ = frames == Transmit::kGsoDevice ? Transmit::kUnicastDevice : Transmit::kUnicastKernel;
+  has_neighbours_ = header != 0;
+  // Rules may translate the address, or choose another route for it.
+  const bool no_rules = policy == HostPolicy::kNone || request == TransmitRequest::kGso;
   next_hop_.reset();
-  // A device that carries bare IP packets has no neighbours.
-  if (route && header != 0) next_hop_ = route->address;
+  if (route && has_neighbours_ && no_rules) next_hop_ = route->address;
 }
 
 void UnicastWay::find_neighbour() {
   if (next_hop_) {
     take(read_neighbour(ifindex_, *next_hop_));
   } else if (obstacle_) {
-    publish(Mode::kRouted, 0, *obstacle_);
+    publish(has_neighbours_ ? Mode::kTracked : Mode::kRouted, 0, *obstacle_);
   } else {
     publish(Mode::kDirect, 0, direct_);
   }
@@ -52,17 +55,17 @@ void UnicastWay::take(const Neighbour& neighbour) {
       publish(Mode::kUnreachable, 0, packets);
       return;
     case Resolution::kUnresolved:
-      publish(Mode::kAsking, 0, packets);
+      publish(Mode::kTracked, 0, packets);
       return;
     case Resolution::kStale:
     case Resolution::kKnown:
       break;
   }
   if (obstacle_) {
-    publish(Mode::kRouted, 0, packets);
+    publish(Mode::kTracked, 0, packets);
   } else if (neighbour.mac == 0) {
     // No frame can be addressed to it: the socket that tells serves as well.
-    publish(Mode::kAsking, 0, packets);
+    publish(Mode::kTracked, 0, packets);
   } else {
     if (neighbour.resolution == Resolution::kStale) confirm_.store(true, std::memory_order_relaxed);
     publish(Mode::kDirect, neighbour.mac, direct_);

@@ -18,10 +18,10 @@ namespace mcfleet {
 class UnicastWay final {
  public:
   enum class Mode : uint8_t {
-    // Through the raw socket.
+    // Through the raw socket: there are no neighbours.
     kRouted,
-    // Through the one that tells what became of packets: the kernel has to ask for the neighbour.
-    kAsking,
+    // Through the raw socket that tells what became of packets.
+    kTracked,
     // As frames to mac().
     kDirect,
     // The kernel has asked for the neighbour in vain.
@@ -45,10 +45,14 @@ class UnicastWay final {
   void find_neighbour();
   // Takes news of a neighbour, if it is this one's. Control thread.
   void take(const Neighbour& neighbour);
-  // Whose news matter; none if there is no one neighbour. Control thread.
+  // Whose news matter; none if there is no one neighbour, or rules of the host may choose another.
+  // Control thread.
   [[nodiscard]] const std::optional<IpAddress>& next_hop() const { return next_hop_; }
-  // Whether packets may go through the raw socket that does not tell. Control thread.
-  [[nodiscard]] bool needs_plain_socket() const { return obstacle_ || !next_hop_; }
+  // Whether packets may wait for a neighbour, so that a socket is needed that tells what became of
+  // them. Control thread.
+  [[nodiscard]] bool has_neighbours() const { return has_neighbours_; }
+  // Of the route; 0: that of the device. Control thread.
+  [[nodiscard]] uint32_t mtu() const { return mtu_; }
   // AF_INET or AF_INET6.
   [[nodiscard]] int family() const;
   // How packets leave, and why. Any thread.
@@ -73,6 +77,9 @@ class UnicastWay final {
   const IpAddress destination_;
   std::optional<IpAddress> next_hop_;
   int ifindex_ = 0;
+  // False of a device that carries bare IP packets.
+  bool has_neighbours_ = false;
+  uint32_t mtu_ = 0;
   // What speaks against sending directly; nothing if it can be done.
   std::optional<Transmit> obstacle_;
   Transmit direct_ = Transmit::kUnicastDevice;

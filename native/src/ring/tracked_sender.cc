@@ -94,6 +94,13 @@ Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu)
       !status.ok()) {
     return status.error();
   }
+  // Of a packet that the kernel takes apart, for the MTU of a route, none of the fragments is
+  // reported (ip_copy_metadata): packets come here no longer than their route takes.
+  const Status whole = family == AF_INET ? set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER,
+                                                      IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER")
+                                         : set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                                                      IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER");
+  if (!whole.ok()) return whole.error();
   // Beyond net.core.rmem_max where CAP_NET_ADMIN allows.
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReportBytes, sizeof(kReportBytes)) != 0) {
     if (Status status = set_option(fd, SOL_SOCKET, SO_RCVBUF, kReportBytes, "SO_RCVBUF");
