@@ -16,7 +16,7 @@ std::string list_cpus(const cpu_set_t& cpus) {
     while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &cpus)) last++;
     if (!text.empty()) text += ",";
     text += std::to_string(cpu);
-    if (last > cpu) text += "-" + std::to_string(last);
+    if (last > cpu) text.append("-").append(std::to_string(last));
     cpu = last;
   }
   return text;

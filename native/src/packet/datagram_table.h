@@ -106,10 +106,12 @@ class DatagramTable final {
   // the table.
   void reserve(Entry& entry, size_t first, size_t behind, uint64_t now_ns, Losses& losses);
   // Of the byte at `at`; null if there is none.
-  Chunk* chunk(const Entry& entry, size_t at) {
+  Chunk* find_chunk(const Entry& entry, size_t at) {
     const uint16_t index = entry.chunks[at / kChunkBytes];
     return index == kNone ? nullptr : &chunks_[index];
   }
+  // As find_chunk(), where there is one.
+  Chunk& chunk(const Entry& entry, size_t at) { return chunks_[entry.chunks[at / kChunkBytes]]; }
 
  private:
   static constexpr uint16_t kNone = 0xffff;

@@ -131,7 +131,7 @@ void Reassembler::write(uint8_t* frame) {
   for (size_t at = begin; at < end;) {
     const size_t within = at % DatagramTable::kChunkBytes;
     const size_t size = std::min(DatagramTable::kChunkBytes - within, end - at);
-    std::memcpy(frame + (at - begin), table_.chunk(entry, at)->bytes.data() + within, size);
+    std::memcpy(frame + (at - begin), table_.chunk(entry, at).bytes.data() + within, size);
     at += size;
   }
   uint8_t* ip = frame + link_header_;
@@ -196,7 +196,7 @@ bool Reassembler::place(Entry& entry, const Part& part, uint64_t now_ns,
   entry.blocks += blocks;
   table_.reserve(entry, first, behind, now_ns, losses);
   for_each_word(first, behind, [&](size_t at, uint64_t mask) {
-    table_.chunk(entry, at)->present[word_of(at)] |= mask;
+    table_.chunk(entry, at).present[word_of(at)] |= mask;
   });
   copy_in(entry, first, part.payload, part.size);
   return true;
@@ -205,7 +205,7 @@ bool Reassembler::place(Entry& entry, const Part& part, uint64_t now_ns,
 size_t Reassembler::count_present(const Entry& entry, size_t first, size_t behind) {
   size_t there = 0;
   for_each_word(first, behind, [&](size_t at, uint64_t mask) {
-    const DatagramTable::Chunk* chunk = table_.chunk(entry, at);
+    const DatagramTable::Chunk* chunk = table_.find_chunk(entry, at);
     if (chunk != nullptr)
       there += static_cast<size_t>(std::popcount(chunk->present[word_of(at)] & mask));
   });
@@ -216,7 +216,7 @@ size_t Reassembler::count_present(const Entry& entry, size_t first, size_t behin
 void Reassembler::keep_headers(Entry& entry, const Part& part) {
   entry.header = part.header;
   const size_t size = link_header_ + part.header;
-  uint8_t* ip = table_.chunk(entry, 0)->bytes.data() + kHeaderRoom - part.header;
+  uint8_t* ip = table_.chunk(entry, 0).bytes.data() + kHeaderRoom - part.header;
   std::memcpy(ip - link_header_, part.ip - link_header_, size);
   if (part.ipv6) ip[part.next_field] = part.next;
 }
@@ -225,7 +225,7 @@ void Reassembler::copy_in(const Entry& entry, size_t at, const uint8_t* from, si
   while (size > 0) {
     const size_t within = at % DatagramTable::kChunkBytes;
     const size_t piece = std::min(DatagramTable::kChunkBytes - within, size);
-    std::memcpy(table_.chunk(entry, at)->bytes.data() + within, from, piece);
+    std::memcpy(table_.chunk(entry, at).bytes.data() + within, from, piece);
     at += piece;
     from += piece;
     size -= piece;
