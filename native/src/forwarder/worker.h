@@ -2,7 +2,6 @@
 
 #include <poll.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -13,11 +12,8 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "forwarder/copy_arena.h"
-#include "forwarder/emitter.h"
 #include "forwarder/input.h"
-#include "forwarder/train.h"
-#include "packet/identification.h"
+#include "forwarder/pipeline.h"
 
 namespace mcfleet {
 
@@ -61,7 +57,7 @@ class Worker final {
   [[nodiscard]] size_t index() const { return options_.index; }
   [[nodiscard]] std::optional<unsigned> cpu() const { return options_.cpu; }
   // Packets that relays wanted.
-  [[nodiscard]] uint64_t matched() const { return matched_.get(); }
+  [[nodiscard]] uint64_t matched() const { return pipeline_.matched(); }
 
  private:
   // What the worker reads, and what it sleeps on: the inputs' rings, and last wake_. Replaced as a
@@ -76,23 +72,7 @@ class Worker final {
   void publish(std::vector<Input*> inputs);
   void run();
   void pass_quiescent_point();
-  void settle();
-  [[nodiscard]] bool is_dense() const;
   void sleep(Inputs& all);
-  bool drain(Input& input);
-  void send_all(Input& input, const RuleTable& table);
-  // Parses one frame; `ring` is where it lies.
-  void take(Input& input, const RuleTable& table, const RxRing& ring, RxFrame& frame);
-  void read(Input& input, const RuleTable& table, const RxFrame& frame);
-  void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
-  void sample(RelayCounters& counters, const Train& train, uint64_t packets_before);
-  void record_samples();
-  void watch(Input& input, Train& train);
-  void forward(Input& input, const RuleTable& table, Train& train);
-  void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
-                      uint32_t mtu);
-  void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
-                      const RxFrame& frame);
 
   UniqueFd wake_;
   const Options options_;
@@ -104,26 +84,7 @@ class Worker final {
   std::atomic<uint64_t> passed_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> preferred_{false};
-  Counter matched_;
-  Emitter emitter_;
-  int64_t settled_ms_ = 0;
-  // Frames since the last sleep, and when the first and the last of them arrived.
-  size_t frames_ = 0;
-  uint64_t first_frame_ns_ = 0;
-  uint64_t last_frame_ns_ = 0;
-  Trains trains_;
-  Identifications identifications_;
-  // Whose latency is known when all is sent.
-  struct Sample {
-    LatencyCounters* latency;
-    uint64_t arrival_ns;
-  };
-  static constexpr size_t kMaxSamples = 32;
-  std::array<Sample, kMaxSamples> samples_;
-  size_t sampled_ = 0;
-  // What of one train passes.
-  Train admitted_;
-  CopyArena copies_;
+  Pipeline pipeline_;
   std::thread thread_;
 };
 
