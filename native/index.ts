@@ -14,6 +14,15 @@ export {
   type RelayProgram,
   type RelayRefusal,
 } from './forwarder.ts';
+export {
+  type ArgumentProblem,
+  FORWARDER_ARGUMENTS,
+  FORWARDER_USAGE,
+  type ForwarderArguments,
+  forwarderHelp,
+  readForwarderArguments,
+  writeForwarderArguments,
+} from './forwarder-arguments.ts';
 export { type InterfaceFacts, type InterfaceWatch, listInterfaces, watchInterfaces } from './interfaces.ts';
 export {
   type ProbeFlow,

@@ -107,6 +107,7 @@ export class Agent {
     this.#supervisor = new DataplaneSupervisor({
       socketPath: parts.dataplaneSocket,
       launcher: parts.launcher,
+      arguments: parts.dataplane.arguments,
       clock,
       log,
       onUp: (client, facts) => this.#dataplaneUp(client, facts),

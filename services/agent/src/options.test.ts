@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseAgentOptions } from './options.ts';
+import { parseAgentOptions, USAGE } from './options.ts';
 
 const ROOT = { env: {}, uid: 0 };
 const USER = { env: { HOME: '/home/u' }, uid: 1000 };
@@ -14,6 +14,10 @@ describe('parseAgentOptions', () => {
       dataplaneSocket: '/run/mcfleet/dataplane.sock',
       labels: {},
       adoptCluster: '',
+      dataplane: {
+        options: { ringBytes: 76_800_000, busyPollUs: 0, workers: 1, cpus: [], transmit: 'auto' },
+        arguments: [],
+      },
       logLevel: 'info',
     });
     expect(parseAgentOptions(REQUIRED, USER)).toMatchObject({
@@ -43,8 +47,18 @@ describe('parseAgentOptions', () => {
     });
   });
 
-  it('returns nothing for --help', () => {
+  it('takes the options of the data plane, and passes on those that are given', () => {
+    const given = ['--workers', '2', '--cpus', '0-1', '--ring-ms=100', '--busy-poll-us=50', '--transmit', 'sendmmsg'];
+    expect(parseAgentOptions([...REQUIRED, ...given], ROOT)?.dataplane).toEqual({
+      options: { ringBytes: 100 * 150 * 2048, busyPollUs: 50, workers: 2, cpus: [0, 1], transmit: 'sendmmsg' },
+      arguments: ['--ring-ms=100', '--busy-poll-us=50', '--workers=2', '--cpus=0-1', '--transmit=sendmmsg'],
+    });
+  });
+
+  it('returns nothing for --help, which has the options of the data plane too', () => {
     expect(parseAgentOptions(['--help'], ROOT)).toBeUndefined();
+    for (const option of ['ring-ms N', 'ring-bytes N', 'busy-poll-us N', 'workers N', 'cpus LIST', 'transmit HOW'])
+      expect(USAGE).toContain(`\n  --${option} `);
   });
 
   it.each<[string, string[], string, string]>([
@@ -60,6 +74,9 @@ describe('parseAgentOptions', () => {
     ['a bad level', [...REQUIRED, '--log-level', 'loud'], '--log-level', "'loud'"],
     ['an empty path', [...REQUIRED, '--state-dir', ''], '--state-dir', "''"],
     ['a long socket path', [...REQUIRED, '--dataplane-socket', `/${'x'.repeat(120)}`], '--dataplane-socket', '107'],
+    ['workers that are none', [...REQUIRED, '--workers', 'two'], '--workers', "'two'"],
+    ['more CPUs than workers', [...REQUIRED, '--cpus', '0,1'], '--cpus', '2 CPUs for 1 packet threads'],
+    ['a way to send that there is not', [...REQUIRED, '--transmit', 'fast'], '--transmit', "'fast'"],
     ['an unknown option', [...REQUIRED, '--nmae', 'x'], 'arguments', '--nmae'],
     ['an option without its value', [...REQUIRED, '--labels', '--insecure'], 'arguments', '--labels'],
     ['a stray argument', [...REQUIRED, 'stray'], 'arguments', 'stray'],

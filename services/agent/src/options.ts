@@ -4,6 +4,14 @@ import { status } from '@grpc/grpc-js';
 import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { type Address, formatAddress, parseListenAddress } from '@mcfleet/common/listen';
 import { LOG_LEVELS, type LogLevel } from '@mcfleet/common/log';
+import {
+  FORWARDER_ARGUMENTS,
+  type ForwarderArguments,
+  type ForwarderOptions,
+  forwarderHelp,
+  readForwarderArguments,
+  writeForwarderArguments,
+} from '@mcfleet/native';
 import { assertMayConnect, parseControllers } from './session/controller-address.ts';
 
 /** What the agent was started with, defaults filled in. */
@@ -17,7 +25,17 @@ export interface AgentOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** The cluster that may take the place of the one that the stored state came from; empty: none. */
   readonly adoptCluster: string;
+  /** For a data plane that it starts. */
+  readonly dataplane: DataplaneArguments;
   readonly logLevel: LogLevel;
+}
+
+/** What the agent wants of its data plane. */
+export interface DataplaneArguments {
+  /** Defaults filled in. */
+  readonly options: Required<ForwarderOptions>;
+  /** What of it was given, for `mcfleet dataplane`. */
+  readonly arguments: readonly string[];
 }
 
 /** Where the defaults come from. */
@@ -44,6 +62,9 @@ Options:
   --insecure                   allow a plain-text session to a controller on another machine
   --log-level LEVEL            ${LOG_LEVELS.join(', ')}; default info
   --help                       print this
+
+Options of the data plane that it starts, and starts again; one that it adopts goes on with those that it was started with:
+${forwarderHelp(31)}
 
 The data plane goes on when the agent stops (SIGTERM) or dies, so packets do not notice; the next agent adopts it. To end forwarding
 on this host, stop the agent first and then the data plane, by the process id that the agent logs as dataplane_pid.
@@ -91,12 +112,15 @@ export function parseAgentOptions(argv: readonly string[], around: Surroundings)
     values['dataplane-socket'] || (around.uid === 0 ? '/run/mcfleet/dataplane.sock' : join(stateDir, 'dataplane.sock')),
   );
   checked(() => parseListenAddress(`unix:${dataplaneSocket}`), '--dataplane-socket', wrong);
+  const { options, problems } = readForwarderArguments(values);
+  for (const { option, problem } of problems) wrong(option, problem);
 
   if (violations.length > 0 || !isLogLevel(logLevel)) {
     throw usage(violations);
   }
   const adoptCluster = values['adopt-cluster'] ?? '';
-  return { name, controllers, stateDir, dataplaneSocket, labels, adoptCluster, logLevel };
+  const dataplane = { options, arguments: writeForwarderArguments(values) };
+  return { name, controllers, stateDir, dataplaneSocket, labels, adoptCluster, dataplane, logLevel };
 }
 
 function usage(violations: readonly FieldViolation[]): FleetError {
@@ -110,7 +134,7 @@ function usage(violations: readonly FieldViolation[]): FleetError {
 
 type Wrong = (field: string, description: string) => void;
 
-interface Arguments {
+interface Arguments extends ForwarderArguments {
   readonly name?: string;
   readonly controller?: string;
   readonly 'state-dir'?: string;
@@ -130,6 +154,7 @@ function readArguments(argv: readonly string[]): Arguments {
     'dataplane-socket': { type: 'string' },
     labels: { type: 'string' },
     'adopt-cluster': { type: 'string' },
+    ...FORWARDER_ARGUMENTS,
     insecure: { type: 'boolean' },
     'log-level': { type: 'string' },
     help: { type: 'boolean', short: 'h' },

@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve({ socket, logLevel, ...forwarding }: DataplaneOptions): Promise<void> {
+async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promise<void> {
   const log = createLogger({ component: 'dataplane', level: logLevel });
   // It outlives the agent and the terminal that started it; who wants it to end says so by SIGTERM.
   process.on('SIGHUP', () => log.info('stays although its terminal is gone'));

@@ -6,12 +6,8 @@ test('defaults', () => {
     kind: 'run',
     options: {
       socket: '/run/a.sock',
-      ringBytes: 76_800_000,
-      transmit: 'auto',
-      busyPollUs: 0,
-      workers: 1,
-      cpus: [],
       logLevel: 'info',
+      forwarding: { ringBytes: 76_800_000, transmit: 'auto', busyPollUs: 0, workers: 1, cpus: [] },
     },
   });
 });
@@ -31,27 +27,23 @@ test('everything', () => {
     kind: 'run',
     options: {
       socket: '/run/a.sock',
-      ringBytes: 1048576,
-      transmit: 'sendmmsg',
-      busyPollUs: 200,
-      workers: 2,
-      cpus: [3, 1],
       logLevel: 'debug',
+      forwarding: { ringBytes: 1048576, transmit: 'sendmmsg', busyPollUs: 200, workers: 2, cpus: [3, 1] },
     },
   });
 });
 
 test('a ring is told by the time that it holds', () => {
   const ring = (ms: string): unknown => parseCommand(['--socket', 'x', '--ring-ms', ms], '1');
-  expect(ring('100')).toMatchObject({ options: { ringBytes: 100 * 150 * 2048 } });
-  expect(ring('2')).toMatchObject({ options: { ringBytes: 2 * 150 * 2048 } });
+  expect(ring('100')).toMatchObject({ options: { forwarding: { ringBytes: 100 * 150 * 2048 } } });
+  expect(ring('2')).toMatchObject({ options: { forwarding: { ringBytes: 2 * 150 * 2048 } } });
 });
 
 test('a list of CPUs may have ranges', () => {
   const cpus = (workers: string, list: string): unknown =>
     parseCommand(['--socket', 'x', '--workers', workers, '--cpus', list], '1');
-  expect(cpus('4', '0-2,7')).toMatchObject({ options: { cpus: [0, 1, 2, 7] } });
-  expect(cpus('1', '5')).toMatchObject({ options: { cpus: [5] } });
+  expect(cpus('4', '0-2,7')).toMatchObject({ options: { forwarding: { cpus: [0, 1, 2, 7] } } });
+  expect(cpus('1', '5')).toMatchObject({ options: { forwarding: { cpus: [5] } } });
 });
 
 test('--version and --help print', () => {
@@ -59,6 +51,18 @@ test('--version and --help print', () => {
   expect(parseCommand(['-h'], '1.2.3')).toMatchObject({
     kind: 'print',
     text: expect.stringContaining('--ring-bytes N'),
+  });
+});
+
+test('everything that is wrong is told at once', () => {
+  expect(parseCommand(['--workers', '0', '--transmit', 'fast', '--log-level', 'loud'], '1')).toEqual({
+    kind: 'usage-error',
+    message: [
+      '--socket PATH is missing',
+      "--workers is '0'; it is a number of packet threads from 1 to 16",
+      "--transmit is 'fast'; it is one of auto, gso, sendmmsg, io_uring",
+      "--log-level is 'loud'; it is one of trace, debug, info, warn, error, fatal, silent",
+    ].join('\n'),
   });
 });
 

@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util';
 import { LOG_LEVELS, type LogLevel } from '@mcfleet/common/log';
 import {
-  DEFAULT_RING_MS,
-  RING_PACKETS_PER_MS,
-  RING_SLOT_BYTES,
-  ringBytesFor,
-  TRANSMIT_REQUESTS,
-  type TransmitRequest,
+  FORWARDER_ARGUMENTS,
+  FORWARDER_USAGE,
+  type ForwarderArguments,
+  type ForwarderOptions,
+  forwarderHelp,
+  readForwarderArguments,
 } from '@mcfleet/native';
 
 /** What the command line asks for. */
@@ -18,46 +18,17 @@ export type Command =
 export interface DataplaneOptions {
   /** Path of the unix socket. */
   readonly socket: string;
-  /** Bytes of each input's receive ring. */
-  readonly ringBytes: number;
-  /** How outputs to groups send. */
-  readonly transmit: TransmitRequest;
-  /** Microseconds for which the packet thread looks for packets before it sleeps. */
-  readonly busyPollUs: number;
-  /** Packet threads. */
-  readonly workers: number;
-  /** Where each of them runs; empty: anywhere. */
-  readonly cpus: readonly number[];
   readonly logLevel: LogLevel;
+  readonly forwarding: Required<ForwarderOptions>;
 }
 
-const MIN_RING_MS = 2;
-const MAX_RING_MS = 3000;
-const MIN_RING_BYTES = 256 * 1024;
-const MAX_RING_BYTES = 1024 * 1024 * 1024;
-const MAX_BUSY_POLL_US = 1000;
-const MAX_WORKERS = 16;
-/** CONFIG_NR_CPUS of the kernels that distributions build. */
-const MAX_CPU = 8191;
-
-const HELP = `Usage: mcfleet dataplane --socket PATH [--ring-ms N | --ring-bytes N] [--busy-poll-us N] [--workers N] [--cpus LIST]
-                         [--transmit HOW] [--log-level LEVEL]
+const HELP = `Usage: mcfleet dataplane --socket PATH [--log-level LEVEL]
+         ${FORWARDER_USAGE}
 
 Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW.
 
   --socket PATH       unix socket to serve the agent on; its directory is made, its mode is 0600
-  --ring-ms N         for how long each input's receive ring holds ${RING_PACKETS_PER_MS * 1000} packets a second while nobody reads it, in milliseconds,
-                      ${MIN_RING_MS} to ${MAX_RING_MS}; default ${DEFAULT_RING_MS}, which is ${Math.ceil(ringBytesFor(DEFAULT_RING_MS) / 1024 ** 2)} MiB
-  --ring-bytes N      the same in bytes, ${RING_SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}
-  --busy-poll-us N    microseconds for which it looks for packets before it sleeps, 0 to ${MAX_BUSY_POLL_US}; default 0: when idle it uses no
-                      processor time. More makes packets faster by the time of a wake-up, and costs up to one core
-  --workers N         packet threads, 1 to ${MAX_WORKERS}; default 1. Packets of an input are spread over them by destination address, so that
-                      those to one address stay in order. Each has a ring of its own
-  --cpus LIST         keeps each packet thread on one CPU, in this order: as many as --workers, for example 2,3 or 0-3
-  --transmit HOW      ${TRANSMIT_REQUESTS.join(', ')}: how copies are sent; default auto, which is gso (several datagrams at once)
-                      where the kernel takes that, and to unicast addresses only where the host has no nftables, iptables, IPsec
-                      or routing rules, which such frames pass by. sendmmsg and io_uring send one by one; where io_uring is
-                      forbidden or too old, sendmmsg is used. Status tells what is used and why
+${forwarderHelp(22)}
   --log-level LEVEL   ${LOG_LEVELS.join(', ')}; default info
   --version           print the version
   --help              print this
@@ -77,12 +48,7 @@ export function parseCommand(args: readonly string[], version: string): Command 
       args: [...args],
       options: {
         socket: { type: 'string' },
-        'ring-ms': { type: 'string' },
-        'ring-bytes': { type: 'string' },
-        'busy-poll-us': { type: 'string' },
-        workers: { type: 'string' },
-        cpus: { type: 'string' },
-        transmit: { type: 'string' },
+        ...FORWARDER_ARGUMENTS,
         'log-level': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
@@ -93,84 +59,22 @@ export function parseCommand(args: readonly string[], version: string): Command 
   }
   if (values.help) return { kind: 'print', text: HELP };
   if (values.version) return { kind: 'print', text: `${version}\n` };
-
-  try {
-    return { kind: 'run', options: readOptions(values) };
-  } catch (error) {
-    if (error instanceof UsageError) return { kind: 'usage-error', message: error.message };
-    throw error;
-  }
+  return readOptions(values);
 }
 
-interface Values {
+interface Values extends ForwarderArguments {
   readonly socket?: string;
-  readonly 'ring-ms'?: string;
-  readonly 'ring-bytes'?: string;
-  readonly 'busy-poll-us'?: string;
-  readonly workers?: string;
-  readonly cpus?: string;
-  readonly transmit?: string;
   readonly 'log-level'?: string;
   readonly help?: boolean;
   readonly version?: boolean;
 }
 
-class UsageError extends Error {}
-
-function readOptions({ socket, transmit = 'auto', 'log-level': level = 'info', ...numbers }: Values): DataplaneOptions {
-  if (!socket) throw new UsageError('--socket PATH is missing');
-  const workers = readInteger('--workers', numbers.workers, 'packet threads', [1, MAX_WORKERS]) ?? 1;
-  return {
-    socket,
-    ringBytes: readRingBytes(numbers),
-    transmit: readChoice('--transmit', TRANSMIT_REQUESTS, transmit),
-    busyPollUs: readInteger('--busy-poll-us', numbers['busy-poll-us'], 'microseconds', [0, MAX_BUSY_POLL_US]) ?? 0,
-    workers,
-    cpus: readCpus(numbers.cpus, workers),
-    logLevel: readChoice('--log-level', LOG_LEVELS, level),
-  };
-}
-
-function readRingBytes(values: Values): number {
-  const bytes = readInteger('--ring-bytes', values['ring-bytes'], 'bytes', [MIN_RING_BYTES, MAX_RING_BYTES]);
-  const ms = readInteger('--ring-ms', values['ring-ms'], 'milliseconds', [MIN_RING_MS, MAX_RING_MS]);
-  if (bytes !== undefined && ms !== undefined)
-    throw new UsageError('--ring-ms and --ring-bytes say the same; give one of them');
-  return bytes ?? ringBytesFor(ms ?? DEFAULT_RING_MS);
-}
-
-/** A list of numbers and ranges, as taskset(1) takes it. */
-function readCpus(text: string | undefined, workers: number): readonly number[] {
-  if (text === undefined) return [];
-  const cpus = text.split(',').flatMap((part) => {
-    const [, first, last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part.trim()) ?? [];
-    const length = Number(last) - Number(first) + 1;
-    if (!(length >= 1 && Number(last) <= MAX_CPU))
-      throw new UsageError(`--cpus is '${text}'; it is a list of CPUs from 0 to ${MAX_CPU}, for example 2,3 or 0-3`);
-    return Array.from({ length }, (_, i) => Number(first) + i);
-  });
-  if (cpus.length !== workers)
-    throw new UsageError(
-      `--cpus names ${cpus.length} CPUs for ${workers} packet threads; give one for each (--workers)`,
-    );
-  return cpus;
-}
-
-function readInteger(
-  option: string,
-  text: string | undefined,
-  unit: string,
-  [min, max]: readonly [number, number],
-): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max)
-    throw new UsageError(`${option} is '${text}'; it is a number of ${unit} from ${min} to ${max}`);
-  return value;
-}
-
-function readChoice<Choice extends string>(option: string, choices: readonly Choice[], text: string): Choice {
-  const choice = choices.find((name) => name === text);
-  if (choice === undefined) throw new UsageError(`${option} is '${text}'; it is one of ${choices.join(', ')}`);
-  return choice;
+function readOptions({ socket, 'log-level': level = 'info', ...values }: Values): Command {
+  const { options: forwarding, problems } = readForwarderArguments(values);
+  const logLevel = LOG_LEVELS.find((name) => name === level);
+  const wrong = problems.map(({ option, problem }) => `${option} ${problem}`);
+  if (!socket) wrong.unshift('--socket PATH is missing');
+  if (logLevel === undefined) wrong.push(`--log-level is '${level}'; it is one of ${LOG_LEVELS.join(', ')}`);
+  if (!socket || logLevel === undefined || wrong.length > 0) return { kind: 'usage-error', message: wrong.join('\n') };
+  return { kind: 'run', options: { socket, logLevel, forwarding } };
 }

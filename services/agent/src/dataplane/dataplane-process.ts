@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Exit } from './respawn.ts';
 
-/** How a data plane is started: `command dataplane --socket PATH`. */
+/** How a data plane is started: `command dataplane --socket PATH [OPTION...]`. */
 export interface StartedDataplane {
   readonly pid: number | undefined;
   /** Resolves when it has ended, or could not be started (then with the error). Never rejects. */
@@ -16,9 +16,10 @@ export interface StartedDataplane {
  * its log where the agent does.
  *
  * @param launcher the program that starts mcfleet's programs: services are started by path, they never import one another.
+ * @param options more arguments
  */
-export function startDataplane(launcher: string, socketPath: string): StartedDataplane {
-  const child: ChildProcess = spawn(launcher, ['dataplane', '--socket', socketPath], {
+export function startDataplane(launcher: string, socketPath: string, options: readonly string[]): StartedDataplane {
+  const child: ChildProcess = spawn(launcher, ['dataplane', '--socket', socketPath, ...options], {
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit'],
   });

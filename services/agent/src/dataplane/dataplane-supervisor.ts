@@ -28,6 +28,8 @@ export interface DataplaneSupervisorOptions {
   readonly socketPath: string;
   /** See `startDataplane`. */
   readonly launcher: string;
+  /** What a data plane is started with. */
+  readonly arguments: readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
   /** A data plane answers. `client` is good until `onDown`. */
@@ -104,7 +106,7 @@ export class DataplaneSupervisor {
     const { clock, log, socketPath, launcher } = this.#options;
     const { signal } = this.#stopping;
     this.#respawn.started();
-    const child = startDataplane(launcher, socketPath);
+    const child = startDataplane(launcher, socketPath, this.#options.arguments);
     this.#child = child;
     this.#state = { state: 'starting', child };
     log.info({ dataplane_pid: child.pid, socket: socketPath }, 'started a data plane');
