@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCppTests } from './cpp-tests.ts';
 import type { TestSummary } from './skip-reporter.ts';
+import { runThreadTests } from './thread-tests.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** In this order: what is quick and tells most comes first. */
@@ -42,7 +43,7 @@ function main(patterns: readonly string[]): number {
     name,
     () => runVitest(name, patterns, directory),
   ]);
-  if (patterns.length === 0) runs.splice(1, 0, ['C++', runCppTests]);
+  if (patterns.length === 0) runs.splice(1, 0, ['C++', runCppTests], ['C++ thread', runThreadTests]);
 
   const summaries = runs.map(([name, run]) => {
     console.log(`\n=== ${name} tests`);

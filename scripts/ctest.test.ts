@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readJunit } from './cpp-tests.ts';
+import { readJunit } from './ctest.ts';
 
 test('passed, failed and not run are told apart', () => {
   const xml = `<?xml version="1.0" encoding="UTF-8"?>
