@@ -53,6 +53,26 @@ describe('mcfleet against a controller', () => {
     });
   });
 
+  it('takes back what get -o json prints, of all and of one', async () => {
+    write('relays.yaml', document('camera-7', { extra: '      oversize: DROP\n' }), document('camera-70'));
+    await run('apply', '-f', 'relays.yaml');
+    const { stdout } = await run('get', 'relays', '-o', 'json');
+    expect(await start(['diff', '-f', '-'], { input: stdout }).ended).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await start(['apply', '-f', '-'], { input: stdout.replace('6001', '6002') }).ended).toMatchObject({
+      code: 0,
+      stdout: 'relay camera-7 updated\nrelay camera-70 unchanged\n',
+    });
+    const one = await run('get', 'relay', 'camera-7', '-o', 'json');
+    write('one.json', one.stdout.replace('"239.1.1.1"', '"300.1.1.1"'));
+    const line = one.stdout.split('\n').findIndex((text) => text.includes('"239.1.1.1"')) + 1;
+    expect(await run('apply', '-f', 'one.json')).toMatchObject({
+      code: 67,
+      stderr: expect.stringMatching(
+        new RegExp(`^one\\.json:${line}:16: spec\\.input\\.group: "300\\.1\\.1\\.1" is not`),
+      ),
+    });
+  });
+
   it('shows what the controller finds wrong at its line, in every document, and changes nothing', async () => {
     write(
       'relays.yaml',

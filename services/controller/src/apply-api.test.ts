@@ -83,6 +83,32 @@ test('one bad relay keeps all from being stored, and every violation is told', a
   expect(await stored()).toEqual([]);
 });
 
+test('what is wrong and what is in conflict is told in one answer', async () => {
+  await apply([relay('a', { outputPort: 6001 }), relay('b', { outputPort: 6002 })]);
+  const both = relay('e', { outputPort: 6001 });
+  defined(both.spec).outputs = [6003, 6002, 6001].map((port) => ({ ...defined(both.spec?.outputs[0]), port }));
+  const wanted = [relay('c', { outputPort: 0 }), relay('d', { outputPort: 6001 }), both, relay('relays/d')];
+  const error = await refused(apply(wanted));
+  expect(error.reason).toBe('INVALID_SPEC');
+  expect(error.violations).toEqual([
+    { field: 'relays[0].spec.outputs[0].port', description: expect.stringContaining('0 is not a UDP port') },
+    { field: 'relays[1].spec.outputs[0]', description: expect.stringMatching(/^relays\/d and relays\/a would both/) },
+    { field: 'relays[2].spec.outputs[1]', description: expect.stringMatching(/^relays\/e and relays\/b would both/) },
+    { field: 'relays[2].spec.outputs[2]', description: expect.stringMatching(/^relays\/e and relays\/a would both/) },
+    { field: 'relays[3].name', description: '"d" is given twice, first in relays[1]' },
+  ]);
+  expect((await stored()).map(({ name }) => name)).toEqual(['relays/a', 'relays/b']);
+});
+
+test('what a relay that is not valid would leave is no conflict', async () => {
+  await apply([relay('a', { outputPort: 6001 }), relay('b', { outputPort: 6002 })]);
+  const leaves = relay('b', { outputPort: 6001 });
+  defined(leaves.spec?.outputs[0]).ttl = 300;
+  const error = await refused(apply([relay('a', { outputPort: 6002 }), leaves]));
+  expect(error.violations.map(({ field }) => field)).toEqual(['relays[1].spec.outputs[0].ttl']);
+  expect((await stored()).map(({ spec }) => spec?.outputs[0]?.port)).toEqual([6001, 6002]);
+});
+
 test('if not atomic, the good ones are stored and the others say why not', async () => {
   const answer = await apply([relay('a'), relay('b', { outputPort: 0 }), relay('c')], { atomic: false });
   expect(actions(answer)).toEqual([

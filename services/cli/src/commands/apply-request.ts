@@ -83,18 +83,14 @@ async function askForMore(
   request: ApplyRelaysRequest,
   loaded: LoadedRelays,
 ): Promise<readonly Violation[]> {
-  // A name that is given twice would be all that the controller says.
-  const names = new Set<string>();
-  const asked = loaded.relays.filter(({ relay: { name } }) => name === '' || (!names.has(name) && names.add(name)));
-  if (asked.length === 0) return [];
-  const question = { ...request, relays: asked.map(({ relay }) => relay) };
+  if (request.relays.length === 0) return [];
   try {
-    await connection.call((call) => callUnary(connection.relays, 'applyRelays', question, call), asked.length);
+    await connection.call((call) => callUnary(connection.relays, 'applyRelays', request, call), request.relays.length);
     return [];
   } catch (thrown) {
     // Whatever else went wrong (no controller, say) is not the user's next step: the violations at hand are.
-    const found = await allViolations(connection, question, FleetError.from(thrown));
-    return locateViolations(found, asked).inDocuments;
+    const found = await allViolations(connection, request, FleetError.from(thrown));
+    return locateViolations(found, loaded.relays).inDocuments;
   }
 }
 

@@ -28,7 +28,7 @@ export function addApplyCommand(program: Command, cli: Cli): void {
     .command('apply')
     .summary('make the stored relays equal to documents')
     .description(
-      'Makes the stored relays equal to the documents given. All or nothing: one bad document keeps every other from being\nstored, and every violation is shown with file, line and column. What get -o yaml\nprints can be applied: below status is what the controller says, and is ignored.',
+      'Makes the stored relays equal to the documents given. All or nothing: one bad document keeps every other from being\nstored, and every violation is shown with file, line and column. What get -o yaml\nor get -o json prints can be applied; what only the controller writes is ignored.',
     )
     .addOption(fileOption())
     .option('--dry-run', 'let the controller check everything and say what would change; store nothing')

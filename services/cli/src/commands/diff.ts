@@ -6,8 +6,8 @@ import {
 } from '@mcfleet/proto/mcfleet/v1/relay_service';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
+import { documentPath } from '../document/field-paths.ts';
 import { joinPath, splitPath } from '../document/position-tree.ts';
-import { documentPath } from '../document/relay-document.ts';
 import { relayToDocument, toYaml } from '../document/write.ts';
 import { bare } from '../render/names.ts';
 import type { Paint } from '../render/paint.ts';

@@ -5,7 +5,7 @@ import { uuidv7 } from '@mcfleet/common/uuid';
 import { CreateRelayRequest } from '@mcfleet/proto/mcfleet/v1/relay_service';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
-import { engineFromName } from '../document/relay-document.ts';
+import { engineFromName } from '../document/enum-words.ts';
 import { CommandFailure } from '../exit.ts';
 import { failureExitCode, failureText } from '../render/failure.ts';
 import { defaultWaitMs } from './apply.ts';

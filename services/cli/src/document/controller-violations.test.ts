@@ -31,11 +31,14 @@ describe('locateViolations', () => {
     expect(found?.message).toBe('give names, matchLabels, or both; set allowPtp; call UpdateHost with allow_missing');
   });
 
-  it('does not repeat that a selector which could not be read selects nothing', () => {
+  it('sends something for a selector that could not be read, and does not repeat that it is wrong', () => {
     const text = document('1').replace('{matchLabels: {role: edge}}', '{names: edge-1}');
-    const { violations } = parseRelays('r.yaml', text);
+    const { relays, violations } = parseRelays('r.yaml', text);
     expect(violations.map(({ path }) => path)).toEqual(['spec.hosts.names']);
-    expect(located(text, ['relays[0].spec.hosts', 'relays[0].spec.input'])).toEqual(['r.yaml:8:3: spec.input: bad']);
+    expect(relays[0]?.relay.spec?.hosts?.names).toHaveLength(1);
+    expect(located(text, ['relays[0].spec.hosts.names[0]', 'relays[0].spec.input'])).toEqual([
+      'r.yaml:8:3: spec.input: bad',
+    ]);
   });
 
   it('shows fields of the API by the keys of the document', () => {
@@ -63,10 +66,10 @@ describe('locateViolations', () => {
     ]);
   });
 
-  it('trusts no index of a list with an item that could not be read', () => {
+  it('finds the items of a list with one that could not be read', () => {
     const text = document('1').replace('    - interface: eth1', '    - 5\n    - interface: eth1');
-    expect(located(text, ['relays[0].spec.outputs[0].port', 'relays[0].spec.input.group'])).toEqual([
-      'r.yaml:8:35: spec.input.group: bad',
+    expect(located(text, ['relays[0].spec.outputs[0].port', 'relays[0].spec.outputs[1].port'])).toEqual([
+      'r.yaml:12:13: spec.outputs[1].port: bad',
     ]);
   });
 

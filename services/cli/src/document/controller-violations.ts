@@ -1,8 +1,8 @@
 import type { FieldViolation } from '@mcfleet/common/error';
+import { inDocumentWords } from './field-paths.ts';
 import type { SourcedRelay } from './parse.ts';
 import type { Violation } from './position.ts';
 import { joinPath, splitPath } from './position-tree.ts';
-import { documentPath, inDocumentWords } from './relay-document.ts';
 
 /** What the controller found wrong, split into what belongs to a document and what does not. */
 export interface LocatedViolations {
@@ -28,26 +28,15 @@ export function locateViolations(
       elsewhere.push(violation);
       continue;
     }
-    const parts = documentPath(field);
-    if (isEcho(parts, sourced.violations)) continue;
+    const parts = sourced.pathOf(field);
+    if (isEcho(parts, sourced.unread)) continue;
     const { position } = sourced.tree.locate(parts);
     inDocuments.push({ position, path: joinPath(parts), message: inDocumentWords(violation.description) });
   }
   return { inDocuments, elsewhere };
 }
 
-/**
- * True for what was found wrong already when the document was read, or stands below: the controller was not given it. Likewise for
- * lists with an item that could not be read: the items after it have other indices in the request.
- */
-function isEcho(parts: readonly string[], known: readonly Violation[]): boolean {
-  const wrong = new Set<string>();
-  for (const { path } of known) {
-    wrong.add(path);
-    const list = /^(.*)\[\d+\]$/.exec(path)?.[1];
-    if (list !== undefined) wrong.add(list);
-  }
-  // A selector that could not be read selects nothing.
-  if (joinPath(parts) === 'spec.hosts' && known.some(({ path }) => path.startsWith('spec.hosts.'))) return true;
-  return parts.some((_, index) => wrong.has(joinPath(parts.slice(0, index + 1))));
+/** True for what could not be read, or stands below: the controller was given a stand-in. */
+function isEcho(parts: readonly string[], unread: ReadonlySet<string>): boolean {
+  return parts.some((_, index) => unread.has(joinPath(parts.slice(0, index + 1))));
 }

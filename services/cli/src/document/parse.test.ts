@@ -179,6 +179,41 @@ describe('parseRelays', () => {
       withLine('kind: Relay', 'kind: Host').replace('spec:', 'spam:'),
       ['relays.yaml:2:7: kind: must be Relay, not "Host"; only Relay documents can be applied'],
     ],
+    [
+      'another kind of another apiVersion',
+      withLine('apiVersion: mcfleet/v1', 'apiVersion: apps/v1').replace('kind: Relay', 'kind: Deployment'),
+      [
+        'relays.yaml:1:13: apiVersion: must be mcfleet/v1, not "apps/v1"',
+        'relays.yaml:2:7: kind: must be Relay, not "Deployment"; only Relay documents can be applied',
+      ],
+    ],
+    [
+      'a misspelt kind, and all the rest',
+      withLine('apiVersion: mcfleet/v1', 'apiVersion: mcfleet/v2')
+        .replace('kind: Relay', 'kind: Rely')
+        .replace('      ttl:', '      tll:'),
+      [
+        'relays.yaml:1:13: apiVersion: must be mcfleet/v1, not "mcfleet/v2"',
+        'relays.yaml:18:7: spec.outputs[0].tll: unknown key; did you mean ttl?',
+        'relays.yaml:2:7: kind: must be Relay, not "Rely"',
+      ],
+    ],
+    [
+      'what is wrong behind a key that is given twice',
+      `${good}spec:\n  engine: KERNAL\n`,
+      [
+        'relays.yaml:20:1: spec: is given twice; first in line 6',
+        'relays.yaml:21:11: spec.engine: must be AUTO, USERSPACE or KERNEL, not "KERNAL"; did you mean KERNEL?',
+        'relays.yaml:21:3: spec.hosts: is missing',
+        'relays.yaml:21:3: spec.input: is missing',
+        'relays.yaml:21:3: spec.outputs: is missing',
+      ],
+    ],
+    [
+      'a tag of YAML that nothing here has',
+      withLine('    port: 5001', '    port: !!binary aGk='),
+      ['relays.yaml:12:20: spec.input.port: must be a number, not a value with the tag !!binary'],
+    ],
     ['an empty file', '', ['relays.yaml:1:1: holds no document; expected apiVersion, kind, metadata and spec']],
     [
       'a file of comments',
@@ -200,6 +235,15 @@ describe('parseRelays', () => {
       'YAML 1.1',
       `%YAML 1.1\n---\n${good}`,
       ['relays.yaml:1:1: is marked as YAML 1.1: remove the %YAML line (YAML 1.2 is read)'],
+    ],
+    [
+      'YAML 1.1, once for all documents that are marked so, and what is wrong in them',
+      `# old\n%YAML 1.1\n---\n${good}---\n${good.replace('AUTO', 'off')}...\n%YAML 1.1\n---\n${good}`,
+      [
+        'relays.yaml:2:1: is marked as YAML 1.1: remove the %YAML line (YAML 1.2 is read)',
+        'relays.yaml:44:1: is marked as YAML 1.1: remove the %YAML line (YAML 1.2 is read)',
+        'relays.yaml:31:11: spec.engine: must be AUTO, USERSPACE or KERNEL, not "off"',
+      ],
     ],
     [
       'a text where true or false belongs',
@@ -247,13 +291,14 @@ describe('parseRelays', () => {
 
   it('still reads what it can of a document with violations, so that the controller can judge the rest', () => {
     const { relays } = parseRelays('r.yaml', good.replace('port: 5001', 'port: "x"'));
-    expect(relays[0]?.relay.spec?.input).toEqual({
+    expect(relays[0]?.relay.spec?.input).toMatchObject({
       interface: 'eth0',
       group: '239.1.1.1',
       sources: ['10.99.99.99'],
       excludeSources: [],
-      port: undefined,
     });
+    // No port, so that it is not taken for one that was left out.
+    expect(relays[0]?.relay.spec?.input?.port).toBeGreaterThan(65_535);
   });
 
   it('bounds aliases and depth', () => {

@@ -1,11 +1,13 @@
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
-import { type Document, isNode, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml';
+import { type Document, isNode, isScalar, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
 import { mostSimilar } from '../text/similar.ts';
+import { isOfApi, readOfApi } from './api-relays.ts';
+import { documentPath, jsonPath } from './field-paths.ts';
 import { maxNesting, tooDeepAt } from './nesting.ts';
 import type { Position, Violation } from './position.ts';
-import { PositionTree } from './position-tree.ts';
+import { joinPath, PositionTree } from './position-tree.ts';
 import type { Cursor } from './reader.ts';
-import { apiVersion, relayDocument, relayKind, toRelay } from './relay-document.ts';
+import { relayDocument, relayKind, toRelay } from './relay-document.ts';
 
 /** Aliases (`*name`) in one document, at most. Each costs a walk over the document, and nobody writes this many by hand. */
 const maxAliases = 100;
@@ -15,12 +17,14 @@ const maxSyntaxErrors = 10;
 
 /** One relay of a file, and where everything in it stands. */
 export interface SourcedRelay {
-  /** What could be read; whatever is missing is among the violations. */
+  /** What could be read; in place of the rest are stand-ins. */
   readonly relay: Relay;
   /** Keyed by YAML keys, from the top of the document. */
   readonly tree: PositionTree;
-  /** What is wrong with this document; also among the violations of its file. */
-  readonly violations: Violation[];
+  /** Paths in the document of what could not be read; all of it is among the violations. */
+  readonly unread: Set<string>;
+  /** The path in the document of a field of the relay. */
+  pathOf(field: readonly string[]): string[];
 }
 
 /** What a file says. */
@@ -48,26 +52,21 @@ export function parseRelays(file: string, content: string): ParsedFile {
   });
   const documents: Document[] = Array.isArray(parsed) ? parsed : [];
   const relays: SourcedRelay[] = [];
-  const violations: Violation[] = [];
-  let empty = true;
+  const violations = versionViolations(documents, file, content, lines);
+  let isEmpty = true;
   for (const document of documents) {
+    const isBroken = document.errors.length > 0;
     const syntax = syntaxViolations(document, file, lines);
-    violations.push(...syntax);
-    if (syntax.length > 0) empty = false;
+    violations.push(...syntax.violations);
+    if (syntax.violations.length > 0 || !holdsNothing(document)) isEmpty = false;
     // What a broken document seems to say is guesswork.
-    if (syntax.length > 0 || isEmpty(document)) continue;
-    empty = false;
-    const found: Violation[] = [];
-    const relay = readDocument(document, file, lines, found);
-    violations.push(...found);
-    if (relay !== undefined) relays.push(relay);
+    if (isBroken || syntax.isTooMuch || holdsNothing(document)) continue;
+    relays.push(...readDocument(document, file, lines, violations));
   }
-  if (empty)
-    violations.push({
-      position: start,
-      path: '',
-      message: 'holds no document; expected apiVersion, kind, metadata and spec',
-    });
+  if (isEmpty) {
+    const message = 'holds no document; expected apiVersion, kind, metadata and spec';
+    violations.push({ position: start, path: '', message });
+  }
   return { relays, violations };
 }
 
@@ -76,23 +75,41 @@ function positionAt(file: string, content: string, offset: number): Position {
   return { file, line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
 }
 
-function isEmpty(document: Document): boolean {
+function holdsNothing(document: Document): boolean {
   return document.contents === null || (isScalar(document.contents) && document.contents.value === null);
 }
 
-function syntaxViolations(document: Document, file: string, lines: LineCounter): Violation[] {
+/** Documents that are marked as YAML of another version: one violation for each mark, which may stand for many documents. */
+function versionViolations(
+  documents: readonly Document[],
+  file: string,
+  content: string,
+  lines: LineCounter,
+): Violation[] {
+  const marks = [...content.matchAll(/^%YAML.*$/gm)].map(({ index }) => index);
+  const found = new Map<number, string>();
+  for (const { directives, range, contents } of documents) {
+    const { explicit, version } = directives?.yaml ?? {};
+    if (explicit !== true || version === undefined || version === '1.2') continue;
+    const begin = contents?.range?.[0] ?? range?.[0] ?? 0;
+    found.set(marks.findLast((mark) => mark < begin) ?? 0, version);
+  }
+  return [...found].map(([offset, version]) => {
+    const { line, col } = lines.linePos(offset);
+    const message = `is marked as YAML ${version}: remove the %YAML line (YAML 1.2 is read)`;
+    return { position: { file, line, column: col }, path: '', message };
+  });
+}
+
+function syntaxViolations(
+  document: Document,
+  file: string,
+  lines: LineCounter,
+): { violations: Violation[]; isTooMuch: boolean } {
   const violations: Violation[] = [...document.errors, ...document.warnings].slice(0, maxSyntaxErrors).map((error) => {
     const { line, col } = lines.linePos(error.pos[0]);
     return { position: { file, line, column: col }, path: '', message: syntaxMessage(error.message) };
   });
-  const { yaml } = document.directives ?? {};
-  if (yaml?.explicit === true && yaml.version !== '1.2') {
-    violations.push({
-      position: { file, line: 1, column: 1 },
-      path: '',
-      message: `is marked as YAML ${yaml.version}: remove the %YAML line (YAML 1.2 is read)`,
-    });
-  }
   let aliases = 0;
   visit(document, {
     Alias(_key, node) {
@@ -107,7 +124,7 @@ function syntaxViolations(document: Document, file: string, lines: LineCounter):
       return visit.BREAK;
     },
   });
-  return violations;
+  return { violations, isTooMuch: aliases > maxAliases };
 }
 
 /** The parser's message as a sentence of ours. */
@@ -116,57 +133,60 @@ function syntaxMessage(message: string): string {
   return `is not valid YAML: ${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }
 
-function readDocument(
-  document: Document,
-  file: string,
-  lines: LineCounter,
-  violations: Violation[],
-): SourcedRelay | undefined {
+/** The relays of a document: one, or with JSON of the API any number. */
+function readDocument(document: Document, file: string, lines: LineCounter, violations: Violation[]): SourcedRelay[] {
   const contents = document.contents;
-  if (!isNode(contents)) return undefined;
+  if (!isNode(contents)) return [];
   const top = lines.linePos(contents.range?.[0] ?? 0);
   const tree = new PositionTree({ file, line: top.line, column: top.col });
-  const cursor: Cursor = { file, document, lines, violations, path: [], tree };
-  const read = relayDocument(contents, cursor);
-  if (read === undefined) return undefined;
-  const at = (key: string): Position => tree.locate([key]).position;
-  if (read.apiVersion !== undefined && read.apiVersion !== apiVersion) {
-    violations.push({
-      position: at('apiVersion'),
-      path: 'apiVersion',
-      message: `must be ${apiVersion}, not "${read.apiVersion}"`,
-    });
+  const unread = new Set<string>();
+  const cursor: Cursor = { file, document, lines, violations, unread, path: [], tree };
+  if (!isOfApi(contents)) return readRelayDocument(contents, cursor);
+  const relays = readOfApi(contents, cursor);
+  if (relays.length === 0 && unread.size === 0) {
+    violations.push({ position: tree.position, path: '', message: 'holds no relay: there is nothing to do' });
   }
-  if (read.kind !== undefined && read.kind !== relayKind) {
-    // Another kind has other keys: what the rest says about ours would only confuse.
-    violations.length = 0;
-    const near = mostSimilar(read.kind, [relayKind]);
-    const hint = near === undefined ? `; only ${relayKind} documents can be applied` : '';
-    violations.push({ position: at('kind'), path: 'kind', message: `must be ${relayKind}, not "${read.kind}"${hint}` });
-    return undefined;
-  }
-  return { relay: toRelay(read), tree, violations };
+  return relays.map(({ relay, path }) => ({ relay, tree, unread, pathOf: (field) => [...path, ...jsonPath(field)] }));
 }
 
-/** Names that two documents share, each with the place of the first; also noted with the later document. */
+function readRelayDocument(contents: Node, cursor: Cursor): SourcedRelay[] {
+  const { tree, unread, violations } = cursor;
+  const found: Violation[] = [];
+  const read = relayDocument.read(contents, { ...cursor, violations: found });
+  const { kind } = read ?? {};
+  if (kind === undefined || unread.has('kind') || kind === relayKind) {
+    violations.push(...found);
+    return read === undefined ? [] : [{ relay: toRelay(read), tree, unread, pathOf: documentPath }];
+  }
+  const isMisspelt = mostSimilar(kind, [relayKind]) !== undefined;
+  const hint = isMisspelt ? '' : `; only ${relayKind} documents can be applied`;
+  const { position } = tree.locate(['kind']);
+  found.push({ position, path: 'kind', message: `must be ${relayKind}, not "${kind}"${hint}` });
+  // Another kind has other keys: what the rest says about ours would only confuse.
+  violations.push(...(isMisspelt ? found : found.filter(({ path }) => path === 'apiVersion' || path === 'kind')));
+  return isMisspelt && read !== undefined ? [{ relay: toRelay(read), tree, unread, pathOf: documentPath }] : [];
+}
+
+/** Names that two documents share, each with the place of the first; the later is unread, so that it is told once. */
 export function duplicateNames(relays: readonly SourcedRelay[]): Violation[] {
   const violations: Violation[] = [];
   const first = new Map<string, Position>();
-  for (const { relay, tree, violations: own } of relays) {
-    const position = tree.locate(['metadata', 'name']).position;
-    const earlier = first.get(relay.name);
-    if (relay.name === '') continue;
+  for (const { relay, tree, unread, pathOf } of relays) {
+    const path = pathOf(['name']);
+    const name = relay.name.replace(/^relays\//, '');
+    const { position } = tree.locate(path);
+    const earlier = first.get(name);
+    if (name === '' || unread.has(joinPath(path))) continue;
     if (earlier === undefined) {
-      first.set(relay.name, position);
+      first.set(name, position);
       continue;
     }
-    const violation: Violation = {
+    unread.add(joinPath(path));
+    violations.push({
       position,
-      path: 'metadata.name',
-      message: `"${relay.name.replace(/^relays\//, '')}" is given twice; first at ${earlier.file}:${earlier.line}:${earlier.column}`,
-    };
-    own.push(violation);
-    violations.push(violation);
+      path: joinPath(path),
+      message: `"${name}" is given twice; first at ${earlier.file}:${earlier.line}:${earlier.column}`,
+    });
   }
   return violations;
 }

@@ -8,12 +8,40 @@ export interface Cursor {
   readonly document: Document;
   readonly lines: LineCounter;
   readonly violations: Violation[];
+  /** Paths of what could not be read, and for which a stand-in is sent. What the controller says about these is no news. */
+  readonly unread: Set<string>;
   readonly path: readonly string[];
   readonly tree: PositionTree;
 }
 
-/** Reads a value of one type; undefined if it is not of that type, which is then among the violations. */
-export type Reader<T> = (node: Node, at: Cursor) => T | undefined;
+/** Reads values of one type. */
+export interface Reader<T> {
+  /** Undefined if the value is not of the type, which is then among the violations. */
+  readonly read: (node: Node, at: Cursor) => T | undefined;
+  /**
+   * Sent for a value that cannot be read, so that the controller judges the rest as if something stood there. It refuses most
+   * stand-ins, and so leaves alone what depends on them: without one it would find an omitted port in place of a misspelt one, say,
+   * and a relay that feeds itself. Undefined: as if the key were not there.
+   */
+  readonly standIn: T | undefined;
+}
+
+/** What a node says; if that cannot be read, what stands in for it. */
+export function readValue<T>({ read, standIn }: Reader<T>, node: Node | undefined, at: Cursor): T | undefined {
+  const value = node === undefined || hasForeignTag(node) ? undefined : read(node, at);
+  return value === undefined ? standInFor(standIn, at) : value;
+}
+
+/** Notes that what stands at the cursor, or should, could not be read. */
+export function standInFor<T>(standIn: T, at: Pick<Cursor, 'unread' | 'path'>): T {
+  at.unread.add(joinPath(at.path));
+  return standIn;
+}
+
+/** The parser has told that it does not know such a tag. */
+function hasForeignTag(node: Node): boolean {
+  return 'tag' in node && typeof node.tag === 'string' && !node.tag.startsWith('tag:yaml.org,2002:');
+}
 
 export function positionOf(node: Node | undefined, at: Cursor): Position {
   const offset = node?.range?.[0];
@@ -40,9 +68,16 @@ export function describeNode(node: Node): string {
   if (isSeq(node)) return 'a list';
   if (!isScalar(node)) return 'an alias';
   if (node.value === null) return 'nothing';
-  if (typeof node.value === 'string') return 'text';
-  if (typeof node.value === 'boolean') return `the truth value ${node.source ?? node.value}`;
-  return `the number ${node.source ?? node.value}`;
+  switch (typeof node.value) {
+    case 'string':
+      return 'text';
+    case 'boolean':
+      return `the truth value ${node.source ?? node.value}`;
+    case 'object':
+      return `a value with the tag ${node.tag?.replace('tag:yaml.org,2002:', '!!')}`;
+    default:
+      return `the number ${node.source ?? node.value}`;
+  }
 }
 
 /** Said of a key without a value. */

@@ -2,7 +2,8 @@ import { Host, HostStatus } from '@mcfleet/proto/mcfleet/v1/host';
 import { Relay, RelayInstance, RelayStatus } from '@mcfleet/proto/mcfleet/v1/relay';
 import { stringify } from 'yaml';
 import { bare } from '../render/names.ts';
-import { apiVersion, engineName, oversizeName, relayKind } from './relay-document.ts';
+import { engineName, oversizeName } from './enum-words.ts';
+import { apiVersion, relayKind } from './relay-document.ts';
 
 /** Leaves out what is not set, so that a document shows what was said and no more. */
 function given<T extends Record<string, unknown>>(fields: T): Partial<T> {

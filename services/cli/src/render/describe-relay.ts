@@ -10,7 +10,7 @@ import {
   type RelayInstance,
   type RelayOutput,
 } from '@mcfleet/proto/mcfleet/v1/relay';
-import { engineName } from '../document/relay-document.ts';
+import { engineName } from '../document/enum-words.ts';
 import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
 import { dropReasons, total } from './drops.ts';

@@ -1,6 +1,6 @@
 import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
-import { engineName } from '../document/relay-document.ts';
+import { engineName } from '../document/enum-words.ts';
 import { age } from './age.ts';
 import { bare, endpoint, labelList } from './names.ts';
 import type { Tone } from './paint.ts';

@@ -20,7 +20,7 @@ import { matchesLabels } from '../resolve/selector.ts';
 import type { Transaction } from '../store/store.ts';
 import { validateLabels } from '../validate/metadata.ts';
 import { Violations } from '../validate/violations.ts';
-import { assertEtag, type Conflict, conflictOf, conflictRefusal, nextRelay, relayViolations } from './relay-writes.ts';
+import { assertEtag, type Conflict, conflictRefusal, conflictsOf, nextRelay, relayViolations } from './relay-writes.ts';
 import { assertValid, invalidSpec } from './requests.ts';
 
 /** As many as one controller is planned for: an apply is all or nothing. */
@@ -34,6 +34,8 @@ interface Item {
   readonly key: string;
   readonly path: string;
   readonly relay: Relay;
+  /** Path of the relay that has its name already. */
+  readonly earlier: string | undefined;
 }
 
 /** What became of one relay of the request. */
@@ -54,10 +56,7 @@ export function applyRelays(
   { fleet, clock }: { readonly fleet: Fleet; readonly clock: Clock },
 ): ApplyRelaysResponse {
   validateRequest(request);
-  const items = request.relays.map((relay, i) => {
-    const key = relay.name.startsWith('relays/') ? keyOf(relay) : relay.name;
-    return { key, path: `relays[${i}]`, relay };
-  });
+  const items = itemsOf(request);
   const owner = request.fieldOwner === '' ? DEFAULT_OWNER : request.fieldOwner;
   const pruned = prune(transaction, request, new Set(items.map(({ key }) => key)));
   const put = (item: Item): Applied => putItem(transaction, item, owner, clock);
@@ -86,33 +85,40 @@ function validateRequest({ relays, fieldOwner, pruneSelector }: ApplyRelaysReque
     violations.add('field_owner', `has more than ${MAX_OWNER_LENGTH} characters`);
   }
   validateLabels(pruneSelector, 'prune_selector', violations);
-  const seen = new Map<string, number>();
-  relays.forEach(({ name }, i) => {
-    const key = name.startsWith('relays/') ? keyOf({ name }) : name;
-    const first = seen.get(key);
-    if (first !== undefined && key !== '')
-      violations.add(`relays[${i}].name`, `${quote(key)} is given twice, first in relays[${first}]`);
-    seen.set(key, first ?? i);
-  });
   assertValid(violations);
 }
 
-/** All or none. Every violation of every relay is told at once; conflicts are looked for among what is valid. */
-function applyAll(transaction: Transaction, items: readonly Item[], put: (item: Item) => Applied): Applied[] {
-  const violations: FieldViolation[] = items.flatMap((item) => violationsOf(transaction, item));
-  if (violations.length > 0) throw invalidSpec('the request', violations);
-  // All are stored before any is looked at: what two relays exchange is no conflict.
-  const applied = items.map(put);
-  const conflicts = applied.flatMap(({ item, before, after }) => {
-    const conflict = newConflict(transaction, before, after);
-    return conflict === undefined ? [] : [{ conflict, violation: atOutput(conflict, item) }];
+function itemsOf({ relays }: ApplyRelaysRequest): Item[] {
+  const paths = new Map<string, string>();
+  return relays.map((relay, i) => {
+    const path = `relays[${i}]`;
+    const key = relay.name.startsWith('relays/') ? keyOf(relay) : relay.name;
+    const earlier = key === '' ? undefined : paths.get(key);
+    if (earlier === undefined) paths.set(key, path);
+    return { key, path, relay, earlier };
   });
-  const [first] = conflicts;
-  if (first !== undefined)
-    throw conflictRefusal(
-      first.conflict,
-      conflicts.map(({ violation }) => violation),
-    );
+}
+
+/** All or none. What is wrong with any relay, and every conflict of those that are valid, is told at once. */
+function applyAll(transaction: Transaction, items: readonly Item[], put: (item: Item) => Applied): Applied[] {
+  const checked = items.map((item) => ({ item, violations: violationsOf(transaction, item) }));
+  const valid = items.filter((_, i) => checked[i]?.violations.length === 0);
+  const isRefused = valid.length < items.length;
+  if (!isRefused) for (const item of items) assertCurrent(transaction, item);
+  // What is to be replaced by something that is not valid may or may not stand in the way of others then: it cannot be told.
+  for (const { item, violations } of checked) {
+    if (violations.length > 0 && transaction.relays.has(item.key)) transaction.delete('relay', item.key);
+  }
+  // All are stored before any is looked at: what two relays exchange is no conflict.
+  const applied = valid.map(put);
+  const conflicts = new Map(applied.map((each) => [each.item, newConflicts(transaction, each)]));
+  const found = checked.flatMap(({ item, violations }) => [
+    ...violations,
+    ...(conflicts.get(item) ?? []).map((conflict) => atOutput(conflict, item)),
+  ]);
+  if (isRefused) throw invalidSpec('the request', found);
+  const [first] = [...conflicts.values()].flat();
+  if (first !== undefined) throw conflictRefusal(first, found);
   return applied;
 }
 
@@ -122,9 +128,16 @@ function applyOne(transaction: Transaction, item: Item, put: (item: Item) => App
     const applied = transaction.attempt(() => {
       const violations = violationsOf(transaction, item);
       if (violations.length > 0) throw invalidSpec(item.path, violations);
+      assertCurrent(transaction, item);
       const each = put(item);
-      const conflict = newConflict(transaction, each.before, each.after);
-      if (conflict !== undefined) throw conflictRefusal(conflict, [atOutput(conflict, item)]);
+      const conflicts = newConflicts(transaction, each);
+      const [first] = conflicts;
+      if (first !== undefined) {
+        throw conflictRefusal(
+          first,
+          conflicts.map((conflict) => atOutput(conflict, item)),
+        );
+      }
       return each;
     });
     return describe(transaction, applied, fleet);
@@ -138,21 +151,29 @@ function applyOne(transaction: Transaction, item: Item, put: (item: Item) => App
   }
 }
 
-function violationsOf(transaction: Transaction, { key, path, relay }: Item): readonly FieldViolation[] {
-  return relayViolations(transaction, relay, { path, id: key, idPath: `${path}.name` });
+function violationsOf(transaction: Transaction, { key, path, relay, earlier }: Item): readonly FieldViolation[] {
+  const field = `${path}.name`;
+  const found = relayViolations(transaction, relay, { path, id: key, idPath: field });
+  if (earlier === undefined) return found;
+  return [{ field, description: `${quote(key)} is given twice, first in ${earlier}` }, ...found];
 }
 
 function putItem(transaction: Transaction, item: Item, managedBy: string, clock: Clock): Applied {
   const { key, relay } = item;
   const before = transaction.relays.get(key);
-  if (before !== undefined) assertEtag(relay.etag, before);
   const after = nextRelay(transaction, { key, stored: before, wanted: relay, managedBy }, clock);
   if (after !== before) transaction.put('relay', key, after);
   return { item, before, after };
 }
 
-function newConflict(transaction: Transaction, before: Relay | undefined, after: Relay): Conflict | undefined {
-  return before === undefined || specDiffers(before, after) ? conflictOf(transaction, after) : undefined;
+/** @throws FleetError ETAG_MISMATCH */
+function assertCurrent(transaction: Transaction, { key, relay }: Item): void {
+  const before = transaction.relays.get(key);
+  if (before !== undefined) assertEtag(relay.etag, before);
+}
+
+function newConflicts(transaction: Transaction, { before, after }: Applied): Conflict[] {
+  return before === undefined || specDiffers(before, after) ? conflictsOf(transaction, after) : [];
 }
 
 function atOutput(conflict: Conflict, { path }: Item): FieldViolation {

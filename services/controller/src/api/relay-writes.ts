@@ -8,8 +8,8 @@ import { diffRelays, specDiffers } from '../diff/relay-diff.ts';
 import { refusal } from '../errors.ts';
 import { conflictMessage } from '../fleet/instance-view.ts';
 import { labelsOf, selectedHosts } from '../fleet/placement.ts';
-import { inputKey } from '../resolve/conflict.ts';
-import { type Blocked, firstConflict } from '../resolve/place.ts';
+import { findConflicts, inputKey } from '../resolve/conflict.ts';
+import type { Blocked } from '../resolve/place.ts';
 import { resolveRelay } from '../resolve/resolve-relay.ts';
 import { selectsHost } from '../resolve/selector.ts';
 import { etagOf } from '../store/etag.ts';
@@ -134,24 +134,30 @@ export interface Conflict extends Blocked {
 
 /** @throws FleetError RELAY_CONFLICT naming the other relay, the host and the output */
 export function assertNoConflict(transaction: Transaction, relay: Relay): void {
-  const conflict = conflictOf(transaction, relay);
+  const [conflict] = conflictsOf(transaction, relay);
   if (conflict !== undefined) throw conflictRefusal(conflict);
 }
 
-/** What speaks against the relay, seen from within a write that has stored it; undefined if nothing does. */
-export function conflictOf(transaction: Transaction, relay: Relay): Conflict | undefined {
-  const rivals = transaction.relays.lookup(BY_INPUT, inputKey(resolveRelay(relay).relay));
-  for (const rival of rivals) {
-    const conflict = firstConflict(relay, [rival]);
-    if (conflict === undefined) continue;
-    const shared = selectedHosts(relay, transaction.hosts).find((key) => {
-      const host = transaction.hosts.get(key);
-      return host !== undefined && selectsHost(rival.spec?.hosts, key, labelsOf(host));
-    });
-    if (shared === undefined) continue;
-    return { ...conflict, host: shared };
+/** What speaks against the relay, seen from within a write that has stored it: at most one conflict for each output, in their order. */
+export function conflictsOf(transaction: Transaction, relay: Relay): Conflict[] {
+  const { relay: resolved } = resolveRelay(relay);
+  const found = new Map<number, Conflict>();
+  for (const by of transaction.relays.lookup(BY_INPUT, inputKey(resolved))) {
+    if (by.uid === relay.uid) continue;
+    const outputs = findConflicts(resolved, resolveRelay(by).relay).filter(({ index }) => !found.has(index));
+    const host = outputs.length === 0 ? undefined : sharedHost(transaction, relay, by);
+    if (host === undefined) continue;
+    for (const shared of outputs) found.set(shared.index, { relay, by, host, ...shared });
   }
-  return undefined;
+  return [...found.values()].sort((a, b) => a.index - b.index);
+}
+
+/** A host that both relays select. */
+function sharedHost({ hosts }: Transaction, relay: Relay, by: Relay): string | undefined {
+  return selectedHosts(relay, hosts).find((key) => {
+    const host = hosts.get(key);
+    return host !== undefined && selectsHost(by.spec?.hosts, key, labelsOf(host));
+  });
 }
 
 /** The error for a conflict, RELAY_CONFLICT. */

@@ -14,20 +14,24 @@ export interface SharedOutput {
   readonly output: string;
 }
 
-/**
- * The first output of `a` to which `b` sends the same packets; undefined if there is none. The same input with different outputs is
- * no conflict: both forward.
- */
+/** The first output of `a` to which `b` sends the same packets; undefined if there is none. */
 export function findConflict(a: ResolvedRelay, b: ResolvedRelay): SharedOutput | undefined {
-  if (a.input === undefined || b.input === undefined || inputKey(a) !== inputKey(b)) return undefined;
-  if (!portsOverlap(a.input, b.input) || !sourcesOverlap(a.input, b.input)) return undefined;
+  return findConflicts(a, b)[0];
+}
+
+/**
+ * The outputs of `a` to which `b` sends the same packets, in their order. The same input with different outputs is no conflict: both
+ * forward.
+ */
+export function findConflicts(a: ResolvedRelay, b: ResolvedRelay): SharedOutput[] {
+  if (a.input === undefined || b.input === undefined || inputKey(a) !== inputKey(b)) return [];
+  if (!portsOverlap(a.input, b.input) || !sourcesOverlap(a.input, b.input)) return [];
   // Packets that both take arrive on this port; undefined means on any.
   const arriving = a.input.port ?? b.input.port;
   const targets = new Set(b.outputs.map((output) => target(output, arriving)));
-  const own = a.outputs.map((output) => target(output, arriving));
-  const index = own.findIndex((each) => targets.has(each));
-  const output = own[index];
-  return output === undefined ? undefined : { index, output };
+  return a.outputs
+    .map((output, index) => ({ index, output: target(output, arriving) }))
+    .filter(({ output }) => targets.has(output));
 }
 
 function portsOverlap(a: RelayInput, b: RelayInput): boolean {

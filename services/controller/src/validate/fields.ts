@@ -27,8 +27,10 @@ export function validatePort(port: number | undefined, path: string, violations:
   }
 }
 
-/** An address that packets can be sent to, multicast or unicast; `what` says for people what it is, `allowPtp` whether it may be a PTP
- * group. */
+/**
+ * An address that packets can be sent to, multicast or unicast; `what` says for people what it is, `allowPtp` whether it may be a
+ * PTP group. Returns what is written, if it is an address at all: also one that is refused has a family.
+ */
 export function validateDestination(
   text: string,
   path: string,
@@ -38,18 +40,13 @@ export function validateDestination(
   const address = parseAddress(text);
   if (address === undefined) {
     violations.add(path, `${quote(text)} is not ${what}: ${GROUPS}; ${HOW_ADDRESSES_LOOK}`);
-    return undefined;
-  }
-  if (addressKind(address) === 'reserved') {
+  } else if (addressKind(address) === 'reserved') {
     violations.add(path, `${address.text} is not ${what}: no packet can be sent to it; ${GROUPS}`);
-    return undefined;
-  }
-  if (isPtpGroup(address) && !allowPtp) {
+  } else if (isPtpGroup(address) && !allowPtp) {
     violations.add(
       path,
       `${address.text} is a PTP group (IEEE 1588): a relay breaks its timing, use a boundary clock; set allow_ptp if it shall be relayed all the same`,
     );
-    return undefined;
   }
   return address;
 }

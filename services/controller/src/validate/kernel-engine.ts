@@ -1,5 +1,6 @@
 import { OversizePolicy, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
 import { addressKind, type IpAddress, isUnroutableGroup, parseAddress } from './address.ts';
+import { MAX_OUTPUTS } from './outputs.ts';
 import type { Violations } from './violations.ts';
 
 const ADVICE = 'use engine USERSPACE or AUTO for that';
@@ -32,15 +33,9 @@ export function validateKernelEngine(
       `engine KERNEL takes one source or all of them, and cannot leave some out: omit them, or ${ADVICE}`,
     );
   }
-  if (group !== undefined && addressKind(group) !== 'multicast') {
-    violations.add(`${path}.input.group`, `engine KERNEL relays groups only, and ${group.text} is unicast: ${ADVICE}`);
-  } else if (group !== undefined && isUnroutableGroup(group)) {
-    const range = group.family === 4 ? '224.0.0.0/24' : 'interface-local and link-local scope';
-    violations.add(
-      `${path}.input.group`,
-      `the kernel never routes ${range}, so engine KERNEL cannot relay ${group.text}: ${ADVICE}`,
-    );
-  }
+  // A value that is wrong by itself says nothing more here; what may not be given at all is told whatever it is.
+  const refused = violations.has(`${path}.input.group`) ? undefined : refusedGroup(group);
+  if (refused !== undefined) violations.add(`${path}.input.group`, `${refused}: ${ADVICE}`);
   if (spec.rateLimit !== undefined) {
     violations.add(`${path}.rate_limit`, `engine KERNEL passes on all that comes: omit it, or ${ADVICE}`);
   }
@@ -50,28 +45,36 @@ export function validateKernelEngine(
       `engine KERNEL takes every TTL that it can lower: omit it, or ${ADVICE}`,
     );
   }
-  spec.outputs.forEach((output, i) => {
+  spec.outputs.slice(0, MAX_OUTPUTS).forEach((output, i) => {
+    const at = `${path}.outputs[${i}]`;
     const address = output.address === '' ? undefined : parseAddress(output.address);
+    const isOther = address !== undefined && group !== undefined && address.text !== group.text;
     const rewritten: [string, boolean][] = [
-      ['address', address !== undefined && group !== undefined && address.text !== group.text],
+      ['address', isOther && !violations.has(`${at}.address`)],
       ['port', output.port !== undefined],
       ['ttl', output.ttl !== undefined],
-      ['source', output.source !== '' && output.source !== 'KEEP'],
+      ['source', output.source !== '' && output.source !== 'KEEP' && !violations.has(`${at}.source`)],
       ['dscp', output.dscp !== undefined],
       ['source_port', output.sourcePort !== undefined],
     ];
     for (const [field, wanted] of rewritten) {
       if (!wanted) continue;
-      violations.add(
-        `${path}.outputs[${i}].${field}`,
-        `engine KERNEL cannot rewrite the ${field}: omit it, or ${ADVICE}`,
-      );
+      violations.add(`${at}.${field}`, `engine KERNEL cannot rewrite the ${field}: omit it, or ${ADVICE}`);
     }
     if (output.oversize === OversizePolicy.DROP) {
       violations.add(
-        `${path}.outputs[${i}].oversize`,
+        `${at}.oversize`,
         `engine KERNEL fragments what is too long and may be cut: omit it, or ${ADVICE}`,
       );
     }
   });
+}
+
+/** Why the kernel does not relay a group; undefined if it does. */
+function refusedGroup(group: IpAddress | undefined): string | undefined {
+  if (group === undefined) return undefined;
+  if (addressKind(group) !== 'multicast') return `engine KERNEL relays groups only, and ${group.text} is unicast`;
+  if (!isUnroutableGroup(group)) return undefined;
+  const range = group.family === 4 ? '224.0.0.0/24' : 'interface-local and link-local scope';
+  return `the kernel never routes ${range}, so engine KERNEL cannot relay ${group.text}`;
 }

@@ -200,7 +200,7 @@ const bad: [string, Change, RegExp][] = [
   ['no outputs', (r) => (r.spec.outputs = []), /^relay.spec.outputs: is empty/],
   [
     'too many outputs',
-    (r) => (r.spec.outputs = Array.from({ length: 257 }, () => r.output)),
+    (r) => (r.spec.outputs = Array.from({ length: 257 }, (_, i) => ({ ...r.output, port: 6000 + i }))),
     /^relay.spec.outputs: has 257/,
   ],
   ['engine 9', (r) => (r.spec.engine = 9 as never), /^relay.spec.engine: 9 is not an engine/],
@@ -305,6 +305,54 @@ test('two outputs that are the same after defaults are refused', () => {
     ];
   });
   expect(violations(subject)).toEqual([expect.stringMatching(/^relay.spec.outputs\[1\]: is the same as outputs\[0\]/)]);
+});
+
+test('of a field that is wrong nothing else is concluded', () => {
+  const loop = relay((r) => {
+    r.spec.input.port = 70_000;
+    r.spec.outputs = [RelayOutput.fromPartial({ interface: 'eth0', address: '239.1.1.1', port: 70_000 })];
+  });
+  expect(violations(loop)).toEqual([
+    'relay.spec.input.port: 70000 is not a UDP port: it must be 1 to 65535',
+    'relay.spec.outputs[0].port: 70000 is not a UDP port: it must be 1 to 65535',
+  ]);
+  const twins = relay((r) => (r.spec.outputs = [r.output, r.output].map((one) => ({ ...one, interface: '' }))));
+  expect(violations(twins)).toEqual([
+    expect.stringMatching(/^relay.spec.outputs\[0\].interface: is missing/),
+    expect.stringMatching(/^relay.spec.outputs\[1\].interface: is missing/),
+  ]);
+  const kernel = relay((r) => {
+    r.spec.engine = RelayEngine.KERNEL;
+    r.spec.input = RelayInput.fromPartial({ interface: 'eth0', group: '127.0.0.1' });
+    r.spec.outputs = [RelayOutput.fromPartial({ interface: 'eth1', address: 'ff3e::1', source: 'keep' })];
+  });
+  expect(violations(kernel)).toEqual([
+    expect.stringMatching(/^relay.spec.input.group: 127.0.0.1 is a loopback address/),
+    expect.stringMatching(/^relay.spec.outputs\[0\].address: ff3e::1 is IPv6, but the input is IPv4/),
+    'relay.spec.outputs[0].source: "keep" must be written KEEP',
+  ]);
+});
+
+test('what is wrong beside a field that is wrong is told', () => {
+  const ptp = relay((r) => {
+    r.spec.input.group = '224.0.1.129';
+    r.spec.outputs = [r.output, { ...r.output, address: 'ff3e::1' }, { ...r.output, port: 6002 }, r.output];
+  });
+  expect(violations(ptp)).toEqual([
+    expect.stringMatching(/^relay.spec.input.group: 224.0.1.129 is a PTP group/),
+    expect.stringMatching(/^relay.spec.outputs\[1\].address: ff3e::1 is IPv6, but the input is IPv4/),
+    expect.stringMatching(/^relay.spec.outputs\[3\]: is the same as outputs\[0\]/),
+  ]);
+  const twins = relay((r) => {
+    r.spec.input.group = 'x';
+    r.spec.outputs = [r.output, r.output].map((one) => ({ ...one, address: '' }));
+  });
+  expect(violations(twins)).toEqual([
+    expect.stringMatching(/^relay.spec.input.group: "x" is not/),
+    expect.stringMatching(/^relay.spec.outputs\[1\]: is the same as outputs\[0\]/),
+  ]);
+  const many = relay((r) => (r.spec.hosts.names = ['nobody', ...Array<string>(1000).fill('edge-1')]));
+  expect(violations(many)).toHaveLength(1 + 1 + 998);
 });
 
 test('engine KERNEL is refused whatever needs rewriting or ports', () => {

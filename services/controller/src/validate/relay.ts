@@ -67,7 +67,8 @@ function validateSpec(spec: RelaySpec, path: string, context: RelayValidationCon
   }
   const { allowPtp } = spec;
   const group = validateInput(spec.input, allowPtp, `${path}.input`, violations);
-  validateOutputs(spec.outputs, { input: spec.input, group, allowPtp }, `${path}.outputs`, violations);
+  const input = { input: spec.input, inputPath: `${path}.input`, group, allowPtp };
+  validateOutputs(spec.outputs, input, `${path}.outputs`, violations);
   if (spec.rateLimit !== undefined) validateRateLimit(spec.rateLimit, `${path}.rate_limit`, violations);
   const minTtl = spec.loopProtection?.minTtl;
   if (minTtl !== undefined && (minTtl < 2 || minTtl > 255)) {
@@ -95,10 +96,9 @@ function validateHosts(
       `${path}.names`,
       `has ${names.length} names; at most ${MAX_HOST_NAMES} are allowed, use match_labels`,
     );
-    return;
   }
   const seen = new Set<string>();
-  names.forEach((name, i) => {
+  names.slice(0, MAX_HOST_NAMES).forEach((name, i) => {
     const at = `${path}.names[${i}]`;
     if (!HOST_ID_PATTERN.test(name)) {
       const hint = name.startsWith('hosts/') ? 'write it without "hosts/"' : 'lower-case letters, digits, "-" and "."';
@@ -137,7 +137,7 @@ function validateInput(
   else {
     const what = 'a multicast group or local unicast address';
     group = validateDestination(input.group, `${path}.group`, { what, allowPtp }, violations);
-    if (group !== undefined && isLoopback(group)) {
+    if (group !== undefined && isLoopback(group) && !violations.has(`${path}.group`)) {
       violations.add(
         `${path}.group`,
         `${group.text} is a loopback address, which arrives on no network: give a multicast group, or an address of the host`,
@@ -163,10 +163,9 @@ function validateSources(
 ): void {
   if (sources.length > MAX_SOURCES) {
     violations.add(path, `has ${sources.length} sources; at most ${MAX_SOURCES} are allowed`);
-    return;
   }
   const seen = new Set<string>();
-  sources.forEach((text, i) => {
+  sources.slice(0, MAX_SOURCES).forEach((text, i) => {
     const at = `${path}[${i}]`;
     const source = validateSource(text, at, group?.family, violations);
     if (source === undefined) return;
