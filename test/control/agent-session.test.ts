@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { toDuration } from '@mcfleet/common/duration';
 import { stateHash } from '@mcfleet/common/state-hash';
 import { fromRpcStatus, toRpcStatus } from '@mcfleet/common/status-details';
+import { uuidv7 } from '@mcfleet/common/uuid';
 import { ApplyPhase, ConfigUpdate, SyncMode } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { expect, it } from 'vitest';
@@ -231,7 +232,8 @@ describeWithLab('the agent’s session', () => {
 
   it('replaces its state by the snapshot of the cluster that it is to adopt, and says goodbye to any other', async () => {
     await using f = await fixture();
-    const agent = await startAgent(f.lab, 'relay', f.controller.address, { args: ['--adopt-cluster', 'c2'] });
+    const adopted = uuidv7();
+    const agent = await startAgent(f.lab, 'relay', f.controller.address, { args: ['--adopt-cluster', adopted] });
     const one = await f.controller.session();
     await one.welcome({ term: 8n });
     await one.snapshot([waiting('a')], { revision: 9n, term: 8n });
@@ -246,12 +248,12 @@ describeWithLab('the agent’s session', () => {
     await expect
       .poll(() => logLines(agent))
       .toContainEqual(expect.objectContaining({ level: 'warn', reason: 'OTHER_CLUSTER' }));
-    await other.welcome({ clusterUid: 'c2', term: 1n });
+    await other.welcome({ clusterUid: adopted, term: 1n });
     const answer = await other.snapshot([waiting('b')], { revision: 1n, term: 1n });
     expect(answer.phase).toBe(ApplyPhase.APPLIED);
     other.end();
     const after = await f.controller.session();
-    expect(after.hello).toMatchObject({ clusterUid: 'c2', highestTerm: 1n, appliedRevision: 1n });
+    expect(after.hello).toMatchObject({ clusterUid: adopted, highestTerm: 1n, appliedRevision: 1n });
   });
 
   it('stays away as long as the controller asks, and says goodbye', async () => {

@@ -97,6 +97,21 @@ describe('the launcher', () => {
     expect(byHelp.stdout).toContain(`mcfleet ${program}`);
   });
 
+  it('does nothing when there is nowhere to write to, and says so', () => {
+    const shell = (command: string) => spawnSync('sh', ['-c', command, mcfleet], { encoding: 'utf8' });
+    expect(shell('exec "$0" get relays >&-')).toMatchObject({
+      status: 1,
+      stderr: 'mcfleet: error: standard output is closed: nothing was done\n',
+    });
+    expect(shell('exec "$0" get relays >&- 2>&-')).toMatchObject({ status: 1, stdout: '', stderr: '' });
+    // Without input or messages it does what it is asked for.
+    expect(shell('exec "$0" --version <&- 2>&-')).toMatchObject({ status: 0, stdout: `${version}\n` });
+    expect(shell('exec "$0" help >/dev/full')).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^error: standard output: .*no space left on device.*\n$/i),
+    });
+  });
+
   it('lets whoever reads its output stop early', () => {
     const run = spawnSync('sh', ['-c', `"${mcfleet}" help | head -1; "${mcfleet}" help apply | true`], {
       encoding: 'utf8',

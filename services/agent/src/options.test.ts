@@ -28,6 +28,12 @@ describe('parseAgentOptions', () => {
     expect(parseAgentOptions(REQUIRED, xdg)?.stateDir).toBe('/state/mcfleet/agent');
   });
 
+  it('takes the uid of a cluster, in either case', () => {
+    const uid = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b';
+    expect(parseAgentOptions([...REQUIRED, '--adopt-cluster', uid], ROOT)?.adoptCluster).toBe(uid);
+    expect(parseAgentOptions([...REQUIRED, '--adopt-cluster', uid.toUpperCase()], ROOT)?.adoptCluster).toBe(uid);
+  });
+
   it('takes several controllers and labels', () => {
     const args = [
       '--name',
@@ -72,6 +78,13 @@ describe('parseAgentOptions', () => {
     ['a bad label', [...REQUIRED, '--labels', 'role'], '--labels', "'role'"],
     ['a bad label key', [...REQUIRED, '--labels=-x=1'], '--labels', "'-x'"],
     ['a bad level', [...REQUIRED, '--log-level', 'loud'], '--log-level', "'loud'"],
+    ['no cluster', [...REQUIRED, '--adopt-cluster', ''], '--adopt-cluster', "'' is no cluster"],
+    [
+      'any text for a cluster',
+      [...REQUIRED, '--adopt-cluster', 'prod'],
+      '--adopt-cluster',
+      "'prod' is no cluster; write the uid",
+    ],
     ['an empty path', [...REQUIRED, '--state-dir', ''], '--state-dir', "''"],
     ['a long socket path', [...REQUIRED, '--dataplane-socket', `/${'x'.repeat(120)}`], '--dataplane-socket', '107'],
     ['workers that are none', [...REQUIRED, '--workers', 'two'], '--workers', "'two'"],

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { type Address, formatAddress, parseListenAddress } from '@mcfleet/common/listen';
 import { LOG_LEVELS, type LogLevel } from '@mcfleet/common/log';
+import { isUuid } from '@mcfleet/common/uuid';
 import {
   FORWARDER_ARGUMENTS,
   type ForwarderArguments,
@@ -105,8 +106,13 @@ export function parseAgentOptions(argv: readonly string[], around: Surroundings)
   for (const option of ['state-dir', 'dataplane-socket'] as const) {
     if (values[option] === '') wrong(`--${option}`, "'' is no path");
   }
-  if (values['adopt-cluster'] === '')
-    wrong('--adopt-cluster', "'' is no cluster; write the uid that the agent and the controller log");
+  const adoptCluster = values['adopt-cluster']?.toLowerCase();
+  if (adoptCluster !== undefined && !isUuid(adoptCluster)) {
+    wrong(
+      '--adopt-cluster',
+      `'${adoptCluster}' is no cluster; write the uid that mcfleet describe host names, 36 characters such as 019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b`,
+    );
+  }
   const stateDir = resolve(values['state-dir'] || defaultStateDir(around));
   const dataplaneSocket = resolve(
     values['dataplane-socket'] || (around.uid === 0 ? '/run/mcfleet/dataplane.sock' : join(stateDir, 'dataplane.sock')),
@@ -118,9 +124,11 @@ export function parseAgentOptions(argv: readonly string[], around: Surroundings)
   if (violations.length > 0 || !isLogLevel(logLevel)) {
     throw usage(violations);
   }
-  const adoptCluster = values['adopt-cluster'] ?? '';
   const dataplane = { options, arguments: writeForwarderArguments(values) };
-  return { name, controllers, stateDir, dataplaneSocket, labels, adoptCluster, dataplane, logLevel };
+  return {
+    ...{ name, controllers, stateDir, dataplaneSocket, labels, dataplane, logLevel },
+    adoptCluster: adoptCluster ?? '',
+  };
 }
 
 function usage(violations: readonly FieldViolation[]): FleetError {

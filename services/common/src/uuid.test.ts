@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ManualClock } from './manual-clock.ts';
-import { uuidv7 } from './uuid.ts';
+import { isUuid, uuidv7 } from './uuid.ts';
 
 test('version, variant and time are where RFC 9562 puts them', () => {
   const clock = new ManualClock(Date.UTC(2100, 0, 1));
@@ -14,4 +14,11 @@ test('ten thousand of one millisecond are different and in order', () => {
   const uuids = Array.from({ length: 10_000 }, () => uuidv7(clock));
   expect(new Set(uuids).size).toBe(10_000);
   expect(uuids.toSorted()).toEqual(uuids);
+});
+
+test('a UUID is told from other text', () => {
+  expect(isUuid(uuidv7())).toBe(true);
+  expect(isUuid(uuidv7().toUpperCase())).toBe(true);
+  for (const text of ['', 'c1', uuidv7().slice(1), `${uuidv7()}\n`, ` ${uuidv7()}`, uuidv7().replaceAll('-', '')])
+    expect(isUuid(text), text).toBe(false);
 });

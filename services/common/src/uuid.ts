@@ -1,6 +1,13 @@
 import { randomFillSync } from 'node:crypto';
 import { type Clock, systemClock } from './clock.ts';
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Whether a text is a UUID of any version, in either case. */
+export function isUuid(text: string): boolean {
+  return UUID.test(text);
+}
+
 /** What the last UUID of each clock held: one entry per clock, gone with it. */
 const last = new WeakMap<Clock, { ms: number; count: number }>();
 

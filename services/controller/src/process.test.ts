@@ -120,13 +120,16 @@ test('a second controller is refused by one line, and the first goes on', async 
   client.close();
 });
 
-test('SIGTERM ends it in order: exit 0, and nothing left that says it serves', async () => {
-  const { child, exited, told } = await serve();
-  expect(told.pid).toBe(child.pid);
-  child.kill('SIGTERM');
-  expect(await exited).toBe(0);
-  expect(existsSync(join(dataDir, 'controller.json'))).toBe(false);
-});
+test.each(['SIGTERM', 'SIGHUP'] as const)(
+  '%s ends it in order: exit 0, and nothing left that says it serves',
+  async (signal) => {
+    const { child, exited, told } = await serve();
+    expect(told.pid).toBe(child.pid);
+    child.kill(signal);
+    expect(await exited).toBe(0);
+    expect(existsSync(join(dataDir, 'controller.json'))).toBe(false);
+  },
+);
 
 test('an address that is taken is named, and the store is free again', async () => {
   const { told } = await serve();

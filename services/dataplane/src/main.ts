@@ -45,10 +45,14 @@ async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promis
     maxMessageBytes: MAX_MESSAGE_BYTES,
   });
   await server.listen(parseListenAddress(`unix:${socket}`));
-  onShutdown(log, async () => {
-    await server.stop({ graceMs: 1000 });
-    await forwarder.close();
-  });
+  onShutdown(
+    log,
+    async () => {
+      await server.stop({ graceMs: 1000 });
+      await forwarder.close();
+    },
+    { signals: ['SIGTERM', 'SIGINT'] },
+  );
   log.info({ socket, version: VERSION, ms: Math.round(performance.now()) }, 'serves');
 }
 

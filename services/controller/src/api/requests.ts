@@ -1,11 +1,10 @@
 import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { parseHostName, parseRelayName } from '@mcfleet/common/names';
 import { quote } from '@mcfleet/common/quote';
+import { isUuid } from '@mcfleet/common/uuid';
 import { refusal } from '../errors.ts';
 import { validateLabels } from '../validate/metadata.ts';
 import { Violations } from '../validate/violations.ts';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The error for a request whose resource is not valid. */
 export function invalidSpec(what: string, violations: readonly FieldViolation[]): FleetError {
@@ -41,7 +40,7 @@ export function validateSelector(selector: Readonly<Record<string, string>>, fie
 
 /** @throws FleetError INVALID_REQUEST */
 export function validateRequestId(id: string): void {
-  if (id === '' || UUID.test(id)) return;
+  if (id === '' || isUuid(id)) return;
   throw invalidRequest([{ field: 'request_id', description: `${quote(id)} is not a UUID` }]);
 }
 
