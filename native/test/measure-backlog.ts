@@ -2,10 +2,11 @@
 // processor time is read when it has forwarded them. Independent of the sender's speed. See docs/measurements.md.
 //
 //   node native/test/measure-backlog.ts [--rounds 10] [--size 1316] [--flows 1] [--outputs 1] [--segments 20] [--super] [--no-uso]
-//        [--transmit auto] [--unicast] [--packets 30000]
+//        [--transmit auto] [--unicast] [--packets 30000] [--qdisc "pfifo limit 1000"]
 //
 // --packets: as many as the rings hold at most; the one for super-frames has 512 slots. --segments, --super, --no-uso as in
-// measure-forwarder.ts. --unicast: to unicast addresses rather than groups. The source runs on core 0, the relay on core 1.
+// measure-forwarder.ts. --unicast: to unicast addresses rather than groups. --qdisc: the queue of the
+// output's device, which has none by itself. The source runs on core 0, the relay on core 1.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     segments: { type: 'string', default: '20' },
     unicast: { type: 'boolean', default: false },
     packets: { type: 'string', default: '30000' },
+    qdisc: { type: 'string' },
   },
 });
 const PACKETS = Number(values.packets);
@@ -40,6 +42,9 @@ function threadNanoseconds(pid: number): number {
 
 const { lab, transmit } = await createPath(values);
 try {
+  if (values.qdisc !== undefined) {
+    await lab.read('relay', 'tc', 'qdisc', 'add', 'dev', 'out1', 'root', ...values.qdisc.split(' '));
+  }
   const forwarder = await lab.forwarder({ ringBytes: 64 << 20, transmit }, ['taskset', '-c', '1']);
   const addresses = Array.from({ length: outputs }, (_, i) => ({
     interface: 'out1',

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "forwarder/device_features.h"
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
@@ -43,6 +44,8 @@ void EgressPort::refresh(RetiredSockets& retired) {
   mac_.store(mac, std::memory_order_relaxed);
   const int header = kind_ == Kind::kFrames ? link_header_length(facts.value()) : 0;
   device_mtu_ = facts.value().mtu;
+  device_tells_.store(unicast_ && facts.value().has_queue && device_tells_what_leaves(ifindex_),
+                      std::memory_order_relaxed);
   publish(state, header > 0 ? header : 0, device_mtu_);
 }
 
@@ -108,7 +111,7 @@ void EgressPort::flush() {
   if (path_ == Path::kTracked) {
     if (batch_.empty()) return;
     const TrackedSocket* tracked = tracked_view_.load(std::memory_order_acquire);
-    tracked_.use(tracked);
+    tracked_.use(tracked, device_tells_.load(std::memory_order_relaxed));
     if (tracked == nullptr) {
       batch_.drop_all(link_drop_reason(link().state));
     } else {
@@ -140,7 +143,8 @@ void EgressPort::take_path(Path path) {
 }
 
 void EgressPort::settle() {
-  tracked_.use(tracked_view_.load(std::memory_order_acquire));
+  tracked_.use(tracked_view_.load(std::memory_order_acquire),
+               device_tells_.load(std::memory_order_relaxed));
   tracked_.settle();
 }
 

@@ -143,6 +143,8 @@ class EgressPort final {
   // The same of kPackets' other socket.
   std::atomic<const TrackedSocket*> tracked_view_{nullptr};
   std::unique_ptr<TrackedSocket> tracked_socket_;
+  // Whether that one can tell what becomes of packets in the device's queue.
+  std::atomic<bool> device_tells_{false};
   UringSupport uring_ = UringSupport::kReady;
   std::shared_ptr<EgressPort> frames_;
   std::optional<UnicastWay> unicast_;

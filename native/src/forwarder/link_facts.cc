@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <cstring>
+#include <string_view>
 
 #include "base/unique_fd.h"
 
@@ -24,11 +25,28 @@ struct LinkRequest {
   ifinfomsg info;
 };
 
+std::string_view read_name(const rtattr* attribute) {
+  const auto* text = static_cast<const char*>(RTA_DATA(attribute));
+  return {text, strnlen(text, RTA_PAYLOAD(attribute))};
+}
+
+// "veth", "macvlan", ...; empty of a device that is not made by rtnetlink.
+std::string_view read_kind(const rtattr* info) {
+  auto remaining = static_cast<int>(RTA_PAYLOAD(info));
+  for (const auto* part = static_cast<const rtattr*>(RTA_DATA(info)); RTA_OK(part, remaining);
+       part = RTA_NEXT(part, remaining)) {
+    if (part->rta_type == IFLA_INFO_KIND) return read_name(part);
+  }
+  return {};
+}
+
 LinkFacts parse_link(const nlmsghdr* message) {
   LinkFacts facts;
   const auto* info = static_cast<const ifinfomsg*>(NLMSG_DATA(message));
   facts.flags = info->ifi_flags;
   facts.type = info->ifi_type;
+  std::string_view queue;
+  std::string_view kind;
   auto remaining = static_cast<int>(IFLA_PAYLOAD(message));
   for (const rtattr* attribute = IFLA_RTA(info); RTA_OK(attribute, remaining);
        attribute = RTA_NEXT(attribute, remaining)) {
@@ -36,8 +54,13 @@ LinkFacts parse_link(const nlmsghdr* message) {
       std::memcpy(&facts.mtu, RTA_DATA(attribute), sizeof(facts.mtu));
     } else if (attribute->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(attribute) == facts.mac.size()) {
       std::memcpy(facts.mac.data(), RTA_DATA(attribute), facts.mac.size());
+    } else if (attribute->rta_type == IFLA_QDISC) {
+      queue = read_name(attribute);
+    } else if (attribute->rta_type == IFLA_LINKINFO) {
+      kind = read_kind(attribute);
     }
   }
+  facts.has_queue = queue != "noqueue" || (!kind.empty() && kind != "veth");
   return facts;
 }
 

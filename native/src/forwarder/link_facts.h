@@ -16,6 +16,9 @@ struct LinkFacts {
   uint16_t type = 0;
   uint32_t mtu = 0;
   std::array<uint8_t, 6> mac{};
+  // Whether packets may wait in a queue, its own or that of a device below: not where it is a
+  // device by itself, or a veth, and has none (noqueue).
+  bool has_queue = true;
 };
 
 // Whether an interface can carry packets now, and if not, why. kNoNeighbour only of a way to one

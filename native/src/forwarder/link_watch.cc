@@ -18,7 +18,7 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::start(int attention, std::function
   if (!route.valid()) return Error::from_errno("open a route socket");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK;
+  address.nl_groups = RTMGRP_LINK | RTMGRP_TC;
   if (bind(route.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return Error::from_errno("listen for interface changes");
   }

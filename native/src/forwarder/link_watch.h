@@ -9,9 +9,9 @@
 
 namespace mcfleet {
 
-// Calls `changed` from a thread of its own after interfaces came, went or changed, or somebody
-// asked for attention. It tells only that something is different: the listener reads what is so
-// now, and so a lost notification does no harm.
+// Calls `changed` from a thread of its own after interfaces or their queues came, went or changed,
+// or somebody asked for attention. It tells only that something is different: the listener reads
+// what is so now, and so a lost notification does no harm.
 class LinkWatch final {
  public:
   // `attention`: an event descriptor that outlives this; who writes to it asks for a call.

@@ -65,8 +65,4 @@ bool kernel_takes_super_frames();
 // Whether a version as uname(2) tells it is that late.
 bool release_takes_super_frames(const char* release);
 
-// Whether the device has tx-udp-segmentation on (SIOCETHTOOL). False if it cannot be asked: then
-// the kernel cuts, which is always possible.
-bool device_segments(int ifindex);
-
 }  // namespace mcfleet

@@ -23,10 +23,19 @@ namespace {
 
 // A report for each packet as it is handed to the device's queue (__dev_queue_xmit), with the
 // packet's number and nothing else.
-constexpr int kReports = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED |
-                         SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
-// For the reports of all that may be held, twice: of stacked devices each makes one.
-constexpr int kReportBytes = 1 << 20;
+constexpr int kQueueReports = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED |
+                              SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY;
+// And one as the driver takes it from there (skb_tx_timestamp).
+constexpr int kDeviceReports = kQueueReports | SOF_TIMESTAMPING_TX_SOFTWARE;
+// For the reports of all that may be held, twice: of stacked devices each makes one. The kernel
+// doubles it (sock_setsockopt).
+constexpr int kReportBytes = 16 << 20;
+// What it charges for one of them, a sk_buff without data, and to spare (832 on Linux 6.18).
+constexpr size_t kReportCharge = 896;
+// Reports of the queue are made while messages are sent, and read after so many.
+constexpr size_t kUnread = 256;
+static_assert(2 * (HeldPackets::kCapacity + 2 * kUnread) * kReportCharge <
+              2 * size_t{kReportBytes});
 // SK_WMEM_MAX, the default of net.ipv4.neigh.*.unres_qlen_bytes.
 constexpr int kQueueBytes = 212'992;
 // Reports read with one call.
@@ -77,9 +86,9 @@ void take_report(msghdr& header, HeldPackets& held) {
     if (!error || part->cmsg_len < CMSG_LEN(sizeof(sock_extended_err))) continue;
     sock_extended_err report;
     std::memcpy(&report, CMSG_DATA(part), sizeof(report));
-    if (report.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && report.ee_info == SCM_TSTAMP_SCHED) {
-      held.leave(report.ee_data);
-    }
+    if (report.ee_origin != SO_EE_ORIGIN_TIMESTAMPING) continue;
+    if (report.ee_info == SCM_TSTAMP_SCHED) held.queue(report.ee_data);
+    if (report.ee_info == SCM_TSTAMP_SND) held.leave(report.ee_data);
   }
 }
 
@@ -90,7 +99,7 @@ Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu)
   Result<UniqueFd> opened = open_packet_sender(ifindex, family);
   if (!opened.ok()) return opened.error();
   const int fd = opened.value().get();
-  if (Status status = set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, kReports, "SO_TIMESTAMPING");
+  if (Status status = set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, kQueueReports, "SO_TIMESTAMPING");
       !status.ok()) {
     return status.error();
   }
@@ -102,7 +111,9 @@ Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu)
                                                       IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER");
   if (!whole.ok()) return whole.error();
   // Beyond net.core.rmem_max where CAP_NET_ADMIN allows.
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReportBytes, sizeof(kReportBytes)) != 0) {
+  const bool has_room =
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReportBytes, sizeof(kReportBytes)) == 0;
+  if (!has_room) {
     if (Status status = set_option(fd, SOL_SOCKET, SO_RCVBUF, kReportBytes, "SO_RCVBUF");
         !status.ok()) {
       return status.error();
@@ -115,33 +126,40 @@ Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu)
   // A packet is taken while anything is left of the buffer.
   const int bytes = std::max(neighbour_queue_bytes(name, family) - charged_bytes(mtu), 1);
   if (!resize_send_buffer(fd, bytes)) return Error::from_errno("setsockopt SO_SNDBUF");
-  return TrackedSocket{std::move(opened.value()), ++serials, bytes};
+  return TrackedSocket{std::move(opened.value()), ++serials, bytes, has_room};
 }
 
-void TrackedSender::use(const TrackedSocket* socket) {
+void TrackedSender::use(const TrackedSocket* socket, bool device_tells) {
   const uint64_t serial = socket != nullptr ? socket->serial : 0;
-  if (serial == serial_) return;
-  held_.account_all();
-  held_.restart();
-  serial_ = serial;
-  fd_ = socket != nullptr ? socket->fd.get() : -1;
-  send_buffer_ = socket != nullptr ? socket->send_buffer : 0;
-  wide_ = false;
-  uncertain_ = false;
+  if (serial != serial_) {
+    held_.account_all();
+    held_.begin();
+    serial_ = serial;
+    fd_ = socket != nullptr ? socket->fd.get() : -1;
+    send_buffer_ = socket != nullptr ? socket->send_buffer : 0;
+    has_room_ = socket != nullptr && socket->has_room;
+    leaves_ = HeldPackets::LeavesAt::kQueue;
+    wide_ = false;
+    uncertain_ = false;
+  }
+  ask_device(device_tells && has_room_ && !held_.device_is_silent());
 }
 
-int TrackedSender::send(const msghdr& message, const TxAccount& account) {
+std::optional<SendFailure> TrackedSender::send(const msghdr& message, const TxAccount& account) {
   const int error = try_send(message);
   if (error == 0) {
-    held_.hold(account);
-    return 0;
+    held_.hold(account, leaves_);
+    return std::nullopt;
   }
   held_.cut();
+  if (error == EAGAIN) {
+    return SendFailure{held_.waiting() > 0 ? DropReason::kNoNeighbour : DropReason::kTxFull, true};
+  }
   if (was_numbered(error)) {
     held_.skip();
     uncertain_ = true;
   }
-  return error;
+  return classify_send_error(error);
 }
 
 int TrackedSender::try_send(const msghdr& message) {
@@ -154,16 +172,24 @@ int TrackedSender::try_send(const msghdr& message) {
     }
   };
   if ((wide_ || uncertain_) && held_.empty()) settle();
-  if (held_.room() == 0) settle();
-  if (held_.room() == 0) return EAGAIN;
+  if (++unread_ >= kUnread) settle();
+  if (!make_room()) return EAGAIN;
   const int error = attempt();
   if (error != EAGAIN || wide_) return error;
   settle();
-  if (!held_.empty()) return EAGAIN;
-  // All that was given has left: it is the device that is slow.
+  if (held_.waiting() > 0) return EAGAIN;
+  // None waits for the neighbour: it is the device that is slow.
   wide_ = true;
   resize_send_buffer(fd_, kSendBufferBytes);
   return attempt();
+}
+
+bool TrackedSender::make_room() {
+  if (held_.room() > 0) return true;
+  settle();
+  if (held_.room() > 0) return true;
+  held_.account_overtaken();
+  return held_.room() > 0;
 }
 
 void TrackedSender::settle() {
@@ -184,6 +210,7 @@ void TrackedSender::settle() {
 }
 
 void TrackedSender::read_reports() {
+  unread_ = 0;
   std::array<mmsghdr, kReportsAtOnce> messages;
   alignas(cmsghdr) std::array<std::array<uint8_t, kControlBytes>, kReportsAtOnce> control;
   for (;;) {
@@ -199,11 +226,19 @@ void TrackedSender::read_reports() {
   }
 }
 
+void TrackedSender::ask_device(bool ask) {
+  const auto leaves = ask ? HeldPackets::LeavesAt::kDevice : HeldPackets::LeavesAt::kQueue;
+  if (leaves != leaves_ && request_reports(ask ? kDeviceReports : kQueueReports)) leaves_ = leaves;
+}
+
+bool TrackedSender::request_reports(int reports) {
+  return setsockopt(fd_, SOL_SOCKET, SO_TIMESTAMPING, &reports, sizeof(reports)) == 0;
+}
+
 // The kernel begins at 0 when numbers are asked for anew (sock_set_timestamping).
 void TrackedSender::restart_numbers() {
-  constexpr int kNone = 0;
-  if (setsockopt(fd_, SOL_SOCKET, SO_TIMESTAMPING, &kNone, sizeof(kNone)) == 0 &&
-      setsockopt(fd_, SOL_SOCKET, SO_TIMESTAMPING, &kReports, sizeof(kReports)) == 0) {
+  const bool device = leaves_ == HeldPackets::LeavesAt::kDevice;
+  if (request_reports(0) && request_reports(device ? kDeviceReports : kQueueReports)) {
     held_.restart();
   }
 }

@@ -4,21 +4,26 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "ring/held_packets.h"
+#include "ring/tx_batch.h"
 
 namespace mcfleet {
 
 // A socket for packets to one address whose neighbour the kernel may have to ask for. It reports
-// each packet that leaves for the device (SO_TIMESTAMPING), and takes no more than waits for a
-// neighbour at one time. Made and closed by the control thread, used by one worker.
+// each packet that is handed to the device's queue, and if asked for each that the device has taken
+// from there (SO_TIMESTAMPING), and takes no more than waits for a neighbour at one time. Made and
+// closed by the control thread, used by one worker.
 struct TrackedSocket {
   UniqueFd fd;
   // No two have the same.
   uint64_t serial = 0;
   int send_buffer = 0;
+  // There is room for the device's reports as well.
+  bool has_room = false;
 };
 
 // `mtu`: of the interface. As open_packet_sender() otherwise.
@@ -26,18 +31,19 @@ Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu)
 
 // Sends through TrackedSockets, one after the other, and finds out what became of the packets: what
 // is given to the kernel while it asks for a neighbour leaves when that answers, or is dropped
-// without a word when it does not, or when too much waits. Worker; allocates only when it is made.
+// without a word when it does not, or when too much waits, or when it has waited and the device's
+// queue is full. Worker; allocates only when it is made.
 //
 // What waits is charged to the socket. Once nothing is, what was not reported to have left is lost.
 class TrackedSender final {
  public:
   // Sends through this socket from now on; null: through none. What was held for another one and is
-  // not known to have left is lost.
-  void use(const TrackedSocket* socket);
-  // Sends a message and, if it is taken, accounts it when it has left or is lost. If not, gives the
-  // errno, and leaves it to the caller to account it with its whole datagram. EAGAIN: the
-  // neighbour's queue is full.
-  int send(const msghdr& message, const TxAccount& account);
+  // not known to have left is lost. `device_tells`: its driver is said to report what leaves the
+  // queue, and there is one; otherwise what is handed to the device counts as sent.
+  void use(const TrackedSocket* socket, bool device_tells);
+  // Sends a message and, if it is taken, accounts it when it has left or is lost. If not, tells
+  // why, and leaves it to the caller to account it with its whole datagram.
+  std::optional<SendFailure> send(const msghdr& message, const TxAccount& account);
 
   // Accounts what is known by now.
   void settle();
@@ -46,13 +52,23 @@ class TrackedSender final {
 
  private:
   void read_reports();
+  // Asks for the reports of the device, or does without.
+  void ask_device(bool ask);
+  bool request_reports(int reports);
   void restart_numbers();
+  // Whether another one can be held.
+  bool make_room();
   int try_send(const msghdr& message);
 
   // Of no socket: serial 0.
   int fd_ = -1;
   uint64_t serial_ = 0;
   int send_buffer_ = 0;
+  bool has_room_ = false;
+  // What the socket reports.
+  HeldPackets::LeavesAt leaves_ = HeldPackets::LeavesAt::kQueue;
+  // Messages since the reports were read.
+  size_t unread_ = 0;
   // The neighbour answers: what fills the buffer is what waits for the device.
   bool wide_ = false;
   // A message was refused, and the kernel may have given it no number.

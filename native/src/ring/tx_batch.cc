@@ -64,15 +64,13 @@ void TxBatch::send(TrackedSender& sender) {
     const TxAccount& account = accounts_[i];
     const bool whole = datagram_lost_ == DropReason::kCount;
     // Of a datagram of which a fragment was refused nothing is left to account there.
-    const int error = sender.send(messages_[i].msg_hdr, whole ? account : TxAccount{});
-    if (error == 0) {
+    const auto failure = sender.send(messages_[i].msg_hdr, whole ? account : TxAccount{});
+    if (!failure) {
       if (!whole) account_sent(i);
       continue;
     }
-    const SendFailure failure =
-        error == EAGAIN ? SendFailure{DropReason::kNoNeighbour, true} : classify_send_error(error);
-    const size_t end = failure.all ? count_ : i + 1;
-    for (; i < end; i++) account_lost(i, failure.reason);
+    const size_t end = failure->all ? count_ : i + 1;
+    for (; i < end; i++) account_lost(i, failure->reason);
     i--;
   }
   clear();

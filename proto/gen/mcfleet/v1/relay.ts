@@ -565,7 +565,10 @@ export interface LatencyHistogram {
 export interface OutputCounters {
   /** The output as it is shown to people: "239.10.10.10:6001@eth1". */
   output: string;
-  /** Packets handed to the kernel for this output. Those that wait there for a neighbour count when they have left or are lost. */
+  /**
+   * Packets handed to the kernel for this output. Those that wait there, for a neighbour or after that in the device's
+   * queue, count when they have left or are lost.
+   */
   txPackets: bigint;
   /** Bytes of their IP packets. */
   txBytes: bigint;
