@@ -2,7 +2,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithLab } from '../../test/lab/when-possible.ts';
-import type { ForwarderOptions } from '../index.ts';
 import type { ForwarderProcess, RelayDraft } from './forwarder-process.ts';
 import { ForwarderTopology } from './forwarder-topology.ts';
 import { addressBytes, makeIpv6Frame, readIpv6Frame } from './ipv6-frame.ts';
@@ -39,43 +38,19 @@ describeWithLab('IPv6 packets to a neighbour', () => {
   });
   afterEach(() => lab?.delete());
 
-  async function start(relay: RelayDraft, options: ForwarderOptions = {}): Promise<ForwarderProcess> {
-    const forwarder = await lab.forwarder(options);
-    expect(await forwarder.apply([relay])).toEqual([]);
-    return forwarder;
-  }
-
-  /** Sends while nobody reads the ring, so that all of it is queued when the forwarder goes on; gives what comes to the sink. */
-  async function queued(forwarder: ForwarderProcess, sent: readonly Buffer[]): Promise<Buffer[]> {
-    const { pid } = forwarder.child;
-    if (pid === undefined) throw new Error('no process');
-    const capture = await lab.capture(1, 'ipv6');
-    process.kill(pid, 'SIGSTOP');
-    await lab.sender().frames(...sent);
-    process.kill(pid, 'SIGCONT');
-    return capture.rest();
-  }
-
+  const queued = (forwarder: ForwarderProcess, sent: readonly Buffer[]): Promise<Buffer[]> =>
+    lab.sendQueued(forwarder, sent, 'ipv6');
   const becomes = (forwarder: ForwarderProcess, text: string): Promise<void> =>
-    expect
-      .poll(async () => {
-        const { outputs } = (await forwarder.call({ call: 'status' })) as { outputs: { reason: string }[] };
-        return outputs.map(({ reason }) => reason).join('; ');
-      })
-      .toContain(text);
-  const resolve = async (address = receiver): Promise<void> => {
-    const { address: mac } = await lab.device('sink1', 'sink1');
-    await lab.ip('relay', `neighbour replace ${address} lladdr ${mac} dev out1`);
-  };
+    expect.poll(() => forwarder.ways()).toContain(text);
 
   it('are byte for byte what the kernel makes of them one by one', async () => {
-    await resolve();
+    await lab.resolve(receiver);
     const received: Map<number, Buffer[]>[] = [];
     for (const [transmit, reason] of [
       ['sendmmsg', 'packet by packet to unicast receivers through a raw socket, as asked'],
       ['auto', 'super-frames to the link-layer address of a unicast receiver'],
     ] as const) {
-      const forwarder = await start(to(receiver, { ttl: 9, source: '2001:db8:21::1' }), { transmit });
+      const forwarder = await lab.forwarding(to(receiver, { ttl: 9, source: '2001:db8:21::1' }), { transmit });
       await becomes(forwarder, reason);
       const got = await queued(forwarder, frames(300));
       expect(got).toHaveLength(300);
@@ -90,8 +65,8 @@ describeWithLab('IPv6 packets to a neighbour', () => {
 
   it('leave several at once where the device cuts', async () => {
     await lab.offloads('out1', true);
-    await resolve();
-    const forwarder = await start(to(receiver));
+    await lab.resolve(receiver);
+    const forwarder = await lab.forwarding(to(receiver));
     await becomes(forwarder, 'the device cuts them');
     const sent = Array.from({ length: 100 }, (_, i) =>
       makeIpv6Frame({ payload: Buffer.alloc(300, i), flowLabel: 5, port: 5001 }),
@@ -104,7 +79,7 @@ describeWithLab('IPv6 packets to a neighbour', () => {
 
   it('behind a gateway with a link-local address leave to the gateway', async () => {
     await lab.ip('sink1', 'address add fe80::77/64 dev sink1 nodad');
-    const forwarder = await start(to('2001:db8:99::5'));
+    const forwarder = await lab.forwarding(to('2001:db8:99::5'));
     await lab.ip('relay', 'route add 2001:db8:99::/64 via fe80::77 dev out1');
     // The first ones make the kernel ask for it, and wait for the answer.
     const first = await queued(forwarder, frames(20));
@@ -126,10 +101,10 @@ describeWithLab('IPv6 packets to a neighbour', () => {
 
   it('are left to the kernel where the host has rules for IPv6, and IPv4 is not', async (context) => {
     if (spawnSync('nft', ['--version']).status !== 0) context.skip('needs nft');
-    await resolve();
+    await lab.resolve(receiver);
     const four = { ...to('10.2.1.2'), uid: 'four', group: '239.1.1.1' };
-    await resolve('10.2.1.2');
-    const forwarder = await start(to(receiver));
+    await lab.resolve('10.2.1.2');
+    const forwarder = await lab.forwarding(to(receiver));
     await becomes(forwarder, 'super-frames to the link-layer address');
     await lab.read('relay', 'nft', 'add table ip6 own');
     await lab.read('relay', 'nft', 'add chain ip6 own out { type filter hook output priority 0; }');

@@ -2,7 +2,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithLab } from '../../test/lab/when-possible.ts';
-import type { ForwarderOptions } from '../index.ts';
 import type { ForwarderProcess, RelayDraft, RelayReport } from './forwarder-process.ts';
 import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { fixIpChecksum, makeFrame, readFrame } from './ipv4-frame.ts';
@@ -40,45 +39,28 @@ describeWithLab('packets to a neighbour', () => {
   });
   afterEach(() => lab?.delete());
 
-  async function start(relay: RelayDraft, options: ForwarderOptions = {}): Promise<ForwarderProcess> {
-    const forwarder = await lab.forwarder(options);
-    expect(await forwarder.apply([relay])).toEqual([]);
-    return forwarder;
-  }
-
-  /** Sends while nobody reads the ring, so that all of it is queued when the forwarder goes on; gives what comes to the sink. */
-  async function queued(forwarder: ForwarderProcess, sent: readonly Buffer[]): Promise<Buffer[]> {
-    const capture = await lab.capture(1);
-    await forwarder.whilePaused(() => lab.sender().frames(...sent));
-    return (await capture.rest()).filter(
+  const queued = async (forwarder: ForwarderProcess, sent: readonly Buffer[]): Promise<Buffer[]> =>
+    (await lab.sendQueued(forwarder, sent)).filter(
       (frame) => frame.readUInt16BE(12) === 0x0800 && readFrame(frame).port === 5001,
     );
-  }
-
-  const way = async (forwarder: ForwarderProcess): Promise<string> => {
-    const { outputs } = (await forwarder.call({ call: 'status' })) as {
-      outputs: { transmit: string; reason: string }[];
-    };
-    return outputs.map(({ transmit, reason }) => `${transmit}: ${reason}`).join('; ');
-  };
   const becomes = (forwarder: ForwarderProcess, text: string): Promise<void> =>
-    expect.poll(() => way(forwarder)).toContain(text);
+    expect.poll(() => forwarder.ways()).toContain(text);
   const counts = async (forwarder: ForwarderProcess): Promise<RelayReport['outputs'][number]> => {
     const [output] = (await forwarder.relay('simple')).outputs;
     if (!output) throw new Error('no output');
     return output;
   };
+
   it('are byte for byte what the kernel makes of them one by one', async () => {
-    const { address } = await lab.device('sink1', 'sink1');
-    await lab.ip('relay', `neighbour replace 10.2.1.2 lladdr ${address} dev out1`);
+    await lab.resolve('10.2.1.2');
     const sent = frames(300);
     const received: Map<number, Buffer[]>[] = [];
     for (const [transmit, reason] of [
       ['sendmmsg', 'sendmmsg: packet by packet to unicast receivers through a raw socket, as asked'],
       ['auto', 'gso: super-frames to the link-layer address of a unicast receiver'],
     ] as const) {
-      const forwarder = await start(to('10.2.1.2', { ttl: 9, source: '10.2.1.1' }), { transmit });
-      expect(await way(forwarder)).toContain(reason);
+      const forwarder = await lab.forwarding(to('10.2.1.2', { ttl: 9, source: '10.2.1.1' }), { transmit });
+      expect(await forwarder.ways()).toContain(reason);
       const frames = await queued(forwarder, sent);
       expect(frames).toHaveLength(300);
       received.push(Map.groupBy(frames, (frame) => readFrame(frame).sourcePort));
@@ -90,9 +72,8 @@ describeWithLab('packets to a neighbour', () => {
 
   it('leave several at once where the device cuts', async () => {
     await lab.offloads('out1', true);
-    const { address } = await lab.device('sink1', 'sink1');
-    await lab.ip('relay', `neighbour replace 10.2.1.2 lladdr ${address} dev out1`);
-    const forwarder = await start(to('10.2.1.2'));
+    await lab.resolve('10.2.1.2');
+    const forwarder = await lab.forwarding(to('10.2.1.2'));
     await becomes(forwarder, 'the device cuts them');
     const sent = Array.from({ length: 100 }, (_, i) => {
       const frame = makeFrame({ payload: Buffer.alloc(300, i), port: 5001 });
@@ -106,8 +87,8 @@ describeWithLab('packets to a neighbour', () => {
   });
 
   it('go through the kernel until it has resolved the address, and follow it afterwards', async () => {
-    const forwarder = await start(to('10.2.1.2'));
-    expect(await way(forwarder)).toContain('until the kernel has resolved');
+    const forwarder = await lab.forwarding(to('10.2.1.2'));
+    expect(await forwarder.ways()).toContain('until the kernel has resolved');
     // The first ones wait in the kernel for the answer.
     expect(numbers(await queued(forwarder, frames(20))).toSorted((a, b) => a - b)).toEqual(
       Array.from({ length: 20 }, (_, i) => i),
@@ -133,11 +114,10 @@ describeWithLab('packets to a neighbour', () => {
   });
 
   it('behind a gateway leave to the gateway', async () => {
-    const { address } = await lab.device('sink1', 'sink1');
-    await lab.ip('relay', `neighbour replace 10.2.1.2 lladdr ${address} dev out1`);
-    const forwarder = await start(to('10.9.9.9'));
+    await lab.resolve('10.2.1.2');
+    const forwarder = await lab.forwarding(to('10.9.9.9'));
     // Without a route the kernel takes the address to be on the link.
-    expect(await way(forwarder)).toContain('until the kernel has resolved');
+    expect(await forwarder.ways()).toContain('until the kernel has resolved');
     await lab.ip('relay', 'route add 10.9.0.0/16 via 10.2.1.2');
     await becomes(forwarder, 'super-frames to the link-layer address');
     const received = await queued(forwarder, frames(30));
@@ -154,9 +134,8 @@ describeWithLab('packets to a neighbour', () => {
 
   it('are left to the kernel where the host has rules for what it sends', async (context) => {
     if (spawnSync('nft', ['--version']).status !== 0) context.skip('needs nft');
-    const { address } = await lab.device('sink1', 'sink1');
-    await lab.ip('relay', `neighbour replace 10.2.1.2 lladdr ${address} dev out1`);
-    const automatic = await start(to('10.2.1.2', { source: '10.2.1.1' }));
+    await lab.resolve('10.2.1.2');
+    const automatic = await lab.forwarding(to('10.2.1.2', { source: '10.2.1.1' }));
     await becomes(automatic, 'super-frames to the link-layer address');
     await lab.read('relay', 'nft', 'add table ip own');
     await lab.read('relay', 'nft', 'add chain ip own out { type filter hook output priority 0; }');
@@ -165,11 +144,11 @@ describeWithLab('packets to a neighbour', () => {
     expect(await queued(automatic, frames(30))).toHaveLength(0);
     expect(await counts(automatic)).toMatchObject({ txPackets: 0, drops: [{ reason: 'not_permitted', packets: 30 }] });
     await lab.endProcesses();
-    const forced = await start(to('10.2.1.2', { source: '10.2.1.1' }), { transmit: 'gso' });
-    expect(await way(forced)).toContain('super-frames to the link-layer address');
+    const forced = await lab.forwarding(to('10.2.1.2', { source: '10.2.1.1' }), { transmit: 'gso' });
+    expect(await forced.ways()).toContain('super-frames to the link-layer address');
     expect(await queued(forced, frames(30))).toHaveLength(30);
     await lab.endProcesses();
-    const again = await start(to('10.2.1.2'));
+    const again = await lab.forwarding(to('10.2.1.2'));
     await becomes(again, 'so that the host');
     await lab.read('relay', 'nft', 'delete table ip own');
     await becomes(again, 'super-frames to the link-layer address');

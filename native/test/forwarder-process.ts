@@ -138,6 +138,12 @@ export class ForwarderProcess extends LineProcess {
     return (await this.call({ call: 'snapshot' })) as { relays: RelayReport[]; inputs: InputReport[] };
   }
 
+  /** How each output sends, and why: "gso: super-frames to the link-layer address of a unicast receiver". */
+  async ways(): Promise<string> {
+    const { outputs } = (await this.call({ call: 'status' })) as { outputs: { transmit: string; reason: string }[] };
+    return outputs.map(({ transmit, reason }) => `${transmit}: ${reason}`).join('; ');
+  }
+
   /** Does something while nobody reads the ring, so that all of it is queued when the forwarder goes on. */
   async whilePaused(act: () => Promise<unknown>): Promise<void> {
     this.child.kill('SIGSTOP');

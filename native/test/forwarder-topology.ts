@@ -115,6 +115,31 @@ export class ForwarderTopology {
     return started;
   }
 
+  /** A forwarder that has taken a relay. */
+  async forwarding(relay: RelayDraft, options?: TestForwarderOptions): Promise<ForwarderProcess> {
+    const forwarder = await this.forwarder(options);
+    const refused = JSON.stringify(await forwarder.apply([relay]));
+    if (refused !== '[]') throw new Error(`the forwarder refused the relay: ${refused}`);
+    return forwarder;
+  }
+
+  /** Lets the relay know the link-layer address of the first sink, so that it need not ask for it. */
+  async resolve(receiver: string): Promise<void> {
+    const { address } = await this.device('sink1', 'sink1');
+    await this.ip('relay', `neighbour replace ${receiver} lladdr ${address} dev out1`);
+  }
+
+  /** Sends while nobody reads the ring, so that all of it is queued when the forwarder goes on; gives what comes to the first sink. */
+  async sendQueued(
+    forwarder: ForwarderProcess,
+    frames: readonly Buffer[],
+    family: 'ipv4' | 'ipv6' = 'ipv4',
+  ): Promise<Buffer[]> {
+    const capture = await this.capture(1, family);
+    await forwarder.whilePaused(() => this.sender().frames(...frames));
+    return capture.rest();
+  }
+
   sender(): PacketSender {
     const sender = new PacketSender(this.namespace('source'), 'src');
     this.#ends.push(() => sender.end());

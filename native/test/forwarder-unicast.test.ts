@@ -21,8 +21,7 @@ describeWithLab('packets to unicast addresses', () => {
   beforeEach(async () => {
     lab = await ForwarderTopology.create();
     forwarder = await lab.forwarder();
-    const { address } = await lab.device('sink1', 'sink1');
-    await lab.ip('relay', `neighbour replace 10.2.1.2 lladdr ${address} dev out1`);
+    await lab.resolve('10.2.1.2');
   });
   afterEach(() => lab?.delete());
 

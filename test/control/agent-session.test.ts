@@ -9,8 +9,7 @@ import { InstanceState, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { expect, it } from 'vitest';
 import { agentPlace, askDataplane, logLines, MCFLEET, startAgent } from '../e2e/agent/agent-process.ts';
 import { assignment, busy, ScriptedController, snapshotChunks } from '../e2e/agent/scripted-controller.ts';
-import { Lab } from '../lab/lab.ts';
-import { chain } from '../lab/topologies.ts';
+import { scriptedLab } from '../e2e/agent/scripted-lab.ts';
 import { describeWithLab } from '../lab/when-possible.ts';
 
 /** Waits for an interface that this machine does not have: nothing but the session matters here. */
@@ -25,20 +24,9 @@ const waiting = (uid: string, generation = 1n) =>
     generation,
   );
 
-async function fixture() {
-  const lab = await Lab.create(chain());
-  const controller = new ScriptedController(join(lab.directory, 'controller.sock'));
-  await controller.start();
-  const dispose = async (): Promise<void> => {
-    await lab[Symbol.asyncDispose]();
-    await controller.stop();
-  };
-  return { lab, controller, [Symbol.asyncDispose]: dispose };
-}
-
 describeWithLab('the agent’s session', () => {
   it('greets with what the host is, takes updates in chunks, and answers relay by relay', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     await startAgent(f.lab, 'relay', f.controller.address, { args: ['--labels', 'site=a,role=edge'] });
     const session = await f.controller.session();
     const { hello } = session;
@@ -94,7 +82,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('tells new interfaces, and a relay that starts to wait for another reason', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     await startAgent(f.lab, 'relay', f.controller.address);
     const session = await f.controller.session();
     await session.welcome();
@@ -111,7 +99,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('resumes after the controller was away, and after it was itself killed', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const agent = await startAgent(f.lab, 'relay', f.controller.address);
     const relays = [waiting('a'), waiting('b')];
     const first = await f.controller.session();
@@ -136,7 +124,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('tries its controllers in turn, and moves to the next when one is gone', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const other = new ScriptedController(join(f.lab.directory, 'other.sock'));
     await startAgent(f.lab, 'relay', `${other.address},${f.controller.address}`);
     const session = await f.controller.session();
@@ -155,7 +143,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('that breaks while an update is carried out is followed by one that tells that update', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const agent = await startAgent(f.lab, 'relay', f.controller.address);
     await agent.waitForOutput(/the data plane answers/);
     const first = await f.controller.session();
@@ -200,7 +188,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('drops an update that its stream did not finish', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     await startAgent(f.lab, 'relay', f.controller.address);
     const first = await f.controller.session();
     await first.welcome();
@@ -213,7 +201,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('refuses a controller whose term is lower, and keeps what it has', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const agent = await startAgent(f.lab, 'relay', f.controller.address);
     const good = await f.controller.session();
     await good.welcome({ term: 4n });
@@ -231,7 +219,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('replaces its state by the snapshot of the cluster that it is to adopt, and says goodbye to any other', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const adopted = uuidv7();
     const agent = await startAgent(f.lab, 'relay', f.controller.address, { args: ['--adopt-cluster', adopted] });
     const one = await f.controller.session();
@@ -257,7 +245,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('stays away as long as the controller asks, and says goodbye', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const agent = await startAgent(f.lab, 'relay', f.controller.address);
     const session = await f.controller.session();
     await session.welcome();
@@ -273,7 +261,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('sets a corrupt state file aside, and gets its state again as a snapshot', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const agent = await startAgent(f.lab, 'relay', f.controller.address);
     const session = await f.controller.session();
     await session.welcome();
@@ -298,7 +286,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('lets only one agent use a state directory', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const agent = await startAgent(f.lab, 'relay', f.controller.address);
     const { stateDir, socket } = agentPlace(f.lab);
     const argv = [MCFLEET, 'agent', '--name', 'x', '--controller', f.controller.address, '--state-dir', stateDir];
@@ -308,7 +296,7 @@ describeWithLab('the agent’s session', () => {
   });
 
   it('goes on from memory when the disk is full, says so, and stores the state when there is room', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { stateDir } = agentPlace(f.lab);
     // A file system of four pages: the pid, the cluster, a small state and its successor fit, a large one does not.
     const script = `mkdir -p ${stateDir} && mount -t tmpfs -o size=16k tmpfs ${stateDir} && exec "$@"`;

@@ -14,6 +14,21 @@ beforeEach(async () => {
 
 afterEach(() => harness.dispose());
 
+/** Waits until an agent holds so many relays. */
+async function holds(agent: TestAgent, relays: number): Promise<void> {
+  await eventually(
+    () => agent.relayNames.length,
+    (count) => count === relays,
+  );
+}
+
+/** Ends the session of an agent in order, once it holds so many relays. */
+async function leaveHolding(agent: TestAgent, relays: number): Promise<void> {
+  await holds(agent, relays);
+  agent.goodbye();
+  await agent.ended;
+}
+
 test('an agent that comes first registers its host, gets an empty snapshot, and is shown as connected', async () => {
   const agent = harness.connect({
     labels: { role: 'edge' },
@@ -46,10 +61,7 @@ test('an agent that holds what it shall hold gets no configuration, after a rest
   const first = harness.connect();
   await first.welcomed;
   await harness.create(relay('a'));
-  await eventually(
-    () => first.relayNames.length,
-    (count) => count === 1,
-  );
+  await holds(first, 1);
   await harness.controller.stop();
   expect((await first.ended)?.reason).toBe('SHUTTING_DOWN');
   expect(first.control?.reason?.message).toContain('shuts down');
@@ -65,12 +77,7 @@ test('an agent that missed a change gets the difference', async () => {
   await first.welcomed;
   await harness.create(relay('a'));
   await harness.create(relay('b', { outputPort: 6002 }));
-  await eventually(
-    () => first.relayNames.length,
-    (count) => count === 2,
-  );
-  first.goodbye();
-  await first.ended;
+  await leaveHolding(first, 2);
   await harness.create(relay('c', { outputPort: 6003 }));
   await harness.remove('a');
   const second = harness.connect({ state: first.state });
@@ -119,12 +126,7 @@ test('an agent that holds more than its Hello said refuses the difference, and g
     })),
   };
   await harness.create(relay('b', { outputPort: 6002 }));
-  await eventually(
-    () => first.relayNames.length,
-    (count) => count === 2,
-  );
-  first.goodbye();
-  await first.ended;
+  await leaveHolding(first, 2);
   const { revision } = first.state;
   await harness.remove('a');
   const second = harness.connect({ state: first.state, hello });
@@ -145,19 +147,13 @@ test.each([
   const first = harness.connect();
   await first.welcomed;
   await harness.create(relay('a'));
-  await eventually(
-    () => first.relayNames.length,
-    (count) => count === 1,
-  );
+  await holds(first, 1);
   first.goodbye();
   await first.ended;
   await harness.create(relay('b', { outputPort: 6002 }));
   const second = harness.connect({ state: first.state, hello });
   expect((await second.welcomed).sync).toBe(SyncMode.SNAPSHOT);
-  await eventually(
-    () => second.relayNames.length,
-    (count) => count === 2,
-  );
+  await holds(second, 2);
   expect(second.updates[0]?.base).toBe(0n);
 });
 
@@ -167,10 +163,7 @@ test('what changes while an update is in flight becomes one more', async () => {
   await agent.welcomed;
   await Promise.all(Array.from({ length: 100 }, (_, i) => harness.create(relay(`r${i}`, { outputPort: 7000 + i }))));
   changed.resolve();
-  await eventually(
-    () => agent.relayNames.length,
-    (count) => count === 100,
-  );
+  await holds(agent, 100);
   // The empty snapshot, the first changes, and all others.
   expect(agent.updates.length).toBeLessThanOrEqual(3);
 });
@@ -197,10 +190,7 @@ test('a large snapshot comes in chunks below the window', async () => {
     }),
   );
   const second = harness.connect({ state: agent.state });
-  await eventually(
-    () => second.relayNames.length,
-    (count) => count === 60,
-  );
+  await holds(second, 60);
   expect(second.updates[0]?.chunks).toBeGreaterThan(1);
 });
 

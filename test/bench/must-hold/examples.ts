@@ -9,91 +9,82 @@ import type {
 } from '../results.ts';
 
 /** Results for tests: plausible ones, of which a test changes what it is about. */
-export function throughputResult(details: Partial<ThroughputResult> = {}): ThroughputResult {
-  return {
-    kind: 'throughput',
-    engine: 'mcfleet',
-    in_pps: 100_000,
-    out_pps: 800_000,
-    limited_by: 'relay',
-    confirmed: 3,
-    attempts: 12,
-    relay_cpu_seconds_per_million: 1.25,
-    sender_cpu_seconds_per_million: 0.5,
-    sender_ceiling_pps: 1_000_000,
-    checked: {
-      received: 10,
-      lost: 0,
-      duplicates: 0,
-      reordered: 0,
-      corrupt: 0,
-      receiverDrops: 0,
-      latencyUs: null,
-      rate: 1_000,
-      sent: 10,
-    },
-    disturbance: { repeated: 0, in_the_answer: false, foreign_cores: 0, sender_after_to_before: 1 },
-    ratio: {},
-    note: '',
-    ...details,
-  };
+function example<T extends Result>(plausible: T): (details?: Partial<T>) => T {
+  return (details = {}) => ({ ...plausible, ...details });
 }
 
-export function latencyResult(details: Partial<LatencyResult> = {}): LatencyResult {
-  return {
-    kind: 'latency',
-    engine: 'mcfleet',
-    rate: 10_000,
-    p50_us: 6,
-    p99_us: 30,
-    p999_us: 40,
-    without_relay: { p50_us: 2.5, p99_us: 5, p999_us: 9 },
+export const throughputResult = example<ThroughputResult>({
+  kind: 'throughput',
+  engine: 'mcfleet',
+  in_pps: 100_000,
+  out_pps: 800_000,
+  limited_by: 'relay',
+  confirmed: 3,
+  attempts: 12,
+  relay_cpu_seconds_per_million: 1.25,
+  sender_cpu_seconds_per_million: 0.5,
+  sender_ceiling_pps: 1_000_000,
+  checked: {
+    received: 10,
     lost: 0,
-    runs: 3,
-    foreign_cores: 0,
-    ratio_p50: {},
-    ratio_p99: {},
-    note: '',
-    ...details,
-  };
-}
+    duplicates: 0,
+    reordered: 0,
+    corrupt: 0,
+    receiverDrops: 0,
+    latencyUs: null,
+    rate: 1_000,
+    sent: 10,
+  },
+  disturbance: { repeated: 0, in_the_answer: false, foreign_cores: 0, sender_after_to_before: 1 },
+  ratio: {},
+  note: '',
+});
 
-export function upkeepResult(details: Partial<UpkeepResult> = {}): UpkeepResult {
-  return {
-    kind: 'upkeep',
-    engine: 'mcfleet',
-    unmatched_pps: 0,
-    wanted: null,
-    cpu_share: 0.0123,
-    seconds: 2,
-    resident_bytes: 111_000_000,
-    ring_bytes: 34_000_000,
-    apply_ms: 27,
-    foreign_cores: 0,
-    note: '',
-    ...details,
-  };
-}
+export const latencyResult = example<LatencyResult>({
+  kind: 'latency',
+  engine: 'mcfleet',
+  rate: 10_000,
+  p50_us: 6,
+  p99_us: 30,
+  p999_us: 40,
+  without_relay: { p50_us: 2.5, p99_us: 5, p999_us: 9 },
+  lost: 0,
+  runs: 3,
+  foreign_cores: 0,
+  ratio_p50: {},
+  ratio_p99: {},
+  note: '',
+});
 
-export function outputFailureResult(details: Partial<OutputFailureResult> = {}): OutputFailureResult {
-  const ways = ['down', 'stripped', 'full', 'deleted'] as const;
-  return {
-    kind: 'output-failure',
-    engine: 'mcfleet',
-    rate: 20_000,
-    failures: ways.map((how, index) => ({
-      how,
-      sent: 100,
-      others: 5 - index,
-      expected: 100 * (5 - index),
-      arrived: 100 * (5 - index),
-      arrived_at_failed: how === 'deleted' ? null : 30,
-    })),
-    foreign_cores: 0,
-    note: '',
-    ...details,
-  };
-}
+export const upkeepResult = example<UpkeepResult>({
+  kind: 'upkeep',
+  engine: 'mcfleet',
+  unmatched_pps: 0,
+  wanted: null,
+  cpu_share: 0.0123,
+  seconds: 2,
+  resident_bytes: 111_000_000,
+  ring_bytes: 34_000_000,
+  apply_ms: 27,
+  foreign_cores: 0,
+  note: '',
+});
+
+export const outputFailureResult = example<OutputFailureResult>({
+  kind: 'output-failure',
+  engine: 'mcfleet',
+  rate: 20_000,
+  failures: (['down', 'stripped', 'full', 'deleted'] as const).map((how, index) => ({
+    how,
+    sent: 100,
+    others: 5 - index,
+    expected: 100 * (5 - index),
+    arrived: 100 * (5 - index),
+    arrived_at_failed: how === 'deleted' ? null : 30,
+  })),
+  foreign_cores: 0,
+  note: '',
+});
 
 /** A case with these results. */
 export function caseOf(id: string, ...results: readonly Result[]): CaseReport {

@@ -1,6 +1,6 @@
 import type { EngineName } from '../engine.ts';
 import { DISTURBING } from '../foreign-load.ts';
-import type { CaseReport, OutputFailure } from '../results.ts';
+import type { CaseReport, OutputFailure, UpkeepResult } from '../results.ts';
 import { bestRate, type Evidence, resultOf } from './evidence.ts';
 import { atLeast, below, type Judgement, ratioAtLeast, ratioAtMost } from './judge.ts';
 
@@ -84,53 +84,47 @@ const MEMORY_BYTES = 120_000_000;
 
 const upkeepRules: readonly Rule[] = [
   ratio('10000-relays', '10,000 relays, compared with the rate of one', ['10000-relays'], ['1to1', 'mcfleet'], 0.95),
-  {
-    id: 'unmatched',
-    what: '300,000 pps that no relay wants: processor time of the relay, which delivers what is wanted beside them',
-    bound: '< 2 % of a core',
-    needs: ['unmatched'],
-    judge: (cases) => {
-      const result = resultOf(cases, 'unmatched', 'mcfleet', 'upkeep');
-      if (result.kind === 'none') return below(result, 0, String);
-      const { wanted, unmatched_pps: unmatched } = result;
+  upkeep(
+    {
+      id: 'unmatched',
+      what: '300,000 pps that no relay wants: processor time of the relay, which delivers what is wanted beside them',
+      bound: '< 2 % of a core',
+      measuredBy: 'unmatched',
+    },
+    ({ wanted, unmatched_pps: unmatched, cpu_share, foreign_cores }) => {
       if (wanted === null || wanted.received < wanted.sent) {
         const why = `unmatched: ${wanted?.received ?? 0} of ${wanted?.sent ?? 0} wanted packets arrived`;
-        return { verdict: 'FAILS', figure: percent(2)(result.cpu_share), why };
+        return { verdict: 'FAILS', figure: percent(2)(cpu_share), why };
       }
       if (unmatched < 290_000) {
         return below({ kind: 'none', why: `unmatched: the sender did ${pps(unmatched)} only` }, 0, String);
       }
       const from = `unmatched, beside ${wanted.rate} pps that were wanted`;
-      return below(figure(result.cpu_share, from, result.foreign_cores), 0.02, percent(2));
+      return below(figure(cpu_share, from, foreign_cores), 0.02, percent(2));
     },
-  },
-  {
-    id: 'idle',
-    what: 'idle: processor time over ten seconds',
-    bound: '0 % of a core',
-    needs: ['idle'],
-    judge: (cases) => {
-      const result = resultOf(cases, 'idle', 'mcfleet', 'upkeep');
-      if (result.kind === 'none') return below(result, 0, String);
-      if (result.seconds < IDLE.seconds) {
-        return below({ kind: 'none', why: `idle: looked at for ${result.seconds} s only` }, 0, String);
+  ),
+  upkeep(
+    { id: 'idle', what: 'idle: processor time over ten seconds', bound: '0 % of a core', measuredBy: 'idle' },
+    ({ seconds, cpu_share }) => {
+      if (seconds < IDLE.seconds) {
+        return below({ kind: 'none', why: `idle: looked at for ${seconds} s only` }, 0, String);
       }
-      return below(figure(result.cpu_share, `idle, ${result.seconds} s`, 0), IDLE.below, percent(3));
+      return below(figure(cpu_share, `idle, ${seconds} s`, 0), IDLE.below, percent(3));
     },
-  },
-  {
-    id: 'memory',
-    what: 'resident memory with one relay, without the receive rings, which are stated apart',
-    bound: '< 120 MB',
-    needs: ['idle'],
-    judge: (cases) => {
-      const result = resultOf(cases, 'idle', 'mcfleet', 'upkeep');
-      if (result.kind === 'none') return below(result, 0, String);
+  ),
+  upkeep(
+    {
+      id: 'memory',
+      what: 'resident memory with one relay, without the receive rings, which are stated apart',
+      bound: '< 120 MB',
+      measuredBy: 'idle',
+    },
+    ({ resident_bytes: resident, ring_bytes: rings }) => {
       const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
-      const from = `idle: ${mb(result.resident_bytes)} resident, ${mb(result.ring_bytes)} of it rings`;
-      return below(figure(result.resident_bytes - result.ring_bytes, from, 0), MEMORY_BYTES, mb);
+      const from = `idle: ${mb(resident)} resident, ${mb(rings)} of it rings`;
+      return below(figure(resident - rings, from, 0), MEMORY_BYTES, mb);
     },
-  },
+  ),
 ];
 
 const failureRules: readonly Rule[] = (
@@ -219,6 +213,21 @@ function latency(
     bound: `<= ${most}`,
     needs: [own, otherCase],
     judge: (cases) => ratioAtMost(evidence(cases, own, 'mcfleet'), evidence(cases, otherCase, otherEngine), most, 'us'),
+  };
+}
+
+/** A rule about what the relay takes of the host, judged by one case if that was measured. */
+function upkeep(
+  { measuredBy, ...rule }: Omit<Rule, 'needs' | 'judge'> & { readonly measuredBy: string },
+  judgeResult: (result: UpkeepResult) => Judgement,
+): Rule {
+  return {
+    ...rule,
+    needs: [measuredBy],
+    judge: (cases) => {
+      const result = resultOf(cases, measuredBy, 'mcfleet', 'upkeep');
+      return result.kind === 'none' ? below(result, 0, String) : judgeResult(result);
+    },
   };
 }
 

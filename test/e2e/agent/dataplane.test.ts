@@ -8,13 +8,12 @@ import { InstanceState, type RelayCounters, RelayEngine } from '@mcfleet/proto/m
 import { expect, it } from 'vitest';
 import { accountOf } from '../../fleet/dataplane-account.ts';
 import { until } from '../../fleet/until.ts';
-import { Lab } from '../../lab/lab.ts';
 import type { LabProcess } from '../../lab/process.ts';
-import { chain } from '../../lab/topologies.ts';
 import { describeWithLab } from '../../lab/when-possible.ts';
 import { expectAll } from '../all-arrived.ts';
-import { agentPlace, askDataplane, logLines, MCFLEET, startAgent } from './agent-process.ts';
-import { assignment, ScriptedController, type ScriptedSession } from './scripted-controller.ts';
+import { askDataplane, logLines, MCFLEET, startAgent } from './agent-process.ts';
+import { assignment, type ScriptedSession } from './scripted-controller.ts';
+import { type ScriptedLab, scriptedLab } from './scripted-lab.ts';
 import { RunningStream, type Stream } from './traffic.ts';
 
 const RATE = 20_000;
@@ -36,19 +35,8 @@ const stream = (count: number): Stream => ({ ...endless, count });
 
 const settle = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function fixture() {
-  const lab = await Lab.create(chain());
-  const controller = new ScriptedController(join(lab.directory, 'controller.sock'));
-  await controller.start();
-  const dispose = async (): Promise<void> => {
-    await lab[Symbol.asyncDispose]();
-    await controller.stop();
-  };
-  return { lab, controller, ...agentPlace(lab), [Symbol.asyncDispose]: dispose };
-}
-
 /** Starts an agent that forwards the camera. */
-async function forwarding(f: Awaited<ReturnType<typeof fixture>>) {
+async function forwarding(f: ScriptedLab) {
   const agent = await startAgent(f.lab, 'relay', f.controller.address);
   // On a busy machine the agent looks for its controller before its data plane is up.
   await agent.waitForOutput(/the data plane answers/);
@@ -88,7 +76,7 @@ function processorSeconds(pid: number): number {
 
 describeWithLab('the agent and its data plane', () => {
   it('forwards what it is told, and counts it', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { session } = await forwarding(f);
     const running = await RunningStream.start(f.lab, stream(20_000));
     expectAll(await running.arrived());
@@ -102,7 +90,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('starts from its last good state with no controller', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { agent } = await forwarding(f);
     const before = await askDataplane(f.socket);
     await agent.stop();
@@ -117,7 +105,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('loses no packet when the agent is stopped or killed, and the next one programs nothing', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { agent } = await forwarding(f);
     const before = await askDataplane(f.socket);
     const running = await RunningStream.start(f.lab, endless);
@@ -146,7 +134,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('loses no packet when the agent has lost its state, and takes nothing away before it has it again', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { agent } = await forwarding(f);
     const before = await askDataplane(f.socket);
     await agent.stop();
@@ -170,7 +158,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('has a killed data plane back and relaying by itself, whether it started it or adopted it', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { agent, session } = await forwarding(f);
     /**
      * Milliseconds of packets that are missing. That the stream's last packet arrives is all that a machine busy with other work
@@ -210,7 +198,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('follows interfaces that go, come back under another index, and are renamed', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { session } = await forwarding(f);
     const index = async (): Promise<number | undefined> =>
       (await askDataplane(f.socket)).snapshot.inputs.map(({ ifindex }) => ifindex)[0];
@@ -251,7 +239,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('loses only the output that cannot send', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { session } = await forwarding(f);
     await f.lab.ip('relay', 'link add bare type veth peer name peer', 'link set bare up', 'link set peer up');
     await session.waitFor('inventory', ({ interfaces }) =>
@@ -291,7 +279,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('belongs to one agent: a second one is turned away, and disturbs nothing', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const { agent } = await forwarding(f);
     const running = await RunningStream.start(f.lab, endless);
     const argv = [MCFLEET, 'agent', '--name', 'edge-2', '--controller', f.controller.address];
@@ -307,7 +295,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('says so when another process has the socket, and does not eat the processor', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const squatter = createServer((socket) => {
       // Who is told such things hangs up; that is what is wanted.
       socket.on('error', () => socket.destroy());
@@ -332,7 +320,7 @@ describeWithLab('the agent and its data plane', () => {
   });
 
   it('tells which capability is missing, and what to do', async () => {
-    await using f = await fixture();
+    await using f = await scriptedLab();
     const argv = [
       MCFLEET,
       'agent',
