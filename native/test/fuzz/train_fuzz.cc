@@ -1,4 +1,5 @@
-// Rows of frames as they lie in a ring, made into trains and emitted to outputs of several kinds.
+// Rows of frames of both families as they lie in a ring, made into trains and emitted to outputs of
+// several kinds.
 // What the sockets are given is taken apart as a device would, and compared with what was added:
 // every datagram once for each output and in order, rewritten, its checksum right where it was
 // right and wrong where it was wrong. Links and sockets are real, in a network namespace of its
@@ -15,6 +16,7 @@
 #include "forwarder/egress_ports.h"
 #include "forwarder/emitter.h"
 #include "forwarder/train.h"
+#include "ring/packet_socket.h"
 #include "taken.h"
 
 using namespace mcfleet;
@@ -44,7 +46,7 @@ struct Output {
     find_socket();
   }
   // To a unicast address; nothing is known of its neighbour, so that packets take the raw socket.
-  Output(const char* device, uint32_t destination)
+  Output(const char* device, const IpAddress& destination)
       : ports(open_frames(device, TransmitRequest::kAuto), destination) {
     find_socket();
   }
@@ -82,13 +84,24 @@ struct Expected {
   uint16_t residue;
 };
 
+// As a test that is skipped says it.
+[[noreturn]] void cannot_run(const char* why) {
+  std::printf("skipped: %s\n", why);
+  std::exit(77);
+}
+
+// To groups: of both families. To unicast addresses: some for each.
+constexpr size_t kGroupOutputs = 5;
+constexpr size_t kUnicastOutputs = 2;
+
 struct Stage {
   std::deque<Output> outputs;
   Stage() {
     // Not to be seen by, and not to see, anything else.
-    if (unshare(CLONE_NEWNET) < 0) {
-      require(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, "namespaces can be made");
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+      cannot_run("no network namespace can be made");
     }
+    if (!kernel_speaks_ipv6()) cannot_run("the kernel has no IPv6");
     const char* const links =
         "ip link add name fz0 mtu 1500 type veth peer name fz1 mtu 600 && "
         "ip link add name fz2 mtu 65535 type veth peer name fz3 mtu 200 && "
@@ -101,8 +114,9 @@ struct Stage {
     for (const char* device : {"fz0", "fz3"}) {
       outputs.emplace_back(device, kSendmmsg);
     }
-    for (const char* device : {"fz0", "fz1"}) {
-      outputs.emplace_back(device, uint32_t{0x0a000001});
+    const uint8_t host6[16] = {0xfd, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    for (const IpAddress& host : {IpAddress(0x0a000001), IpAddress::ipv6(host6)}) {
+      for (const char* device : {"fz0", "fz1"}) outputs.emplace_back(device, host);
     }
   }
 };
@@ -128,35 +142,76 @@ struct Arriving {
   VnetHeader offload{};
 };
 
-Arriving arriving(Input& input, size_t usual_size, size_t number) {
+// What the input says of the datagrams.
+struct Wanted {
+  uint8_t kind;
+  uint8_t flow;
+  uint8_t at;
+  size_t number;
+  Bytes payload;
+};
+
+Bytes ipv4_packet(const Wanted& wanted, size_t& header) {
+  packets::Spec spec;
+  spec.source = 0x0a000000U + wanted.flow % 5;
+  spec.source_port = static_cast<uint16_t>(4000 + wanted.flow / 64);
+  spec.id = static_cast<uint16_t>(wanted.flow % 3 == 0 ? 0 : 77 + wanted.number);
+  spec.flags = (wanted.kind & 8) != 0 ? 0x4000 : 0;
+  if ((wanted.kind & 0x80) != 0) {
+    spec.ttl = static_cast<uint8_t>(wanted.at % 4);
+    spec.tos = static_cast<uint8_t>(wanted.at & 0xf0);
+  }
+  if ((wanted.kind & 0x70) == 0x10) spec.options = {7, 3, 4, 0x94, 4, 0, 0, 0};
+  spec.payload = wanted.payload;
+  header = kIpv4Header + spec.options.size();
+  return packets::ip_packet(spec);
+}
+
+Bytes ipv6_packet(const Wanted& wanted, size_t& header) {
+  packets::ipv6::Spec spec;
+  packets::put32(spec.source.data() + 12, 0x0a000000U + wanted.flow % 5);
+  spec.source_port = static_cast<uint16_t>(4000 + wanted.flow / 64);
+  if ((wanted.kind & 8) != 0) spec.flow_label = wanted.flow;
+  if ((wanted.kind & 0x80) != 0) {
+    spec.hop_limit = static_cast<uint8_t>(wanted.at % 4);
+    spec.traffic_class = static_cast<uint8_t>(wanted.at & 0xf0);
+  }
+  if ((wanted.kind & 0x70) == 0x10) {
+    if ((wanted.flow & 2) != 0) spec.extensions.push_back({packets::ipv6::kHopByHop});
+    spec.extensions.push_back({packets::ipv6::kDestinationOptions});
+  }
+  spec.payload = wanted.payload;
+  header = packets::ipv6::header_size(spec);
+  return packets::ipv6::ip_packet(spec);
+}
+
+// Which families the frames are of.
+enum class Families : uint8_t { kIpv4, kIpv6, kBoth };
+
+Arriving arriving(Input& input, size_t usual_size, size_t number, Families families) {
   const uint8_t kind = input.byte();
   const uint8_t flow = input.byte();
   const uint16_t own_size = input.word();
   const uint8_t at = input.byte();
   const uint8_t change = input.byte();
-  packets::Spec spec;
-  spec.source = 0x0a000000U + flow % 5;
-  spec.source_port = static_cast<uint16_t>(4000 + flow / 64);
-  spec.id = static_cast<uint16_t>(flow % 3 == 0 ? 0 : 77 + number);
-  spec.flags = (kind & 8) != 0 ? 0x4000 : 0;
-  if ((kind & 0x80) != 0) {
-    spec.ttl = static_cast<uint8_t>(at % 4);
-    spec.tos = static_cast<uint8_t>(at & 0xf0);
-  }
-  if ((kind & 0x70) == 0x10) spec.options = {7, 3, 4, 0x94, 4, 0, 0, 0};
   const bool super = (kind & 0x74) == 0x44;
   const size_t size = (kind & 0x70) == 0x20 ? own_size % 5000 : usual_size;
-  spec.payload.resize(super ? own_size : size);
-  for (size_t i = 0; i < spec.payload.size(); i++) {
-    spec.payload[i] = static_cast<uint8_t>(number * 31U + i * 7 + (i >> 8));
+  Wanted wanted{kind, flow, at, number, Bytes(super ? own_size : size)};
+  // What an IP packet can hold; IPv6 would allow for 20 bytes more.
+  wanted.payload.resize(std::min<size_t>(wanted.payload.size(), 65'400));
+  for (size_t i = 0; i < wanted.payload.size(); i++) {
+    wanted.payload[i] = static_cast<uint8_t>(number * 31U + i * 7 + (i >> 8));
   }
-  if (spec.payload.size() >= 2) packets::put16(spec.payload.data(), number);
-  Arriving made{packets::ip_packet(spec), {}};
-  const size_t header = 20 + spec.options.size();
+  if (wanted.payload.size() >= 2) packets::put16(wanted.payload.data(), number);
+  const bool ipv6 = families == Families::kIpv6 || (families == Families::kBoth && (flow & 1) != 0);
+  size_t header = 0;
+  Arriving made;
+  made.packet = ipv6 ? ipv6_packet(wanted, header) : ipv4_packet(wanted, header);
   uint8_t* udp = made.packet.data() + header;
   if ((kind & 0x70) == 0x30) {
     // Anything in the headers, the lengths included.
     made.packet[at % (header + kUdpHeader)] ^= change;
+    if (ipv6) return made;
     const size_t length = size_t{made.packet[0] & 15U} * 4;
     if (length < 20 || length > made.packet.size()) return made;
     packets::set_ip_checksum(made.packet);
@@ -168,9 +223,8 @@ Arriving arriving(Input& input, size_t usual_size, size_t number) {
     made.offload.flags = kVnetNeedsChecksum;
     made.offload.csum_start = static_cast<uint16_t>(header);
     made.offload.csum_offset = 6;
-    packets::put16(udp + 6,
-                   packets::reference_pseudo_sum(made.packet.data(),
-                                                 static_cast<uint16_t>(8 + spec.payload.size())));
+    packets::put16(
+        udp + 6, taken::pseudo_sum(made.packet, static_cast<uint16_t>(8 + wanted.payload.size())));
   }
   if (super) {
     made.offload.gso_type = kVnetGsoUdpL4;
@@ -180,27 +234,57 @@ Arriving arriving(Input& input, size_t usual_size, size_t number) {
   return made;
 }
 
-// As the rules say (RFC 791, RFC 768): what changes and what must not.
+uint8_t next_ttl(uint8_t ttl, const Rewrite& rewrite) {
+  return rewrite.ttl != 0 ? rewrite.ttl : ttl > 1 ? static_cast<uint8_t>(ttl - 1) : uint8_t{1};
+}
+
+// RFC 791.
+void rewrite_ipv4(Bytes& packet, const Rewrite& rewrite) {
+  packet[8] = next_ttl(packet[8], rewrite);
+  if (rewrite.dscp != kKeepDscp) {
+    packet[1] = static_cast<uint8_t>((packet[1] & 3) | rewrite.dscp << 2);
+  }
+  if (rewrite.source != 0) packets::put32(packet.data() + 12, rewrite.source);
+  packets::put32(packet.data() + 16, rewrite.destination);
+}
+
+// RFC 8200, section 3.
+void rewrite_ipv6(Bytes& packet, const Rewrite& rewrite) {
+  packet[7] = next_ttl(packet[7], rewrite);
+  if (rewrite.dscp != kKeepDscp) {
+    uint32_t first = packets::get32(packet.data());
+    first = (first & ~0x0fc00000U) | uint32_t{rewrite.dscp} << 22;
+    packets::put32(packet.data(), first);
+  }
+  const Ipv6Addresses& addresses = *rewrite.ipv6;
+  if (!addresses.keep_source) {
+    std::copy(addresses.source.begin(), addresses.source.end(), packet.begin() + 8);
+  }
+  std::copy(addresses.destination.begin(), addresses.destination.end(), packet.begin() + 24);
+}
+
+// As the rules say: what changes and what must not. The UDP checksum: RFC 768.
 void check_rewritten(const Expected& before, const Taken::One& after, const Rewrite& rewrite) {
   Bytes wanted = before.packet;
-  const uint8_t ttl = wanted[8];
-  wanted[8] = rewrite.ttl != 0 ? rewrite.ttl : ttl > 1 ? static_cast<uint8_t>(ttl - 1) : uint8_t{1};
-  if (rewrite.dscp != kKeepDscp) {
-    wanted[1] = static_cast<uint8_t>((wanted[1] & 3) | rewrite.dscp << 2);
+  const bool ipv6 = taken::is_ipv6(wanted);
+  if (ipv6) {
+    rewrite_ipv6(wanted, rewrite);
+  } else {
+    rewrite_ipv4(wanted, rewrite);
   }
-  if (rewrite.source != 0) packets::put32(wanted.data() + 12, rewrite.source);
-  packets::put32(wanted.data() + 16, rewrite.destination);
   uint8_t* udp = wanted.data() + before.ip_header;
   if (rewrite.source_port != 0) packets::put16(udp, rewrite.source_port);
   if (rewrite.port != 0) packets::put16(udp + 2, rewrite.port);
   require(after.packet.size() == wanted.size(), "a datagram keeps its size");
   const uint16_t checksum = packets::get16(after.packet.data() + before.ip_header + 6);
   packets::put16(udp + 6, checksum);
-  if (before.any_id || after.any_id) {
-    packets::put16(wanted.data() + 4, packets::get16(after.packet.data() + 4));
+  if (!ipv6) {
+    if (before.any_id || after.any_id) {
+      packets::put16(wanted.data() + 4, packets::get16(after.packet.data() + 4));
+    }
+    if (after.fragmented) packets::put16(wanted.data() + 6, 0);
+    packets::set_ip_checksum(wanted);
   }
-  if (after.fragmented) packets::put16(wanted.data() + 6, 0);
-  packets::set_ip_checksum(wanted);
   require(wanted == after.packet, "headers are rewritten and the payload is not");
   if (before.checksum == UdpChecksum::kNone) {
     require(checksum == 0, "no checksum stays none");
@@ -227,18 +311,57 @@ void expect(std::vector<Expected>& expected, const Bytes& ip, const Datagram& da
   }
 }
 
+// What one output does with the datagrams of one family.
+struct Way {
+  Rewrite rewrite;
+  Ipv6Addresses ipv6;
+};
+
+// The outputs of one family, as a rule names them.
+struct Family {
+  std::vector<size_t> outputs;
+  std::deque<Way> ways;
+  std::vector<OutputAction> actions;
+};
+
 struct Burst {
-  std::span<const OutputAction> actions;
+  const Family& ipv4;
+  const Family& ipv6;
   std::deque<OutputCounters>& counters;
   std::deque<Output>& outputs;
+
+  // Null: this output is of the other family.
+  static const Rewrite* rewrite_of(const Family& family, size_t output) {
+    for (size_t i = 0; i < family.outputs.size(); i++) {
+      if (family.outputs[i] == output) return &family.ways[i].rewrite;
+    }
+    return nullptr;
+  }
 };
+
+IpAddress destination_of(const Rewrite* rewrite) {
+  if (rewrite == nullptr) return {};
+  if (rewrite->ipv6 == nullptr) return rewrite->destination;
+  return IpAddress::ipv6(rewrite->ipv6->destination.data());
+}
+
+bool has_source(const Bytes& packet) {
+  return taken::is_ipv6(packet)
+             ? std::any_of(packet.begin() + 8, packet.begin() + 24, [](auto b) { return b != 0; })
+             : packets::get32(packet.data() + 12) != 0;
+}
 
 // What left is what was expected: all of it in order, but for what no socket took and what is too
 // long for the link, which is accounted.
-void check(const Burst& burst, const std::vector<Expected>& expected) {
-  for (size_t i = 0; i < burst.actions.size(); i++) {
+void check(const Burst& burst, const std::vector<Expected>& all) {
+  for (size_t i = 0; i < burst.outputs.size(); i++) {
     const Output& output = burst.outputs[i];
-    const Rewrite& rewrite = burst.actions[i].rewrite;
+    const Rewrite* ipv4 = Burst::rewrite_of(burst.ipv4, i);
+    const Rewrite* ipv6 = Burst::rewrite_of(burst.ipv6, i);
+    std::vector<const Expected*> expected;
+    for (const Expected& one : all) {
+      if ((taken::is_ipv6(one.packet) ? ipv6 : ipv4) != nullptr) expected.push_back(&one);
+    }
     uint64_t drops = 0;
     for (size_t reason = 0; reason < kDropReasonCount; reason++) {
       drops += burst.counters[i].drops.get(static_cast<DropReason>(reason));
@@ -247,20 +370,20 @@ void check(const Burst& burst, const std::vector<Expected>& expected) {
     require(packets_sent + drops == expected.size(), "each copy is accounted once");
     if (refuse_every != 0) continue;
     const bool raw = output.port.kind() == EgressPort::Kind::kPackets;
-    Taken taken(!raw, output.port.link().mtu, rewrite.destination);
+    Taken taken(!raw, output.port.link().mtu, destination_of(ipv4), destination_of(ipv6));
     for (const Sent& sent : sent_by_socket[output.socket]) taken.take(sent);
     require(!taken.unfinished() && taken.datagrams.size() == packets_sent, "counted is what left");
     size_t next = 0;
-    for (const Expected& one : expected) {
-      const bool too_long = one.packet.size() > output.port.link().mtu;
-      const bool no_source =
-          raw && rewrite.source == 0 && packets::get32(one.packet.data() + 12) == 0;
+    for (const Expected* one : expected) {
+      const Rewrite& rewrite = taken::is_ipv6(one->packet) ? *ipv6 : *ipv4;
+      const bool too_long = one->packet.size() > output.port.link().mtu;
+      const bool no_source = raw && rewrite.keeps_source() && !has_source(one->packet);
       if (drops > 0 && (too_long || no_source)) {
         // Dropped or not, by the rules of fragmentation: what leaves next tells.
-        const auto payload = static_cast<long>(one.ip_header + kUdpHeader);
+        const auto payload = static_cast<long>(one->ip_header + kUdpHeader);
         const bool left = !no_source && next < taken.datagrams.size() &&
-                          taken.datagrams[next].packet.size() == one.packet.size() &&
-                          std::equal(one.packet.begin() + payload, one.packet.end(),
+                          taken.datagrams[next].packet.size() == one->packet.size() &&
+                          std::equal(one->packet.begin() + payload, one->packet.end(),
                                      taken.datagrams[next].packet.begin() + payload);
         if (!left) {
           drops--;
@@ -268,10 +391,58 @@ void check(const Burst& burst, const std::vector<Expected>& expected) {
         }
       }
       require(next < taken.datagrams.size(), "what fits leaves");
-      check_rewritten(one, taken.datagrams[next++], rewrite);
+      check_rewritten(*one, taken.datagrams[next++], rewrite);
     }
     require(next == taken.datagrams.size() && drops == 0, "nothing else leaves");
   }
+}
+
+IpAddress destination_of(const sockaddr* name) {
+  if (name == nullptr) return {};
+  if (name->sa_family == AF_INET6) {
+    return IpAddress::ipv6(reinterpret_cast<const sockaddr_in6*>(name)->sin6_addr.s6_addr);
+  }
+  return ntohl(reinterpret_cast<const sockaddr_in*>(name)->sin_addr.s_addr);
+}
+
+// What the input says of one output, for both families.
+struct Choice {
+  Rewrite rewrite;
+  uint16_t group = 0;
+  uint16_t source = 0;
+  bool drop_oversize = false;
+};
+
+Choice choose(Input& input) {
+  const uint8_t what = input.byte();
+  Choice choice;
+  choice.group = input.word();
+  if ((what & 1) != 0) choice.source = input.word();
+  if ((what & 2) != 0) choice.rewrite.port = input.word();
+  if ((what & 4) != 0) choice.rewrite.ttl = input.byte();
+  if ((what & 8) != 0) choice.rewrite.source_port = input.word();
+  if ((what & 16) != 0) choice.rewrite.dscp = input.byte() >> 2;
+  choice.drop_oversize = (what & 32) != 0;
+  return choice;
+}
+
+// `counters` and `outputs` by the same numbers.
+void add_output(Family& family, size_t output, const Choice& choice, bool ipv6,
+                std::deque<Output>& outputs) {
+  Way& way = family.ways.emplace_back();
+  way.rewrite = choice.rewrite;
+  way.rewrite.destination = 0xef000000U | choice.group;
+  way.rewrite.source = choice.source;
+  if (ipv6) {
+    way.ipv6.destination = {0xff, 0x3e};
+    packets::put16(way.ipv6.destination.data() + 14, choice.group);
+    way.ipv6.keep_source = choice.source == 0;
+    way.ipv6.source = {0xfd, 3};
+    packets::put16(way.ipv6.source.data() + 14, choice.source);
+    way.rewrite.ipv6 = &way.ipv6;
+  }
+  family.outputs.push_back(output);
+  family.actions.push_back({way.rewrite, &outputs[output].ports, nullptr, choice.drop_oversize});
 }
 
 }  // namespace
@@ -291,9 +462,7 @@ extern "C" int sendmmsg(int socket, mmsghdr* messages, unsigned count, int) {
       const auto* from = static_cast<const uint8_t*>(header.msg_iov[j].iov_base);
       sent.bytes.insert(sent.bytes.end(), from, from + header.msg_iov[j].iov_len);
     }
-    if (header.msg_name != nullptr) {
-      sent.destination = ntohl(static_cast<const sockaddr_in*>(header.msg_name)->sin_addr.s_addr);
-    }
+    sent.destination = destination_of(static_cast<const sockaddr*>(header.msg_name));
     sent_by_socket[socket].push_back(std::move(sent));
   }
   return static_cast<int>(count);
@@ -307,21 +476,31 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input{data, size};
   const uint32_t input_mtu = input.word();
   const size_t usual_size = input.word() % 1500U;
-  refuse_every = input.byte() % 8;
+  const uint8_t first = input.byte();
+  refuse_every = first % 8;
+  const Families families = (first & 0x80) != 0   ? Families::kIpv6
+                            : (first & 0x40) != 0 ? Families::kBoth
+                                                  : Families::kIpv4;
   messages_seen = 0;
-  std::deque<OutputCounters> counters;
-  std::vector<OutputAction> actions;
-  for (Output& output : stage.outputs) {
-    const uint8_t what = input.byte();
-    Rewrite rewrite;
-    rewrite.destination = 0xef000000U | input.word();
-    if ((what & 1) != 0) rewrite.source = input.word();
-    if ((what & 2) != 0) rewrite.port = input.word();
-    if ((what & 4) != 0) rewrite.ttl = input.byte();
-    if ((what & 8) != 0) rewrite.source_port = input.word();
-    if ((what & 16) != 0) rewrite.dscp = input.byte() >> 2;
-    actions.push_back({rewrite, &output.ports, &counters.emplace_back(), (what & 32) != 0});
+  std::deque<OutputCounters> counters(stage.outputs.size());
+  Family ipv4;
+  Family ipv6;
+  for (size_t i = 0; i < kGroupOutputs + kUnicastOutputs; i++) {
+    const Choice choice = choose(input);
+    add_output(ipv4, i, choice, false, stage.outputs);
+    const size_t other = i < kGroupOutputs ? i : i + kUnicastOutputs;
+    add_output(ipv6, other, choice, true, stage.outputs);
   }
+  const auto count_anew = [&] {
+    counters.clear();
+    counters.resize(stage.outputs.size());
+    for (Family* family : {&ipv4, &ipv6}) {
+      for (size_t i = 0; i < family->actions.size(); i++) {
+        family->actions[i].counters = &counters[family->outputs[i]];
+      }
+    }
+  };
+  count_anew();
 
   // As in a ring: what is emitted stays where it is.
   std::deque<Bytes> ring;
@@ -336,18 +515,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       expect(expected, packet, found->second);
       waiting.erase(found);
     }
-    emitter.emit(actions, train, input_mtu);
+    emitter.emit(train.first().ipv6 ? ipv6.actions : ipv4.actions, train, input_mtu);
   };
   const auto end_burst = [&] {
     trains.leave_all(leave);
     require(waiting.empty(), "all leave at the end of a burst");
     emitter.flush();
-    check({actions, counters, stage.outputs}, expected);
+    check({ipv4, ipv6, counters, stage.outputs}, expected);
     expected.clear();
     ring.clear();
     sent_by_socket.clear();
-    counters.clear();
-    for (OutputAction& action : actions) action.counters = &counters.emplace_back();
+    count_anew();
   };
 
   sent_by_socket.clear();
@@ -357,7 +535,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Input same = input;
     for (unsigned i = 0; i <= often % 32U && bytes < kMostBytes; i++, frames++) {
       same = input;
-      Arriving arrived = arriving(same, usual_size, frames);
+      Arriving arrived = arriving(same, usual_size, frames, families);
       Datagram datagram;
       Bytes& frame = ring.emplace_back(std::move(arrived.packet));
       bytes += frame.size() + 100;
