@@ -220,6 +220,11 @@ describe('parseRelays', () => {
       '# later\n---\n',
       ['relays.yaml:1:1: holds no document; expected apiVersion, kind, metadata and spec'],
     ],
+    [
+      'what is no relay at all, once',
+      '{"hosts": [{"name": "hosts/edge-1"}]}',
+      ['relays.yaml:1:1: is no document of a relay; expected apiVersion, kind, metadata and spec'],
+    ],
     ['a list at the top', '- a\n', ['relays.yaml:1:1: must be a mapping, not a list']],
     [
       'an alias to nothing',

@@ -1,5 +1,5 @@
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
-import { type Document, isNode, isScalar, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
+import { type Document, isMap, isNode, isScalar, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
 import { mostSimilar } from '../text/similar.ts';
 import { isOfApi, readOfApi } from './api-relays.ts';
 import { documentPath, jsonPath } from './field-paths.ts';
@@ -7,7 +7,7 @@ import { maxNesting, tooDeepAt } from './nesting.ts';
 import type { Position, Violation } from './position.ts';
 import { joinPath, PositionTree } from './position-tree.ts';
 import type { Cursor } from './reader.ts';
-import { relayDocument, relayKind, toRelay } from './relay-document.ts';
+import { relayDocument, relayKind, resemblesDocument, toRelay } from './relay-document.ts';
 
 /** Aliases (`*name`) in one document, at most. Each costs a walk over the document, and nobody writes this many by hand. */
 const maxAliases = 100;
@@ -151,6 +151,11 @@ function readDocument(document: Document, file: string, lines: LineCounter, viol
 
 function readRelayDocument(contents: Node, cursor: Cursor): SourcedRelay[] {
   const { tree, unread, violations } = cursor;
+  if (isMap(contents) && !resemblesDocument(contents)) {
+    const message = 'is no document of a relay; expected apiVersion, kind, metadata and spec';
+    violations.push({ position: tree.position, path: '', message });
+    return [];
+  }
   const found: Violation[] = [];
   const read = relayDocument.read(contents, { ...cursor, violations: found });
   const { kind } = read ?? {};

@@ -1,4 +1,6 @@
 import { Relay, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { isMap, isScalar, type Node } from 'yaml';
+import { mostSimilar } from '../text/similar.ts';
 import { mapping, optional, type Read, required, textMap } from './collection-readers.ts';
 import { engines, oversizePolicies } from './enum-words.ts';
 import { specReader, toSpec } from './relay-spec.ts';
@@ -24,6 +26,14 @@ const keys = {
 
 /** A whole document of kind Relay. `status` is what `get -o yaml` shows: accepted, so that its output can be applied, and ignored. */
 export const relayDocument = mapping(keys);
+
+/** Whether something has any key of a document, perhaps misspelt. */
+export function resemblesDocument(contents: Node): boolean {
+  if (!isMap(contents)) return false;
+  return contents.items.some(
+    ({ key }) => isScalar(key) && mostSimilar(String(key.value), Object.keys(keys)) !== undefined,
+  );
+}
 
 /** A document as read. */
 export type RelayDocument = Read<typeof keys>;
