@@ -109,6 +109,8 @@ export interface RelayCounts {
   readonly latencySumNano: bigint;
   /** Since when these count, Unix time in nanoseconds. */
   readonly startUnixNano: bigint;
+  /** Stable CamelCase code, as RelayCounters.warning; empty if nothing is odd about its input. */
+  readonly warning: string;
 }
 
 export interface InputCounts {

@@ -50,6 +50,7 @@ export interface RelayReport {
     readonly up: boolean;
     readonly downReason: string;
   }[];
+  readonly warning: string;
 }
 
 export interface InputReport {

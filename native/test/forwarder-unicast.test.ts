@@ -15,6 +15,16 @@ print("ready", flush=True)
 print(len(listener.recv(2000)), flush=True)
 `;
 
+/** Listens on port 5001 until its input ends. */
+const stayingListener = `
+import socket
+import sys
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind(("10.1.0.2", 5001))
+print("ready", flush=True)
+sys.stdin.read()
+`;
+
 describeWithLab('packets to unicast addresses', () => {
   let lab: ForwarderTopology;
   let forwarder: ForwarderProcess;
@@ -27,6 +37,14 @@ describeWithLab('packets to unicast addresses', () => {
 
   const receiver = { key: 'receiver', interface: 'out1', address: '10.2.1.2', source: '10.2.1.1' };
   const counts = async (): Promise<RelayReport['outputs']> => (await forwarder.relay('simple')).outputs;
+  const warning = async (): Promise<string> => (await forwarder.relay('simple')).warning;
+  const unicast = { ...simpleRelay, group: '10.1.0.2' };
+  /** Packets of IP protocol 1 (ICMP) that come back when some are sent to the relay's own address. */
+  const refusals = async (): Promise<number> => {
+    const capture = await PacketCapture.start(lab.namespace('source'), 'src');
+    await lab.sender().udp({ group: '10.1.0.2', port: 5001, sizes: [100, 100] });
+    return (await capture.rest()).filter((frame) => frame[23] === 1).length;
+  };
 
   it('of receivers are counted as dropped when the queue of the device is full', async () => {
     // Of super-frames this queue takes a part, and tells success.
@@ -81,27 +99,39 @@ describeWithLab('packets to unicast addresses', () => {
   });
 
   it('that the relay takes are not refused by its host', async () => {
-    const unicast = { ...simpleRelay, group: '10.1.0.2' };
-    /** Packets of IP protocol 1 (ICMP) that come back when some are sent to the relay's own address. */
-    const refusals = async (): Promise<number> => {
-      const capture = await PacketCapture.start(lab.namespace('source'), 'src');
-      await lab.sender().udp({ group: '10.1.0.2', port: 5001, sizes: [100, 100] });
-      return (await capture.rest()).filter((frame) => frame[23] === 1).length;
-    };
     expect(await refusals()).toBeGreaterThan(0);
     expect(await forwarder.apply([unicast, { ...unicast, uid: 'another' }])).toEqual([]);
     expect(await forwarder.apply([], { removed: ['another'] })).toEqual([]);
     expect(await refusals()).toBe(0);
-    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 2, outputs: [{ txPackets: 2 }] });
+    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 2, outputs: [{ txPackets: 2 }], warning: '' });
     // The port is given back.
     expect(await forwarder.apply([], { removed: ['simple'] })).toEqual([]);
     expect(await refusals()).toBeGreaterThan(0);
   });
 
+  it('that a relay takes on any port are refused by its host as well, which is told', async () => {
+    expect(await forwarder.apply([{ ...unicast, port: null }])).toEqual([]);
+    expect(await warning()).toBe('PortUnreachable');
+    expect(await refusals()).toBeGreaterThan(0);
+    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 2, outputs: [{ txPackets: 2 }] });
+  });
+
+  it('are refused by nobody when the program that had their port is gone', async () => {
+    const program = new LineProcess(lab.namespace('relay'), 'python3', '-c', stayingListener);
+    expect(await program.line()).toBe('ready');
+    expect(await forwarder.apply([unicast])).toEqual([]);
+    expect(await warning()).toBe('PortInUse');
+    expect(await refusals()).toBe(0);
+    await program.end();
+    await expect.poll(warning, { timeout: 20_000, interval: 100 }).toBe('');
+    expect(await refusals()).toBe(0);
+    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 4, outputs: [{ txPackets: 4 }] });
+  });
+
   it('that the relay takes are not taken from a program that listens there', async () => {
     const program = new LineProcess(lab.namespace('relay'), 'python3', '-c', listener);
     expect(await program.line()).toBe('ready');
-    expect(await forwarder.apply([{ ...simpleRelay, group: '10.1.0.2' }])).toEqual([]);
+    expect(await forwarder.apply([unicast])).toEqual([]);
     await lab.sender().udp({ group: '10.1.0.2', port: 5001, sizes: [77] });
     expect(await program.line()).toBe('77');
     await program.end();

@@ -124,6 +124,7 @@ Napi::Object write_relay(Napi::Env env, const RelayCounts& relay) {
              }));
   object.Set("latencySumNano", write_count(env, relay.latency_sum_nano));
   object.Set("startUnixNano", write_count(env, relay.start_unix_nano));
+  object.Set("warning", relay.warning);
   return object;
 }
 

@@ -184,8 +184,12 @@ std::vector<Membership> CompiledRelay::memberships() const {
   return result;
 }
 
+bool CompiledRelay::takes_unicast() const {
+  return input_ifindex != kNoInterface && !group.is_group();
+}
+
 std::optional<Endpoint> CompiledRelay::endpoint() const {
-  if (input_ifindex == kNoInterface || group.is_group() || port == 0) return std::nullopt;
+  if (!takes_unicast() || port == 0) return std::nullopt;
   return Endpoint{input_ifindex, group, port};
 }
 

@@ -43,6 +43,8 @@ struct CompiledRelay {
 
   // What must be joined to receive it; nothing if the input is a unicast address.
   [[nodiscard]] std::vector<Membership> memberships() const;
+  // Whether it has an input now that is an address of this host.
+  [[nodiscard]] bool takes_unicast() const;
   // Where its packets come to, if that is one port of a unicast address.
   [[nodiscard]] std::optional<Endpoint> endpoint() const;
 };

@@ -3,6 +3,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
@@ -39,24 +41,51 @@ int bind_to(int fd, const Endpoint& endpoint) {
   return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
 }
 
-// An invalid descriptor if it cannot be had.
-UniqueFd open_silent_socket(const Endpoint& endpoint) {
+Result<UniqueFd> open_silent_socket(const Endpoint& endpoint) {
   const int family = endpoint.address.is_ipv4() ? AF_INET : AF_INET6;
   UniqueFd fd(socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid() || !set_options(fd.get(), endpoint).ok()) return {};
-  if (bind_to(fd.get(), endpoint) != 0) return {};
+  if (!fd.valid()) return Error::from_errno("open a UDP socket");
+  if (Status status = set_options(fd.get(), endpoint); !status.ok()) return status.error();
+  if (bind_to(fd.get(), endpoint) != 0) return Error::from_errno("bind a UDP socket");
   return fd;
 }
 
 }  // namespace
 
-void Endpoints::hold(const Endpoint& endpoint) {
+void Endpoints::Held::open(const Endpoint& endpoint) {
+  Result<UniqueFd> opened = open_silent_socket(endpoint);
+  error = opened.ok() ? 0 : opened.error().code;
+  if (opened.ok()) fd = std::move(opened.value());
+}
+
+bool Endpoints::hold(const Endpoint& endpoint) {
+  const std::lock_guard lock(mutex_);
   Held& held = held_[endpoint];
   held.references++;
-  if (!held.fd.valid()) held.fd = open_silent_socket(endpoint);
+  if (!held.fd.valid()) held.open(endpoint);
+  return held.fd.valid();
+}
+
+bool Endpoints::retry() {
+  const std::lock_guard lock(mutex_);
+  bool missing = false;
+  for (auto& [endpoint, held] : held_) {
+    if (!held.fd.valid()) held.open(endpoint);
+    missing |= !held.fd.valid();
+  }
+  return missing;
+}
+
+Endpoints::State Endpoints::state(const Endpoint& endpoint) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = held_.find(endpoint);
+  if (found != held_.end() && found->second.fd.valid()) return State::kHeld;
+  const bool in_use = found != held_.end() && found->second.error == EADDRINUSE;
+  return in_use ? State::kInUse : State::kRefused;
 }
 
 void Endpoints::release(const Endpoint& endpoint) {
+  const std::lock_guard lock(mutex_);
   const auto found = held_.find(endpoint);
   if (found != held_.end() && --found->second.references == 0) held_.erase(found);
 }

@@ -29,7 +29,9 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& opti
   const int attention_fd = attention.get();
   std::unique_ptr<Forwarder> forwarder(
       new Forwarder(options, std::move(attention), std::move(workers.value())));
-  auto watch = LinkWatch::start(attention_fd, [raw = forwarder.get()] { raw->refresh_links(); });
+  auto watch = LinkWatch::start(
+      attention_fd, [raw = forwarder.get()] { raw->refresh_links(); },
+      [raw = forwarder.get()] { return raw->retry_endpoints(); });
   if (!watch.ok()) return watch.error();
   forwarder->start_watch(std::move(watch.value()));
   return forwarder;
@@ -92,7 +94,10 @@ Status Forwarder::prepare(const RelayProgram& program, CompiledRelay compiled, C
     if (Status status = open_input(compiled.input_ifindex); !status.ok()) return status;
   }
   if (Status status = join_all(compiled.memberships()); !status.ok()) return status;
-  if (const auto endpoint = compiled.endpoint()) endpoints_.hold(*endpoint);
+  if (const auto endpoint = compiled.endpoint()) {
+    // Has the watch look again and again.
+    if (!endpoints_.hold(*endpoint)) eventfd_write(attention_.get(), 1);
+  }
 
   const auto present = relays_.find(program.uid);
   const RelayEntry* old = present != relays_.end() ? present->second.get() : nullptr;
@@ -272,6 +277,25 @@ void Forwarder::refresh_links() {
   workers_->quiesce();
 }
 
+bool Forwarder::retry_endpoints() {
+  const std::lock_guard control(control_);
+  return endpoints_.retry();
+}
+
+const char* Forwarder::warning_of(const CompiledRelay& relay) const {
+  if (!relay.takes_unicast()) return "";
+  const auto endpoint = relay.endpoint();
+  switch (endpoint ? endpoints_.state(*endpoint) : Endpoints::State::kRefused) {
+    case Endpoints::State::kHeld:
+      return "";
+    case Endpoints::State::kInUse:
+      return "PortInUse";
+    case Endpoints::State::kRefused:
+      return "PortUnreachable";
+  }
+  return "";
+}
+
 Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
   const std::lock_guard state(state_);
   Snapshot result;
@@ -284,7 +308,8 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
                        0,
                        count_buckets(*entry.counters),
                        entry.counters->sum([](const auto& c) { return c.latency.sum_ns(); }),
-                       entry.counted_since};
+                       entry.counted_since,
+                       warning_of(entry.compiled)};
     for (size_t i = 0; i < entry.counters->size(); i++) {
       counts.last_packet_unix_nano =
           std::max(counts.last_packet_unix_nano, entry.counters->data()[i].last_packet_ns.get());

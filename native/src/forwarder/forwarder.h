@@ -111,6 +111,9 @@ class Forwarder final {
   void drop_unused(Retired& retired);
   void drop_unused_ports(EgressPort::Kind kind);
   void refresh_links();
+  bool retry_endpoints();
+  // Why the host may refuse packets that the relay takes; empty if it does not.
+  const char* warning_of(const CompiledRelay& relay) const;
 
   const ForwarderOptions options_;
   std::mutex control_;

@@ -12,8 +12,14 @@
 #include "forwarder/threads.h"
 
 namespace mcfleet {
+namespace {
 
-Result<std::unique_ptr<LinkWatch>> LinkWatch::start(int attention, std::function<void()> changed) {
+constexpr int kLookAgainMs = 2000;
+
+}  // namespace
+
+Result<std::unique_ptr<LinkWatch>> LinkWatch::start(int attention, std::function<void()> changed,
+                                                    std::function<bool()> look) {
   UniqueFd route(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   if (!route.valid()) return Error::from_errno("open a route socket");
   sockaddr_nl address{};
@@ -24,15 +30,17 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::start(int attention, std::function
   }
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.valid()) return Error::from_errno("open an event descriptor");
-  return std::unique_ptr<LinkWatch>(
-      new LinkWatch(std::move(route), attention, std::move(stop), std::move(changed)));
+  return std::unique_ptr<LinkWatch>(new LinkWatch(std::move(route), attention, std::move(stop),
+                                                  std::move(changed), std::move(look)));
 }
 
-LinkWatch::LinkWatch(UniqueFd route, int attention, UniqueFd stop, std::function<void()> changed)
+LinkWatch::LinkWatch(UniqueFd route, int attention, UniqueFd stop, std::function<void()> changed,
+                     std::function<bool()> look)
     : route_(std::move(route)),
       attention_(attention),
       stop_(std::move(stop)),
-      changed_(std::move(changed)) {
+      changed_(std::move(changed)),
+      look_(std::move(look)) {
   thread_ = start_thread("mcf-links", [this] { run(); });
 }
 
@@ -44,8 +52,14 @@ LinkWatch::~LinkWatch() {
 void LinkWatch::run() {
   std::array<pollfd, 3> waiting{pollfd{route_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0},
                                 pollfd{attention_, POLLIN, 0}};
+  bool again = false;
   for (;;) {
-    if (poll(waiting.data(), waiting.size(), -1) < 0) continue;
+    const int events = poll(waiting.data(), waiting.size(), again ? kLookAgainMs : -1);
+    if (events < 0) continue;
+    if (events == 0) {
+      again = look_();
+      continue;
+    }
     if (waiting[1].revents != 0) return;
     if (waiting[2].revents != 0) {
       eventfd_t ignored = 0;
@@ -57,6 +71,7 @@ void LinkWatch::run() {
     while (recv(route_.get(), discarded.data(), discarded.size(), MSG_DONTWAIT) >= 0) {
     }
     changed_();
+    again = look_();
   }
 }
 

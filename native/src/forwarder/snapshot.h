@@ -38,6 +38,8 @@ struct RelayCounts {
   std::vector<uint64_t> latency_buckets;
   uint64_t latency_sum_nano = 0;
   uint64_t start_unix_nano = 0;
+  // Static text; empty if nothing is odd.
+  const char* warning = "";
 };
 
 struct InputCounts {

@@ -170,6 +170,7 @@ test('counters are shown, and only of relays that the host shall run', async () 
     lastPacketTime: undefined,
     latency: undefined,
     startTime: new Date(1_700_000_000_000),
+    warning: 'PortInUse',
   };
   const time = 1_800_000_000_000;
   agent.send({

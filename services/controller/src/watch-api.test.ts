@@ -279,6 +279,7 @@ test('hosts and instances are watched, with counters if asked for', async () => 
     lastPacketTime: undefined,
     latency: undefined,
     startTime: undefined,
+    warning: '',
   };
   agent.send({
     $case: 'telemetry',

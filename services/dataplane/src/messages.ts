@@ -53,6 +53,7 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
     drops: toDrops(counts.drops),
     lastPacketTime: toDate(counts.lastPacketUnixNano),
     startTime: toDate(counts.startUnixNano),
+    warning: counts.warning,
     latency:
       counts.latencyBuckets.length === 0
         ? undefined

@@ -364,10 +364,14 @@ export interface RelayInput {
    * host's own, on any of its interfaces: as long as the host has it not, the relay is Pending there with the reason
    * "AddressNotLocal", and starts by itself when the host gets it. While it forwards, the data plane holds the UDP port on that
    * address, so that the host does not answer the packets with "port unreachable": a program that binds the port there later is
-   * refused (EADDRINUSE); one that has it already is not disturbed.
+   * refused (EADDRINUSE); one that has it already is not disturbed, and the data plane takes the port some seconds after it ends.
+   * Without `port` there is nothing to hold: the packets are relayed, and the host also answers each for which no program listens
+   * with "port unreachable", at its limit of such answers (net.ipv4.icmp_ratelimit); a sender with a connected socket gets
+   * ECONNREFUSED for that and may lose packets. Give the port, or have a firewall of the host drop the answers.
+   * RelayCounters.warning tells of both.
    */
   group: string;
-  /** UDP destination port, 1 to 65535. Omitted: any port. */
+  /** UDP destination port, 1 to 65535. Omitted: any port; for a unicast address see `group`. */
   port?:
     | number
     | undefined;
@@ -544,7 +548,15 @@ export interface RelayCounters {
     | Date
     | undefined;
   /** How long packets took through the relay. Absent before the first, and for relays of the kernel engine. */
-  latency: LatencyHistogram | undefined;
+  latency:
+    | LatencyHistogram
+    | undefined;
+  /**
+   * What is odd about its input although it takes packets: a stable CamelCase code, empty if nothing is. Of inputs that are a unicast
+   * address, see RelayInput.group. "PortUnreachable": the host answers the senders "port unreachable", for the input takes every port,
+   * or the port cannot be held. "PortInUse": a program of the host listens on that address and port, and gets the packets as well.
+   */
+  warning: string;
 }
 
 /**
@@ -2946,6 +2958,7 @@ function createBaseRelayCounters(): RelayCounters {
     lastPacketTime: undefined,
     startTime: undefined,
     latency: undefined,
+    warning: "",
   };
 }
 
@@ -2979,6 +2992,9 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     }
     if (message.latency !== undefined) {
       LatencyHistogram.encode(message.latency, writer.uint32(58).fork()).join();
+    }
+    if (message.warning !== "") {
+      writer.uint32(66).string(message.warning);
     }
     return writer;
   },
@@ -3052,6 +3068,14 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
             message.latency = LatencyHistogram.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3087,6 +3111,7 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
         ? fromJsonTimestamp(object.start_time)
         : undefined,
       latency: isSet(object.latency) ? LatencyHistogram.fromJSON(object.latency) : undefined,
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
     };
   },
 
@@ -3113,6 +3138,9 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     if (message.latency !== undefined) {
       obj.latency = LatencyHistogram.toJSON(message.latency);
     }
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
     return obj;
   },
 
@@ -3130,6 +3158,7 @@ export const RelayCounters: MessageFns<RelayCounters, "mcfleet.v1.RelayCounters"
     message.latency = (object.latency !== undefined && object.latency !== null)
       ? LatencyHistogram.fromPartial(object.latency)
       : undefined;
+    message.warning = object.warning ?? "";
     return message;
   },
 };

@@ -113,6 +113,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
     ],
     ['Generation', `${instance.appliedGeneration} of ${instance.desiredGeneration} applied`],
     ['Refused', instance.lastError === undefined ? '' : instance.lastError.message],
+    ['Input warning', counters?.warning ?? ''],
     ['Received', counters === undefined ? '' : `${counters.rxPackets} packets, ${counters.rxBytes} bytes`],
     ['Last packet', counters === undefined ? '' : timeText(counters.lastPacketTime, nowMs) || 'none yet'],
     ['Latency', latencyText(counters?.latency)],

@@ -12,6 +12,7 @@ export function advise(relay: Relay, instances: readonly RelayInstance[], nowMs:
   const advice = instances.flatMap((instance) => [
     ...adviseInstance(instance),
     ...adviseLosses(instance, nowMs),
+    ...adviseInputWarning(relay, instance),
     ...adviseWarnings(instance),
   ]);
   return advice.length > 0 ? advice : adviseTraffic(relay, instances);
@@ -44,6 +45,30 @@ function adviseInstance(instance: RelayInstance): string[] {
         .map(({ output, downReason }) => `${host}: output ${output} does not forward (${downReason}); the others do.`);
     default:
       return [];
+  }
+}
+
+/** What to do about an input that takes packets, and of which the senders hear something else. */
+function adviseInputWarning({ spec }: Relay, { host, counters }: RelayInstance): string[] {
+  const { group = '', port } = spec?.input ?? {};
+  const name = bare(host);
+  switch (counters?.warning ?? '') {
+    case '':
+      return [];
+    case 'PortInUse':
+      return [
+        `${name}: a program there listens on port ${port} of ${group} as well, and gets the packets too. Which one: ss -ulnp 'sport = :${port}'`,
+      ];
+    case 'PortUnreachable':
+      return [
+        port === undefined
+          ? `${name} relays what comes to ${group} and also answers the senders "port unreachable" where no program listens, for no port can ` +
+            'be held for them all: give the input its port, or have a firewall there drop those answers (icmp type 3 code 3, icmpv6 type 1 code 4).'
+          : `${name} relays what comes to ${group} and also answers the senders "port unreachable", for port ${port} cannot be held there: ` +
+            'see that the data plane may bind it (CAP_NET_BIND_SERVICE below 1024).',
+      ];
+    default:
+      return [`${name}: its input takes packets with a warning: ${counters?.warning}.`];
   }
 }
 

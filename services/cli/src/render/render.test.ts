@@ -330,6 +330,21 @@ Host edge-1:
     expect(warned('Odd')).toContain('- edge-1: output x@eth1 forwards with a warning: Odd.');
   });
 
+  it('what to do about an input that the host refuses to its senders, or shares with a program', () => {
+    const warned = (warning: string, port?: number): string => {
+      const unicast = Relay.fromPartial({ ...relay, spec: { ...relay.spec, input: { group: '10.1.0.2', port } } });
+      const counters = { rxPackets: 3n, outputs: [], warning };
+      return describeRelay(unicast, [RelayInstance.fromPartial({ ...instance, counters })], now);
+    };
+    expect(warned('')).not.toMatch(/Input warning|What to do/);
+    expect(warned('PortUnreachable')).toMatch(/Input warning: +PortUnreachable/);
+    expect(warned('PortUnreachable')).toMatch(/answers the senders "port unreachable".*give the input its port/);
+    expect(warned('PortUnreachable', 53)).toMatch(/port 53 cannot be held there/);
+    expect(warned('PortInUse', 5001)).toContain("gets the packets too. Which one: ss -ulnp 'sport = :5001'");
+    // Of a later version.
+    expect(warned('Odd')).toContain('- edge-1: its input takes packets with a warning: Odd.');
+  });
+
   it('what to do about the reason for which an output dropped last, though it dropped more for another', () => {
     const dropping = (...drops: [reason: string, packets: bigint, seconds: number][]): string => {
       const output = {
