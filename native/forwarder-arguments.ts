@@ -116,6 +116,22 @@ export function writeForwarderArguments(values: ForwarderArguments): string[] {
   });
 }
 
+/** What is formatted: ForwarderOptions, as other programs may tell them. */
+export type FormattedOptions = Omit<Required<ForwarderOptions>, 'transmit'> & { readonly transmit: string };
+
+/** All of them as they would be written, defaults too, each as one text: "--workers 2". */
+export function formatForwarderOptions(options: FormattedOptions): string[] {
+  const { ringBytes, busyPollUs, workers, cpus, transmit } = options;
+  const ms = ringBytes / ringBytesFor(1);
+  return [
+    Number.isInteger(ms) ? `--ring-ms ${ms}` : `--ring-bytes ${ringBytes}`,
+    `--busy-poll-us ${busyPollUs}`,
+    `--workers ${workers}`,
+    cpus.length === 0 ? 'no --cpus' : `--cpus ${cpus.join(',')}`,
+    `--transmit ${transmit}`,
+  ];
+}
+
 type Wrong = (option: string, problem: string) => void;
 
 function readRingBytes(values: ForwarderArguments, wrong: Wrong): number {

@@ -1,7 +1,7 @@
 import { loadAddon } from './load.ts';
 import { checkForwarderOptions, checkRelayProgram } from './relay-checks.ts';
 import { DEFAULT_RING_MS, ringBytesFor } from './ring-size.ts';
-import type { TransmitRequest } from './transmit.ts';
+import type { TransmitCode, TransmitRequest } from './transmit.ts';
 
 /** One relay with everything resolved that depends on the host. Addresses are text, `null` means "as it arrives" or "any". */
 export interface RelayProgram {
@@ -89,6 +89,8 @@ export interface OutputCounts {
   readonly downReason: string;
   /** Since when these count, Unix time in nanoseconds. */
   readonly startUnixNano: bigint;
+  /** How it sends, and why; null while there is no interface. */
+  readonly transmit: TransmitCode | null;
 }
 
 export interface RelayCounts {
@@ -146,7 +148,18 @@ export interface ForwarderStatus {
     /** Why they could not be made; empty otherwise. Super-frames are then read from a queue, which costs more. */
     readonly longRingError: string;
   }[];
-  readonly outputs: readonly { readonly ifindex: number; readonly transmit: string; readonly reason: string }[];
+  /** By interface and way. */
+  readonly outputs: readonly {
+    readonly ifindex: number;
+    /** 'gso', 'sendmmsg' or 'io_uring'. */
+    readonly transmit: string;
+    /** For people. */
+    readonly reason: string;
+    /** How many outputs of relays send so. */
+    readonly outputs: number;
+  }[];
+  /** What takes the place of what `transmit` asks for, if this host does not have that; null otherwise. `reason` is for people. */
+  readonly shortfall: { readonly transmit: TransmitCode; readonly reason: string } | null;
   readonly workers: readonly {
     readonly index: number;
     /** Where it runs; null: anywhere. */

@@ -19,6 +19,7 @@ export {
   FORWARDER_ARGUMENTS,
   FORWARDER_USAGE,
   type ForwarderArguments,
+  formatForwarderOptions,
   forwarderHelp,
   readForwarderArguments,
   writeForwarderArguments,
@@ -40,4 +41,4 @@ export {
   sendProbe,
 } from './probe.ts';
 export { DEFAULT_RING_MS, RING_PACKETS_PER_MS, RING_SLOT_BYTES, ringBytesFor } from './ring-size.ts';
-export { TRANSMIT_REQUESTS, type TransmitRequest } from './transmit.ts';
+export { TRANSMIT_REQUESTS, type TransmitCode, type TransmitRequest } from './transmit.ts';

@@ -36,6 +36,18 @@ void goes_on_without_io_uring() {
   CHECK(std::strcmp(transmit_name(Transmit::kFramesUring), "io_uring") == 0);
 }
 
+void tells_what_cannot_be_had() {
+  for (const Transmit transmit : {Transmit::kFramesUringForbidden, Transmit::kFramesUringTooOld,
+                                  Transmit::kFramesUringFailed}) {
+    CHECK(falls_short(TransmitRequest::kIoUring, transmit));
+  }
+  CHECK(falls_short(TransmitRequest::kGso, Transmit::kFramesOldKernel));
+  CHECK(!falls_short(TransmitRequest::kAuto, Transmit::kFramesOldKernel));
+  CHECK(!falls_short(TransmitRequest::kIoUring, Transmit::kFramesUring));
+  CHECK(!falls_short(TransmitRequest::kIoUring, Transmit::kPacketsNoUring));
+  CHECK(!falls_short(TransmitRequest::kGso, Transmit::kPacketsRoute));
+}
+
 void names_and_reasons_differ() {
   for (int i = 0; i <= static_cast<int>(Transmit::kPackets); i++) {
     const auto transmit = static_cast<Transmit>(i);
@@ -43,6 +55,10 @@ void names_and_reasons_differ() {
     const bool gso = std::strncmp(transmit_reason(transmit), "super-frames", 12) == 0;
     CHECK((std::strcmp(transmit_name(transmit), "gso") == 0) == gso);
     CHECK(gso || !sends_super_frames(transmit));
+    // A code is the name and more.
+    const size_t length = std::strlen(transmit_name(transmit));
+    CHECK(std::strncmp(transmit_code(transmit), transmit_name(transmit), length) == 0);
+    CHECK(transmit_code(transmit)[length] == '_');
   }
 }
 
@@ -68,6 +84,7 @@ void reads_kernel_versions() {
 int main() {
   chooses_super_frames_where_the_kernel_takes_them();
   goes_on_without_io_uring();
+  tells_what_cannot_be_had();
   names_and_reasons_differ();
   reads_requests();
   reads_kernel_versions();

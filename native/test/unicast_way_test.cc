@@ -178,9 +178,8 @@ void leaves_to_the_kernel_what_it_does_more() {
   CHECK(obstacle(kAuto, HostPolicy::kPresent) == Transmit::kPacketsPolicy);
   CHECK(obstacle(kAuto, HostPolicy::kUnknown) == Transmit::kPacketsPolicyUnknown);
   CHECK(obstacle(kGso, HostPolicy::kNone, false) == Transmit::kPacketsRoute);
-  for (const TransmitRequest request : {kSendmmsg, kIoUring}) {
-    CHECK(obstacle(request, HostPolicy::kNone) == Transmit::kPacketsAsked);
-  }
+  CHECK(obstacle(kSendmmsg, HostPolicy::kNone) == Transmit::kPacketsAsked);
+  CHECK(obstacle(kIoUring, HostPolicy::kNone) == Transmit::kPacketsNoUring);
   CHECK(unicast_obstacle(kAuto, Transmit::kFramesOldKernel, HostPolicy::kNone, true) ==
         Transmit::kPackets);
 }

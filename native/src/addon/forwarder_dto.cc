@@ -106,6 +106,8 @@ Napi::Object write_output(Napi::Env env, const OutputCounts& output) {
   object.Set("drops", write_drops(env, output.drops));
   write_state(object, output.state);
   object.Set("startUnixNano", write_count(env, output.start_unix_nano));
+  object.Set("transmit", output.transmit ? Napi::String::New(env, transmit_code(*output.transmit))
+                                         : env.Null());
   return object;
 }
 
@@ -136,6 +138,13 @@ Napi::Object write_input(Napi::Env env, const InputCounts& input) {
   object.Set("unmatched", write_count(env, input.unmatched));
   object.Set("drops", write_drops(env, input.drops));
   write_state(object, input.state);
+  return object;
+}
+
+Napi::Value write_shortfall(Napi::Env env, Transmit transmit) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("transmit", transmit_code(transmit));
+  object.Set("reason", transmit_reason(transmit));
   return object;
 }
 
@@ -208,10 +217,12 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
   object.Set("outputs", write_array(env, status.outputs, [env](const OutputStatus& output) {
                Napi::Object entry = Napi::Object::New(env);
                entry.Set("ifindex", output.ifindex);
-               entry.Set("transmit", output.transmit);
-               entry.Set("reason", output.reason);
+               entry.Set("transmit", transmit_name(output.transmit));
+               entry.Set("reason", transmit_reason(output.transmit));
+               entry.Set("outputs", static_cast<double>(output.outputs));
                return entry;
              }));
+  object.Set("shortfall", status.shortfall ? write_shortfall(env, *status.shortfall) : env.Null());
   object.Set("workers", write_array(env, status.workers, [env](const WorkerStatus& worker) {
                Napi::Object entry = Napi::Object::New(env);
                entry.Set("index", static_cast<double>(worker.index));

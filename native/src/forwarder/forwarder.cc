@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
 
 #include "ring/packet_socket.h"
@@ -320,7 +321,8 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
            output.counters->sum([](const auto& c) { return c.bytes.get(); }),
            count_drops(*output.counters),
            output.ports != nullptr ? output.ports->state() : LinkState::kMissing,
-           output.counted_since});
+           output.counted_since, std::nullopt});
+      if (output.ports != nullptr) counts.outputs.back().transmit = output.ports->transmit();
     }
     result.relays.push_back(std::move(counts));
   };
@@ -368,15 +370,23 @@ ForwarderStatus Forwarder::status() {
          receiver.filter_exact(), memberships.size(), receiver.long_ring_bytes(),
          receiver.long_ring_bytes() / RxRing::kLongSlotBytes, receiver.long_ring_error()});
   }
-  std::set<std::pair<int, Transmit>> ways;
+  const auto note_shortfall = [&](Transmit transmit) {
+    if (falls_short(options_.transmit, transmit)) result.shortfall = transmit;
+  };
+  // Also before there is an output.
+  note_shortfall(
+      choose_transmit({options_.transmit, kernel_takes_super_frames(), false, uring_support()}));
+  std::map<std::pair<int, Transmit>, size_t> ways;
   for (const auto& [uid, entry] : relays_) {
     for (const OutputEntry& output : entry->outputs) {
       if (output.ports == nullptr) continue;
-      ways.insert({output.ports->ifindex(), output.ports->transmit()});
+      ways[{output.ports->ifindex(), output.ports->transmit()}]++;
     }
   }
-  for (const auto& [ifindex, transmit] : ways) {
-    result.outputs.push_back({ifindex, transmit_name(transmit), transmit_reason(transmit)});
+  for (const auto& [way, outputs] : ways) {
+    const auto& [ifindex, transmit] = way;
+    result.outputs.push_back({ifindex, transmit, outputs});
+    note_shortfall(transmit);
   }
   return result;
 }

@@ -8,6 +8,7 @@
 #include "base/counters.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/per_worker.h"
+#include "forwarder/transmit.h"
 
 namespace mcfleet {
 
@@ -25,6 +26,8 @@ struct OutputCounts {
   std::vector<DropCount> drops;
   LinkState state = LinkState::kUp;
   uint64_t start_unix_nano = 0;
+  // Unset if there is no interface.
+  std::optional<Transmit> transmit;
 };
 
 struct RelayCounts {
@@ -76,8 +79,9 @@ struct WorkerStatus {
 
 struct OutputStatus {
   int ifindex = 0;
-  std::string transmit;
-  std::string reason;
+  Transmit transmit;
+  // How many of relays.
+  size_t outputs = 0;
 };
 
 struct ForwarderStatus {
@@ -85,6 +89,8 @@ struct ForwarderStatus {
   std::vector<InputStatus> inputs;
   std::vector<OutputStatus> outputs;
   std::vector<WorkerStatus> workers;
+  // What takes the place of what is asked for, if that cannot be had.
+  std::optional<Transmit> shortfall;
 };
 
 inline std::vector<uint64_t> count_buckets(const PerWorker<RelayCounters>& counters) {

@@ -30,10 +30,59 @@ Transmit choose_transmit(const TransmitFacts& facts) {
   return facts.device_segments ? Transmit::kGsoDevice : Transmit::kGsoKernel;
 }
 
+bool falls_short(TransmitRequest request, Transmit transmit) {
+  switch (transmit) {
+    case Transmit::kFramesUringForbidden:
+    case Transmit::kFramesUringTooOld:
+    case Transmit::kFramesUringFailed:
+      return true;
+    case Transmit::kFramesOldKernel:
+      return request == TransmitRequest::kGso;
+    default:
+      return false;
+  }
+}
+
 const char* transmit_name(Transmit transmit) {
   if (transmit == Transmit::kFramesUring) return "io_uring";
   const bool unicast = transmit == Transmit::kUnicastDevice || transmit == Transmit::kUnicastKernel;
   return unicast || sends_super_frames(transmit) ? "gso" : "sendmmsg";
+}
+
+const char* transmit_code(Transmit transmit) {
+  switch (transmit) {
+    case Transmit::kGsoDevice:
+    case Transmit::kUnicastDevice:
+      return "gso_device";
+    case Transmit::kGsoKernel:
+    case Transmit::kUnicastKernel:
+      return "gso_kernel";
+    case Transmit::kFramesAsked:
+    case Transmit::kPacketsAsked:
+      return "sendmmsg_requested";
+    case Transmit::kFramesOldKernel:
+    case Transmit::kPackets:
+      return "sendmmsg_kernel_too_old";
+    case Transmit::kFramesUring:
+      return "io_uring_requested";
+    case Transmit::kFramesUringForbidden:
+      return "sendmmsg_io_uring_forbidden";
+    case Transmit::kFramesUringTooOld:
+      return "sendmmsg_io_uring_too_old";
+    case Transmit::kFramesUringFailed:
+      return "sendmmsg_io_uring_failed";
+    case Transmit::kPacketsNoUring:
+      return "sendmmsg_unicast";
+    case Transmit::kPacketsPolicy:
+      return "sendmmsg_host_policy";
+    case Transmit::kPacketsPolicyUnknown:
+      return "sendmmsg_host_policy_unknown";
+    case Transmit::kPacketsRoute:
+      return "sendmmsg_route";
+    case Transmit::kPacketsUnresolved:
+      return "sendmmsg_unresolved";
+  }
+  return "";
 }
 
 const char* transmit_reason(Transmit transmit) {
@@ -69,6 +118,10 @@ const char* transmit_reason(Transmit transmit) {
     case Transmit::kPacketsAsked:
       return "packet by packet to unicast receivers through a raw socket, as asked for by "
              "--transmit";
+    case Transmit::kPacketsNoUring:
+      return "packet by packet to unicast receivers through a raw socket; io_uring, which "
+             "--transmit "
+             "asks for, is for groups";
     case Transmit::kPacketsPolicy:
       return "packet by packet to unicast receivers through a raw socket, so that the host's "
              "nftables, iptables, IPsec policies or routing rules apply; --transmit gso passes "

@@ -25,9 +25,11 @@ enum class Transmit : uint8_t {
   // To a unicast address: to the neighbour, and cut by the device or the kernel.
   kUnicastDevice,
   kUnicastKernel,
-  // To a unicast address, through a raw socket: as asked for; for the host's policy; while the
-  // neighbour is not resolved; since frames to groups are no super-frames either.
+  // To a unicast address, through a raw socket: as asked for; since io_uring, which is asked for,
+  // is for groups; for the host's policy; while the neighbour is not resolved; since frames to
+  // groups are no super-frames either.
   kPacketsAsked,
+  kPacketsNoUring,
   kPacketsPolicy,
   kPacketsPolicyUnknown,
   kPacketsRoute,
@@ -48,12 +50,17 @@ struct TransmitFacts {
 // For frames to groups; UnicastWay chooses for unicast.
 Transmit choose_transmit(const TransmitFacts& facts);
 
+// Whether this takes the place of what is asked for, because that cannot be had on this host.
+bool falls_short(TransmitRequest request, Transmit transmit);
+
 // Whether frames leave as super-frames.
 constexpr bool sends_super_frames(Transmit transmit) {
   return transmit == Transmit::kGsoDevice || transmit == Transmit::kGsoKernel;
 }
 // Stable name: "gso", "io_uring" or "sendmmsg".
 const char* transmit_name(Transmit transmit);
+// Stable code of both way and reason; native/forwarder.ts lists them.
+const char* transmit_code(Transmit transmit);
 // For people.
 const char* transmit_reason(Transmit transmit);
 

@@ -6,9 +6,8 @@ namespace mcfleet {
 
 std::optional<Transmit> unicast_obstacle(TransmitRequest request, Transmit frames,
                                          HostPolicy policy, bool plain_route) {
-  if (request == TransmitRequest::kSendmmsg || request == TransmitRequest::kIoUring) {
-    return Transmit::kPacketsAsked;
-  }
+  if (request == TransmitRequest::kSendmmsg) return Transmit::kPacketsAsked;
+  if (request == TransmitRequest::kIoUring) return Transmit::kPacketsNoUring;
   if (!sends_super_frames(frames)) return Transmit::kPackets;
   // Who asks for super-frames by name takes them past the host's rules, as those to groups.
   if (request != TransmitRequest::kGso) {

@@ -24,6 +24,7 @@ import {
 import { StateStore } from './cache/state-store.ts';
 import type { DataplaneClient } from './dataplane/dataplane-client.ts';
 import { DataplaneSupervisor } from './dataplane/dataplane-supervisor.ts';
+import { otherOptions } from './dataplane/options-in-effect.ts';
 import { PacketPath } from './dataplane/packet-path.ts';
 import type { DataplaneFault } from './dataplane/respawn.ts';
 import type { HostFacts } from './inventory/host-facts.ts';
@@ -175,12 +176,20 @@ export class Agent {
   #dataplaneUp(client: DataplaneClient, facts: StatusResponse): void {
     this.#client = client;
     this.#capabilities = facts.capabilities;
-    this.#path.take(facts);
+    const told = this.#withOwnConditions(facts);
+    for (const { reason, message } of told.conditions) this.#parts.log.warn({ reason }, message);
+    this.#path.take(told);
     this.#fault = undefined;
     void this.#reconciler
       .setDataplane({ running: true, client, capabilities: new Set(facts.capabilities) })
       .then(() => this.#firstDataplane.abort());
     this.#session.reportHealth();
+  }
+
+  /** The status of a data plane with what its agent knows of it. */
+  #withOwnConditions(facts: StatusResponse): StatusResponse {
+    const other = otherOptions(this.#parts.dataplane.options, facts);
+    return other === undefined ? facts : { ...facts, conditions: [...facts.conditions, other] };
   }
 
   #dataplaneDown(fault: DataplaneFault): void {
@@ -286,7 +295,7 @@ export class Agent {
     if (client === undefined) return undefined;
     try {
       const snapshot = await client.snapshot();
-      await this.#path.refresh(() => client.status());
+      await this.#path.refresh(async () => this.#withOwnConditions(await client.status()));
       if (client !== this.#client) return undefined;
       this.#reconciler.observe(snapshot);
       const losses = this.#losses;

@@ -1,8 +1,15 @@
 import { FleetError } from '@mcfleet/common/error';
 import { toRpcStatus } from '@mcfleet/common/status-details';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
-import { InstanceState, InterfaceInput, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { PacketPathOptions } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import {
+  InstanceState,
+  InterfaceInput,
+  type RelayInstance,
+  TransmitReason,
+  TransmitWay,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { condition, SessionHarness } from './testing/session-harness.ts';
 import { defined, eventually, relay } from './testing/test-controller.ts';
@@ -144,6 +151,8 @@ test('reports without an update change the instance; the transition time moves o
           startTime: undefined,
           lastDropTime: undefined,
           warning: '',
+          transmit: TransmitWay.UNSPECIFIED,
+          transmitReason: TransmitReason.UNSPECIFIED,
         },
       ],
     },
@@ -155,6 +164,38 @@ test('reports without an update change the instance; the transition time moves o
     shown.conditions.find((each) => each.type === type)?.lastTransitionTime;
   expect(since(degraded, 'Programmed')).toEqual(since(ready, 'Programmed'));
   expect(defined(since(degraded, 'Ready')).getTime()).toBeGreaterThan(defined(since(ready, 'Ready')).getTime());
+});
+
+test('what an agent tells of its data plane is shown, and none of it passes for what the controller sees itself', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  const told = (type: string, message: string) =>
+    Condition.fromPartial({ type, status: ConditionStatus.TRUE, reason: 'Because', message });
+  const options = PacketPathOptions.fromPartial({ ringBytes: 1n, workers: 2, cpus: [0, 1], transmit: 'io_uring' });
+  const conditions = [
+    told('TransmitUnavailable', 'first'),
+    told('TransmitUnavailable', 'again'),
+    told('Connected', 'x'),
+    told('OtherCluster', 'x'),
+    told('', 'x'),
+  ];
+  agent.heartbeat(undefined, { options, conditions, workers: [{ index: 0, cpu: 1, packets: 5n }] });
+  const { status } = await eventually(
+    () => harness.host(),
+    (host) => host.status?.options !== undefined,
+  );
+  expect(status).toMatchObject({ options, workers: [{ index: 0, cpu: 1, packets: 5n }] });
+  expect(status?.conditions.map(({ type, message }) => [type, message])).toEqual([
+    ['Connected', 'the agent is connected'],
+    ['DataplaneHealthy', 'the data plane answers'],
+    ['StateSaved', 'the host keeps its relays over a reboot'],
+    ['TransmitUnavailable', 'first'],
+  ]);
+  agent.heartbeat();
+  await eventually(
+    () => harness.host(),
+    (host) => host.status?.conditions.length === 3,
+  );
 });
 
 test('counters are shown, and only of relays that the host shall run', async () => {

@@ -10,11 +10,16 @@ import { VERSION } from '@mcfleet/common/version';
 import { createForwarder, type Forwarder, type ForwarderOptions } from '@mcfleet/native';
 import { type DataplaneOptions, parseCommand } from './options.ts';
 import { dataplaneService, MAX_MESSAGE_BYTES } from './service.ts';
+import { Starter } from './starter.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 /** EX_NOPERM of sysexits.h. */
 const EXIT_NO_PERMISSION = 77;
+/** EX_CONFIG of sysexits.h: this host has not what the options ask for. */
+const EXIT_OPTIONS = 78;
+
+const starter = new Starter(process.env);
 
 const NO_CAPABILITY = `the capability CAP_NET_RAW is missing, without which no packets can be received from an interface.
 Run it as root, or let systemd give it: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN; in a container: --cap-add NET_RAW,NET_ADMIN`;
@@ -41,7 +46,7 @@ async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promis
   const forwarder = openForwarder(forwarding);
   const server = new GrpcServer({
     log,
-    services: [dataplaneService(forwarder, systemClock)],
+    services: [dataplaneService(forwarder, forwarding, systemClock)],
     maxMessageBytes: MAX_MESSAGE_BYTES,
   });
   await server.listen(parseListenAddress(`unix:${socket}`));
@@ -53,6 +58,7 @@ async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promis
     },
     { signals: ['SIGTERM', 'SIGINT'] },
   );
+  starter.done();
   log.info({ socket, version: VERSION, ms: Math.round(performance.now()) }, 'serves');
 }
 
@@ -60,14 +66,16 @@ function openForwarder(options: ForwarderOptions): Forwarder {
   try {
     return createForwarder(options);
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM')
-      exitWith(EXIT_NO_PERMISSION, NO_CAPABILITY);
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+    if (code === 'EPERM') exitWith(EXIT_NO_PERMISSION, NO_CAPABILITY);
+    if (code === 'EINVAL') exitWith(EXIT_OPTIONS, FleetError.from(thrown).message);
     throw thrown;
   }
 }
 
 /** Says on stderr why the program ends. */
 function exitWith(code: number, message: string): never {
+  starter.tell(message);
   printError(`mcfleet dataplane: ${message}`);
   process.exit(code);
 }

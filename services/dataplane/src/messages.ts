@@ -1,13 +1,16 @@
-import type { DropCount, ForwarderStatus, InputCounts, RelayCounts } from '@mcfleet/native';
+import type { DropCount, ForwarderOptions, ForwarderStatus, InputCounts, RelayCounts } from '@mcfleet/native';
+import { type Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import type {
   InputCounters,
   InputStatus,
   OutputStatus,
+  PacketPathOptions,
   ProgrammedRelayCounters,
   WorkerStatus,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { DropCounter, RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { ProgrammedIdentity } from './dataplane.ts';
+import { shortfallReason, toTransmit } from './transmit.ts';
 
 /** The counters of relays that are programmed, by uid. */
 export function toRelayMessages(
@@ -38,16 +41,30 @@ export function toWorkerStatus({ index, cpu, packets }: ForwarderStatus['workers
   return { index, cpu: cpu ?? undefined, packets };
 }
 
+export function toPacketPathOptions({ ringBytes, cpus, ...rest }: Required<ForwarderOptions>): PacketPathOptions {
+  return { ...rest, ringBytes: BigInt(ringBytes), cpus: [...cpus] };
+}
+
+/** What is not as the options ask for. */
+export function toConditions({ shortfall }: ForwarderStatus): Condition[] {
+  if (shortfall === null) return [];
+  const reason = shortfallReason(shortfall.transmit);
+  const status = ConditionStatus.TRUE;
+  const untold = { observedGeneration: 0n, lastTransitionTime: undefined };
+  return [{ type: 'TransmitUnavailable', status, reason, message: shortfall.reason, ...untold }];
+}
+
 function toRelayCounters(counts: RelayCounts): RelayCounters {
   return {
     rxPackets: counts.rxPackets,
     rxBytes: counts.rxBytes,
-    outputs: counts.outputs.map(({ key, drops, startUnixNano, ...rest }) => ({
+    outputs: counts.outputs.map(({ key, drops, startUnixNano, transmit, ...rest }) => ({
       output: key,
       drops: toDrops(drops),
       startTime: toDate(startUnixNano),
       lastDropTime: undefined,
       warning: '',
+      ...toTransmit(transmit),
       ...rest,
     })),
     drops: toDrops(counts.drops),

@@ -37,7 +37,8 @@ Examples:
   mcfleet dataplane --socket /run/mcfleet/dataplane.sock
   grpcurl -plaintext unix:///run/mcfleet/dataplane.sock mcfleet.v1.DataplaneService/Status
 
-Exit status: 0 after SIGTERM or SIGINT, 1 failure, 2 usage, 77 without CAP_NET_RAW.
+Exit status: 0 after SIGTERM or SIGINT, 1 failure, 2 usage, 77 without CAP_NET_RAW, 78 if this host cannot do what the options
+ask for, for example has not such CPUs.
 `;
 
 /** Reads the command line. */

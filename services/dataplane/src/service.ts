@@ -4,7 +4,7 @@ import { unary } from '@mcfleet/common/grpc/handlers';
 import type { ServiceRegistration } from '@mcfleet/common/grpc/server';
 import { toRpcStatus } from '@mcfleet/common/status-details';
 import { VERSION } from '@mcfleet/common/version';
-import type { Forwarder } from '@mcfleet/native';
+import type { Forwarder, ForwarderOptions } from '@mcfleet/native';
 import {
   type ApplyRequest,
   type ApplyResponse,
@@ -14,7 +14,7 @@ import {
   type StatusResponse,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { Dataplane } from './dataplane.ts';
-import { toInputStatus, toOutputStatus, toWorkerStatus } from './messages.ts';
+import { toConditions, toInputStatus, toOutputStatus, toPacketPathOptions, toWorkerStatus } from './messages.ts';
 import { encodeSnapshot } from './snapshot.ts';
 
 /** 10,000 relays with some outputs each are a few MiB. */
@@ -26,8 +26,12 @@ const DEFINITION = {
   snapshot: { ...DataplaneServiceService.snapshot, responseSerialize: (bytes: Buffer) => bytes },
 };
 
-/** DataplaneService on a forwarder. */
-export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceRegistration {
+/** DataplaneService on a forwarder, which was made with `options`. */
+export function dataplaneService(
+  forwarder: Forwarder,
+  options: Required<ForwarderOptions>,
+  clock: Clock,
+): ServiceRegistration {
   const dataplane = new Dataplane(forwarder);
   const startTime = new Date(performance.timeOrigin);
 
@@ -57,7 +61,8 @@ export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceReg
     ),
 
     status: unary<StatusRequest, StatusResponse>(async () => {
-      const { capabilities, inputs, outputs, workers } = forwarder.status();
+      const status = forwarder.status();
+      const { capabilities, inputs, outputs, workers } = status;
       return {
         version: VERSION,
         pid: process.pid,
@@ -67,6 +72,8 @@ export function dataplaneService(forwarder: Forwarder, clock: Clock): ServiceReg
         inputs: inputs.map(toInputStatus),
         outputs: outputs.map(toOutputStatus),
         workers: workers.map(toWorkerStatus),
+        options: toPacketPathOptions(options),
+        conditions: toConditions(status),
       };
     }),
   } satisfies Record<keyof typeof DataplaneServiceService, unknown>;

@@ -21,7 +21,8 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
-import { InputStatus, OutputStatus } from "./dataplane_service.ts";
+import { Condition } from "./common.ts";
+import { InputStatus, OutputStatus, PacketPathOptions, WorkerStatus } from "./dataplane_service.ts";
 import { NetworkInterface } from "./host.ts";
 import {
   InstanceState,
@@ -325,8 +326,19 @@ export interface Heartbeat {
   storageMessage: string;
   /** How the data plane receives, per input interface. */
   inputs: InputStatus[];
-  /** How the data plane sends, per output interface. */
+  /** How the data plane sends, per output interface and way. */
   outputs: OutputStatus[];
+  /** The packet threads of the data plane. */
+  workers: WorkerStatus[];
+  /** The options that the data plane was started with. Absent if none answers. */
+  options:
+    | PacketPathOptions
+    | undefined;
+  /**
+   * More conditions of the host that hold now, as HostStatus.conditions: "OtherDataplaneOptions", "TransmitUnavailable". Without generation
+   * and time. Those of types that are the controller's own are passed over.
+   */
+  conditions: Condition[];
 }
 
 /** Counters of relays. */
@@ -1906,6 +1918,9 @@ function createBaseHeartbeat(): Heartbeat {
     storageMessage: "",
     inputs: [],
     outputs: [],
+    workers: [],
+    options: undefined,
+    conditions: [],
   };
 }
 
@@ -1945,6 +1960,15 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     }
     for (const v of message.outputs) {
       OutputStatus.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.workers) {
+      WorkerStatus.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.options !== undefined) {
+      PacketPathOptions.encode(message.options, writer.uint32(90).fork()).join();
+    }
+    for (const v of message.conditions) {
+      Condition.encode(v!, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -2034,6 +2058,30 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
             message.outputs.push(OutputStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.workers.push(WorkerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.options = PacketPathOptions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.conditions.push(Condition.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2089,6 +2137,13 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
       outputs: globalThis.Array.isArray(object?.outputs)
         ? object.outputs.map((e: any) => OutputStatus.fromJSON(e))
         : [],
+      workers: globalThis.Array.isArray(object?.workers)
+        ? object.workers.map((e: any) => WorkerStatus.fromJSON(e))
+        : [],
+      options: isSet(object.options) ? PacketPathOptions.fromJSON(object.options) : undefined,
+      conditions: globalThis.Array.isArray(object?.conditions)
+        ? object.conditions.map((e: any) => Condition.fromJSON(e))
+        : [],
     };
   },
 
@@ -2121,6 +2176,15 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     if (message.outputs?.length) {
       obj.outputs = message.outputs.map((e) => OutputStatus.toJSON(e));
     }
+    if (message.workers?.length) {
+      obj.workers = message.workers.map((e) => WorkerStatus.toJSON(e));
+    }
+    if (message.options !== undefined) {
+      obj.options = PacketPathOptions.toJSON(message.options);
+    }
+    if (message.conditions?.length) {
+      obj.conditions = message.conditions.map((e) => Condition.toJSON(e));
+    }
     return obj;
   },
 
@@ -2142,6 +2206,11 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     message.storageMessage = object.storageMessage ?? "";
     message.inputs = object.inputs?.map((e) => InputStatus.fromPartial(e)) || [];
     message.outputs = object.outputs?.map((e) => OutputStatus.fromPartial(e)) || [];
+    message.workers = object.workers?.map((e) => WorkerStatus.fromPartial(e)) || [];
+    message.options = (object.options !== undefined && object.options !== null)
+      ? PacketPathOptions.fromPartial(object.options)
+      : undefined;
+    message.conditions = object.conditions?.map((e) => Condition.fromPartial(e)) || [];
     return message;
   },
 };

@@ -22,6 +22,7 @@ import { Duration } from "../../google/protobuf/duration.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { Status } from "../../google/rpc/status.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
+import { Condition } from "./common.ts";
 import {
   DropCounter,
   LoopProtection,
@@ -190,10 +191,39 @@ export interface StatusResponse {
   capabilities: string[];
   /** One per input interface: how it receives. */
   inputs: InputStatus[];
-  /** One per output interface: how it sends. */
+  /**
+   * How outputs send: one per output interface and way. Outputs to groups and to each unicast receiver of an interface may differ;
+   * which one sends how is told by Snapshot (OutputCounters.transmit).
+   */
   outputs: OutputStatus[];
   /** The packet threads. */
   workers: WorkerStatus[];
+  /** The options that it was started with. */
+  options:
+    | PacketPathOptions
+    | undefined;
+  /**
+   * What is not as its options ask for, though packets are forwarded: "TransmitUnavailable", see HostStatus.conditions. Each holds now;
+   * without generation and time.
+   */
+  conditions: Condition[];
+}
+
+/**
+ * Options of `mcfleet dataplane` that tune the packet path, defaults filled in. `mcfleet agent` takes them too, for the data plane that it
+ * starts.
+ */
+export interface PacketPathOptions {
+  /** Bytes of each input's receive ring, for each worker (--ring-ms, --ring-bytes). */
+  ringBytes: bigint;
+  /** Microseconds for which a worker looks for packets before it sleeps (--busy-poll-us). */
+  busyPollUs: number;
+  /** Packet threads (--workers). */
+  workers: number;
+  /** The CPU that each of them is kept on; empty: any (--cpus). */
+  cpus: number[];
+  /** How copies are to be sent: "auto", "gso", "sendmmsg" or "io_uring" (--transmit). What is used: OutputStatus. */
+  transmit: string;
 }
 
 /** How one input interface receives. */
@@ -228,7 +258,7 @@ export interface WorkerStatus {
   packets: bigint;
 }
 
-/** How one output interface sends. */
+/** How outputs of one interface send that send alike. */
 export interface OutputStatus {
   /** Interface index. */
   ifindex: number;
@@ -239,6 +269,8 @@ export interface OutputStatus {
   transmit: string;
   /** Why that way, for people. */
   reason: string;
+  /** How many outputs of relays send this way. */
+  outputs: number;
 }
 
 function createBaseProgrammedRelay(): ProgrammedRelay {
@@ -1625,6 +1657,8 @@ function createBaseStatusResponse(): StatusResponse {
     inputs: [],
     outputs: [],
     workers: [],
+    options: undefined,
+    conditions: [],
   };
 }
 
@@ -1655,6 +1689,12 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
     }
     for (const v of message.workers) {
       WorkerStatus.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.options !== undefined) {
+      PacketPathOptions.encode(message.options, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.conditions) {
+      Condition.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1736,6 +1776,22 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
             message.workers.push(WorkerStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.options = PacketPathOptions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.conditions.push(Condition.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1768,6 +1824,10 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
       workers: globalThis.Array.isArray(object?.workers)
         ? object.workers.map((e: any) => WorkerStatus.fromJSON(e))
         : [],
+      options: isSet(object.options) ? PacketPathOptions.fromJSON(object.options) : undefined,
+      conditions: globalThis.Array.isArray(object?.conditions)
+        ? object.conditions.map((e: any) => Condition.fromJSON(e))
+        : [],
     };
   },
 
@@ -1797,6 +1857,12 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
     if (message.workers?.length) {
       obj.workers = message.workers.map((e) => WorkerStatus.toJSON(e));
     }
+    if (message.options !== undefined) {
+      obj.options = PacketPathOptions.toJSON(message.options);
+    }
+    if (message.conditions?.length) {
+      obj.conditions = message.conditions.map((e) => Condition.toJSON(e));
+    }
     return obj;
   },
 
@@ -1813,11 +1879,177 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
     message.inputs = object.inputs?.map((e) => InputStatus.fromPartial(e)) || [];
     message.outputs = object.outputs?.map((e) => OutputStatus.fromPartial(e)) || [];
     message.workers = object.workers?.map((e) => WorkerStatus.fromPartial(e)) || [];
+    message.options = (object.options !== undefined && object.options !== null)
+      ? PacketPathOptions.fromPartial(object.options)
+      : undefined;
+    message.conditions = object.conditions?.map((e) => Condition.fromPartial(e)) || [];
     return message;
   },
 };
 
 messageTypeRegistry.set(StatusResponse.$type, StatusResponse);
+
+function createBasePacketPathOptions(): PacketPathOptions {
+  return { ringBytes: 0n, busyPollUs: 0, workers: 0, cpus: [], transmit: "" };
+}
+
+export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.PacketPathOptions"> = {
+  $type: "mcfleet.v1.PacketPathOptions" as const,
+
+  encode(message: PacketPathOptions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ringBytes !== 0n) {
+      if (BigInt.asUintN(64, message.ringBytes) !== message.ringBytes) {
+        throw new globalThis.Error("value provided for field message.ringBytes of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.ringBytes);
+    }
+    if (message.busyPollUs !== 0) {
+      writer.uint32(16).uint32(message.busyPollUs);
+    }
+    if (message.workers !== 0) {
+      writer.uint32(24).uint32(message.workers);
+    }
+    if (message.cpus.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.cpus) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.transmit !== "") {
+      writer.uint32(42).string(message.transmit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PacketPathOptions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePacketPathOptions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ringBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.busyPollUs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.workers = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.cpus.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.cpus.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.transmit = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PacketPathOptions {
+    return {
+      ringBytes: isSet(object.ringBytes)
+        ? BigInt(object.ringBytes)
+        : isSet(object.ring_bytes)
+        ? BigInt(object.ring_bytes)
+        : 0n,
+      busyPollUs: isSet(object.busyPollUs)
+        ? globalThis.Number(object.busyPollUs)
+        : isSet(object.busy_poll_us)
+        ? globalThis.Number(object.busy_poll_us)
+        : 0,
+      workers: isSet(object.workers) ? globalThis.Number(object.workers) : 0,
+      cpus: globalThis.Array.isArray(object?.cpus) ? object.cpus.map((e: any) => globalThis.Number(e)) : [],
+      transmit: isSet(object.transmit) ? globalThis.String(object.transmit) : "",
+    };
+  },
+
+  toJSON(message: PacketPathOptions): unknown {
+    const obj: any = {};
+    if (message.ringBytes !== 0n) {
+      obj.ringBytes = message.ringBytes.toString();
+    }
+    if (message.busyPollUs !== 0) {
+      obj.busyPollUs = Math.round(message.busyPollUs);
+    }
+    if (message.workers !== 0) {
+      obj.workers = Math.round(message.workers);
+    }
+    if (message.cpus?.length) {
+      obj.cpus = message.cpus.map((e) => Math.round(e));
+    }
+    if (message.transmit !== "") {
+      obj.transmit = message.transmit;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<PacketPathOptions>, I>>(base?: I): PacketPathOptions {
+    return PacketPathOptions.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PacketPathOptions>, I>>(object: I): PacketPathOptions {
+    const message = createBasePacketPathOptions();
+    message.ringBytes = (object.ringBytes !== undefined && object.ringBytes !== null) ? BigInt(object.ringBytes) : 0n;
+    message.busyPollUs = object.busyPollUs ?? 0;
+    message.workers = object.workers ?? 0;
+    message.cpus = object.cpus?.map((e) => e) || [];
+    message.transmit = object.transmit ?? "";
+    return message;
+  },
+};
+
+messageTypeRegistry.set(PacketPathOptions.$type, PacketPathOptions);
 
 function createBaseInputStatus(): InputStatus {
   return {
@@ -2150,7 +2382,7 @@ export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> =
 messageTypeRegistry.set(WorkerStatus.$type, WorkerStatus);
 
 function createBaseOutputStatus(): OutputStatus {
-  return { ifindex: 0, transmit: "", reason: "" };
+  return { ifindex: 0, transmit: "", reason: "", outputs: 0 };
 }
 
 export const OutputStatus: MessageFns<OutputStatus, "mcfleet.v1.OutputStatus"> = {
@@ -2165,6 +2397,9 @@ export const OutputStatus: MessageFns<OutputStatus, "mcfleet.v1.OutputStatus"> =
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.outputs !== 0) {
+      writer.uint32(32).uint32(message.outputs);
     }
     return writer;
   },
@@ -2206,6 +2441,14 @@ export const OutputStatus: MessageFns<OutputStatus, "mcfleet.v1.OutputStatus"> =
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.outputs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2223,6 +2466,7 @@ export const OutputStatus: MessageFns<OutputStatus, "mcfleet.v1.OutputStatus"> =
       ifindex: isSet(object.ifindex) ? globalThis.Number(object.ifindex) : 0,
       transmit: isSet(object.transmit) ? globalThis.String(object.transmit) : "",
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      outputs: isSet(object.outputs) ? globalThis.Number(object.outputs) : 0,
     };
   },
 
@@ -2237,6 +2481,9 @@ export const OutputStatus: MessageFns<OutputStatus, "mcfleet.v1.OutputStatus"> =
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.outputs !== 0) {
+      obj.outputs = Math.round(message.outputs);
+    }
     return obj;
   },
 
@@ -2248,6 +2495,7 @@ export const OutputStatus: MessageFns<OutputStatus, "mcfleet.v1.OutputStatus"> =
     message.ifindex = object.ifindex ?? 0;
     message.transmit = object.transmit ?? "";
     message.reason = object.reason ?? "";
+    message.outputs = object.outputs ?? 0;
     return message;
   },
 };

@@ -9,7 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
 import { Condition } from "./common.ts";
-import { InputStatus, OutputStatus } from "./dataplane_service.ts";
+import { InputStatus, OutputStatus, PacketPathOptions, WorkerStatus } from "./dataplane_service.ts";
 import { InterfaceInput } from "./relay.ts";
 
 /**
@@ -70,8 +70,8 @@ export interface HostStatus {
   /** /proc/sys/kernel/random/boot_id: another one after a reboot. */
   bootId: string;
   /**
-   * What this host can do: "engine.userspace.v4", "tx.sendmmsg", "tx.gso", "tx.io_uring"; "sched.preferred" if packets go before the host's other work
-   * (nice -15, needs CAP_SYS_NICE).
+   * What this host can do: "engine.userspace.v4"; "engine.userspace.v6" if its kernel has IPv6; "tx.sendmmsg"; "tx.gso" from Linux 6.2 on;
+   * "tx.io_uring" if that is not forbidden; "sched.preferred" if packets go before the host's other work (nice -15, needs CAP_SYS_NICE).
    */
   capabilities: string[];
   /** Labels that the agent was started with. */
@@ -81,7 +81,9 @@ export interface HostStatus {
   /**
    * "Connected", "DataplaneHealthy" and "StateSaved": whether the host keeps its relays over a reboot. "DuplicateAgent" holds while
    * two agents call themselves by this name; absent if there never were two since the controller started. "OtherCluster" is there
-   * while the agent holds state of another cluster and takes nothing from this controller.
+   * while the agent holds state of another cluster and takes nothing from this controller. "OtherDataplaneOptions" is there while the data
+   * plane runs with other options than its agent was given: it was running when the agent came. "TransmitUnavailable" is there while copies
+   * cannot be sent as `--transmit` asks for, with the reason "IoUringForbidden", "IoUringTooOld", "IoUringFailed" or "GsoTooOld".
    */
   conditions: Condition[];
   /** The store revision whose assignments the host has acknowledged. */
@@ -99,8 +101,14 @@ export interface HostStatus {
   inputs: InterfaceInput[];
   /** How its data plane receives, per input interface: by index. */
   receiving: InputStatus[];
-  /** How its data plane sends, per output interface: by index. */
+  /** How its data plane sends, one per output interface and way: by index. */
   sending: OutputStatus[];
+  /** The options that its data plane was started with. Absent if none answers. */
+  options:
+    | PacketPathOptions
+    | undefined;
+  /** The packet threads of its data plane. Watches are not told when this alone changes. */
+  workers: WorkerStatus[];
 }
 
 export interface HostStatus_AgentLabelsEntry {
@@ -630,6 +638,8 @@ function createBaseHostStatus(): HostStatus {
     inputs: [],
     receiving: [],
     sending: [],
+    options: undefined,
+    workers: [],
   };
 }
 
@@ -693,6 +703,12 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     }
     for (const v of message.sending) {
       OutputStatus.encode(v!, writer.uint32(138).fork()).join();
+    }
+    if (message.options !== undefined) {
+      PacketPathOptions.encode(message.options, writer.uint32(154).fork()).join();
+    }
+    for (const v of message.workers) {
+      WorkerStatus.encode(v!, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -849,6 +865,22 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
             message.sending.push(OutputStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.options = PacketPathOptions.decode(reader, reader.uint32());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.workers.push(WorkerStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -946,6 +978,10 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
       sending: globalThis.Array.isArray(object?.sending)
         ? object.sending.map((e: any) => OutputStatus.fromJSON(e))
         : [],
+      options: isSet(object.options) ? PacketPathOptions.fromJSON(object.options) : undefined,
+      workers: globalThis.Array.isArray(object?.workers)
+        ? object.workers.map((e: any) => WorkerStatus.fromJSON(e))
+        : [],
     };
   },
 
@@ -1008,6 +1044,12 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     if (message.sending?.length) {
       obj.sending = message.sending.map((e) => OutputStatus.toJSON(e));
     }
+    if (message.options !== undefined) {
+      obj.options = PacketPathOptions.toJSON(message.options);
+    }
+    if (message.workers?.length) {
+      obj.workers = message.workers.map((e) => WorkerStatus.toJSON(e));
+    }
     return obj;
   },
 
@@ -1045,6 +1087,10 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     message.inputs = object.inputs?.map((e) => InterfaceInput.fromPartial(e)) || [];
     message.receiving = object.receiving?.map((e) => InputStatus.fromPartial(e)) || [];
     message.sending = object.sending?.map((e) => OutputStatus.fromPartial(e)) || [];
+    message.options = (object.options !== undefined && object.options !== null)
+      ? PacketPathOptions.fromPartial(object.options)
+      : undefined;
+    message.workers = object.workers?.map((e) => WorkerStatus.fromPartial(e)) || [];
     return message;
   },
 };

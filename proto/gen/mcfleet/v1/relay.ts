@@ -203,6 +203,198 @@ export function instanceStateToJSON(object: InstanceState): string {
   }
 }
 
+/** How copies are handed to the kernel. */
+export const TransmitWay = {
+  /** UNSPECIFIED - Not known, or not at all. */
+  UNSPECIFIED: 0,
+  /** GSO - What is queued of one flow as one super-frame, which the device or the kernel cuts. */
+  GSO: 1,
+  /** SENDMMSG - Packet by packet, many in one system call. */
+  SENDMMSG: 2,
+  /** IO_URING - The same through io_uring. */
+  IO_URING: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type TransmitWay = typeof TransmitWay[keyof typeof TransmitWay];
+
+export namespace TransmitWay {
+  export type UNSPECIFIED = typeof TransmitWay.UNSPECIFIED;
+  export type GSO = typeof TransmitWay.GSO;
+  export type SENDMMSG = typeof TransmitWay.SENDMMSG;
+  export type IO_URING = typeof TransmitWay.IO_URING;
+  export type UNRECOGNIZED = typeof TransmitWay.UNRECOGNIZED;
+}
+
+export function transmitWayFromJSON(object: any): TransmitWay {
+  switch (object) {
+    case 0:
+    case "TRANSMIT_WAY_UNSPECIFIED":
+      return TransmitWay.UNSPECIFIED;
+    case 1:
+    case "TRANSMIT_WAY_GSO":
+      return TransmitWay.GSO;
+    case 2:
+    case "TRANSMIT_WAY_SENDMMSG":
+      return TransmitWay.SENDMMSG;
+    case 3:
+    case "TRANSMIT_WAY_IO_URING":
+      return TransmitWay.IO_URING;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TransmitWay.UNRECOGNIZED;
+  }
+}
+
+export function transmitWayToJSON(object: TransmitWay): string {
+  switch (object) {
+    case TransmitWay.UNSPECIFIED:
+      return "TRANSMIT_WAY_UNSPECIFIED";
+    case TransmitWay.GSO:
+      return "TRANSMIT_WAY_GSO";
+    case TransmitWay.SENDMMSG:
+      return "TRANSMIT_WAY_SENDMMSG";
+    case TransmitWay.IO_URING:
+      return "TRANSMIT_WAY_IO_URING";
+    case TransmitWay.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+/** Why copies are sent one way and not another; see `mcfleet agent --help`, --transmit. */
+export const TransmitReason = {
+  /** UNSPECIFIED - Not known, or not at all. */
+  UNSPECIFIED: 0,
+  /** REQUESTED - As --transmit asks for. */
+  REQUESTED: 1,
+  /** DEVICE_SEGMENTS - The device cuts super-frames (tx-udp-segmentation). */
+  DEVICE_SEGMENTS: 2,
+  /** KERNEL_SEGMENTS - The kernel cuts them, for the device does not. */
+  KERNEL_SEGMENTS: 3,
+  /** KERNEL_TOO_OLD - Super-frames need Linux 6.2. */
+  KERNEL_TOO_OLD: 4,
+  /** IO_URING_FORBIDDEN - io_uring is asked for and forbidden: kernel.io_uring_disabled, or the seccomp profile of a container. */
+  IO_URING_FORBIDDEN: 5,
+  /** IO_URING_TOO_OLD - io_uring is asked for and needs Linux 6.1. */
+  IO_URING_TOO_OLD: 6,
+  /** IO_URING_FAILED - io_uring is asked for and could not be set up: memory or descriptors. */
+  IO_URING_FAILED: 7,
+  /** UNICAST - io_uring is asked for, and serves outputs to groups only. */
+  UNICAST: 8,
+  /** HOST_POLICY - The host has nftables, iptables, IPsec policies or routing rules, which super-frames to a unicast receiver would pass by. */
+  HOST_POLICY: 9,
+  /** HOST_POLICY_UNKNOWN - Whether it has any is not known without CAP_NET_ADMIN. */
+  HOST_POLICY_UNKNOWN: 10,
+  /** ROUTE - The route to the receiver has several next hops, a tunnel or an MTU of its own, or leads to no other host. */
+  ROUTE: 11,
+  /** UNRESOLVED - The kernel has not resolved the link-layer address of the receiver or its gateway. */
+  UNRESOLVED: 12,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type TransmitReason = typeof TransmitReason[keyof typeof TransmitReason];
+
+export namespace TransmitReason {
+  export type UNSPECIFIED = typeof TransmitReason.UNSPECIFIED;
+  export type REQUESTED = typeof TransmitReason.REQUESTED;
+  export type DEVICE_SEGMENTS = typeof TransmitReason.DEVICE_SEGMENTS;
+  export type KERNEL_SEGMENTS = typeof TransmitReason.KERNEL_SEGMENTS;
+  export type KERNEL_TOO_OLD = typeof TransmitReason.KERNEL_TOO_OLD;
+  export type IO_URING_FORBIDDEN = typeof TransmitReason.IO_URING_FORBIDDEN;
+  export type IO_URING_TOO_OLD = typeof TransmitReason.IO_URING_TOO_OLD;
+  export type IO_URING_FAILED = typeof TransmitReason.IO_URING_FAILED;
+  export type UNICAST = typeof TransmitReason.UNICAST;
+  export type HOST_POLICY = typeof TransmitReason.HOST_POLICY;
+  export type HOST_POLICY_UNKNOWN = typeof TransmitReason.HOST_POLICY_UNKNOWN;
+  export type ROUTE = typeof TransmitReason.ROUTE;
+  export type UNRESOLVED = typeof TransmitReason.UNRESOLVED;
+  export type UNRECOGNIZED = typeof TransmitReason.UNRECOGNIZED;
+}
+
+export function transmitReasonFromJSON(object: any): TransmitReason {
+  switch (object) {
+    case 0:
+    case "TRANSMIT_REASON_UNSPECIFIED":
+      return TransmitReason.UNSPECIFIED;
+    case 1:
+    case "TRANSMIT_REASON_REQUESTED":
+      return TransmitReason.REQUESTED;
+    case 2:
+    case "TRANSMIT_REASON_DEVICE_SEGMENTS":
+      return TransmitReason.DEVICE_SEGMENTS;
+    case 3:
+    case "TRANSMIT_REASON_KERNEL_SEGMENTS":
+      return TransmitReason.KERNEL_SEGMENTS;
+    case 4:
+    case "TRANSMIT_REASON_KERNEL_TOO_OLD":
+      return TransmitReason.KERNEL_TOO_OLD;
+    case 5:
+    case "TRANSMIT_REASON_IO_URING_FORBIDDEN":
+      return TransmitReason.IO_URING_FORBIDDEN;
+    case 6:
+    case "TRANSMIT_REASON_IO_URING_TOO_OLD":
+      return TransmitReason.IO_URING_TOO_OLD;
+    case 7:
+    case "TRANSMIT_REASON_IO_URING_FAILED":
+      return TransmitReason.IO_URING_FAILED;
+    case 8:
+    case "TRANSMIT_REASON_UNICAST":
+      return TransmitReason.UNICAST;
+    case 9:
+    case "TRANSMIT_REASON_HOST_POLICY":
+      return TransmitReason.HOST_POLICY;
+    case 10:
+    case "TRANSMIT_REASON_HOST_POLICY_UNKNOWN":
+      return TransmitReason.HOST_POLICY_UNKNOWN;
+    case 11:
+    case "TRANSMIT_REASON_ROUTE":
+      return TransmitReason.ROUTE;
+    case 12:
+    case "TRANSMIT_REASON_UNRESOLVED":
+      return TransmitReason.UNRESOLVED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return TransmitReason.UNRECOGNIZED;
+  }
+}
+
+export function transmitReasonToJSON(object: TransmitReason): string {
+  switch (object) {
+    case TransmitReason.UNSPECIFIED:
+      return "TRANSMIT_REASON_UNSPECIFIED";
+    case TransmitReason.REQUESTED:
+      return "TRANSMIT_REASON_REQUESTED";
+    case TransmitReason.DEVICE_SEGMENTS:
+      return "TRANSMIT_REASON_DEVICE_SEGMENTS";
+    case TransmitReason.KERNEL_SEGMENTS:
+      return "TRANSMIT_REASON_KERNEL_SEGMENTS";
+    case TransmitReason.KERNEL_TOO_OLD:
+      return "TRANSMIT_REASON_KERNEL_TOO_OLD";
+    case TransmitReason.IO_URING_FORBIDDEN:
+      return "TRANSMIT_REASON_IO_URING_FORBIDDEN";
+    case TransmitReason.IO_URING_TOO_OLD:
+      return "TRANSMIT_REASON_IO_URING_TOO_OLD";
+    case TransmitReason.IO_URING_FAILED:
+      return "TRANSMIT_REASON_IO_URING_FAILED";
+    case TransmitReason.UNICAST:
+      return "TRANSMIT_REASON_UNICAST";
+    case TransmitReason.HOST_POLICY:
+      return "TRANSMIT_REASON_HOST_POLICY";
+    case TransmitReason.HOST_POLICY_UNKNOWN:
+      return "TRANSMIT_REASON_HOST_POLICY_UNKNOWN";
+    case TransmitReason.ROUTE:
+      return "TRANSMIT_REASON_ROUTE";
+    case TransmitReason.UNRESOLVED:
+      return "TRANSMIT_REASON_UNRESOLVED";
+    case TransmitReason.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** The intent to relay one multicast input to one or more outputs on a set of hosts. */
 export interface Relay {
   /**
@@ -507,7 +699,7 @@ export interface InterfaceInput {
   rxPackets: bigint;
   /**
    * Packets that the kernel dropped because the receive ring was full: the data plane had too little processor time, or the ring is too
-   * small (`mcfleet dataplane --ring-ms`).
+   * small (--ring-ms of `mcfleet agent` or `mcfleet dataplane`).
    */
   kernelDrops: bigint;
   /** Packets that the kernel's filter let pass and no relay wanted. */
@@ -603,6 +795,10 @@ export interface OutputCounters {
    * the link and have a link-local source, for the interface has no other address; routers do not pass them on (RFC 4291).
    */
   warning: string;
+  /** How it sends. Unspecified while it has no interface. */
+  transmit: TransmitWay;
+  /** Why that way. */
+  transmitReason: TransmitReason;
 }
 
 /** Packets lost for one named reason. */
@@ -3291,6 +3487,8 @@ function createBaseOutputCounters(): OutputCounters {
     startTime: undefined,
     lastDropTime: undefined,
     warning: "",
+    transmit: 0,
+    transmitReason: 0,
   };
 }
 
@@ -3330,6 +3528,12 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     }
     if (message.warning !== "") {
       writer.uint32(74).string(message.warning);
+    }
+    if (message.transmit !== 0) {
+      writer.uint32(80).int32(message.transmit);
+    }
+    if (message.transmitReason !== 0) {
+      writer.uint32(88).int32(message.transmitReason);
     }
     return writer;
   },
@@ -3419,6 +3623,22 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
             message.warning = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.transmit = reader.int32() as any;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.transmitReason = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3458,6 +3678,12 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
         ? fromJsonTimestamp(object.last_drop_time)
         : undefined,
       warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
+      transmit: isSet(object.transmit) ? transmitWayFromJSON(object.transmit) : 0,
+      transmitReason: isSet(object.transmitReason)
+        ? transmitReasonFromJSON(object.transmitReason)
+        : isSet(object.transmit_reason)
+        ? transmitReasonFromJSON(object.transmit_reason)
+        : 0,
     };
   },
 
@@ -3490,6 +3716,12 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     if (message.warning !== "") {
       obj.warning = message.warning;
     }
+    if (message.transmit !== 0) {
+      obj.transmit = transmitWayToJSON(message.transmit);
+    }
+    if (message.transmitReason !== 0) {
+      obj.transmitReason = transmitReasonToJSON(message.transmitReason);
+    }
     return obj;
   },
 
@@ -3507,6 +3739,8 @@ export const OutputCounters: MessageFns<OutputCounters, "mcfleet.v1.OutputCounte
     message.startTime = object.startTime ?? undefined;
     message.lastDropTime = object.lastDropTime ?? undefined;
     message.warning = object.warning ?? "";
+    message.transmit = object.transmit ?? 0;
+    message.transmitReason = object.transmitReason ?? 0;
     return message;
   },
 };

@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, Socket } from 'node:net';
 import type { Exit } from './respawn.ts';
+
+/** Characters of what a data plane says of why it cannot start. */
+const MAX_SAID = 2_000;
 
 /** How a data plane is started: `command dataplane --socket PATH [OPTION...]`. */
 export interface StartedDataplane {
@@ -21,13 +24,31 @@ export interface StartedDataplane {
 export function startDataplane(launcher: string, socketPath: string, options: readonly string[]): StartedDataplane {
   const child: ChildProcess = spawn(launcher, ['dataplane', '--socket', socketPath, ...options], {
     detached: true,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    env: { ...process.env, MCFLEET_FAILURE_FD: '3' },
   });
   const { promise, resolve } = Promise.withResolvers<Exit | Error>();
+  const said = hear(child.stdio[3]);
   child.once('error', resolve);
-  child.once('exit', (code, signal) => resolve({ code, signal }));
+  // Not before what it said is read.
+  child.once('close', (code, signal) => resolve({ code, signal, said: said() }));
   child.unref();
   return { pid: child.pid, ended: promise, kill: (signal) => void child.kill(signal) };
+}
+
+/** What a data plane that cannot start says at the descriptor that it is given for this; it closes that when it has started. */
+function hear(stream: ChildProcess['stdio'][3]): () => string {
+  let said = '';
+  // spawn() makes a socket of each 'pipe'.
+  if (stream instanceof Socket) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said = `${said}${text}`.slice(0, MAX_SAID);
+    });
+    // The data plane that wrote there is gone, and so is what it had to say.
+    stream.on('error', () => undefined);
+    stream.unref();
+  }
+  return () => said.trim().replaceAll(/\s+/g, ' ');
 }
 
 /** Whether anybody accepts connections on a unix socket. `nobody` also if the socket was left behind by a process that died. */

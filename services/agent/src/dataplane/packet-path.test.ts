@@ -10,7 +10,8 @@ it('is read every five seconds, and tells changes once', async () => {
   const path = new PacketPath(clock, () => {
     changes += 1;
   });
-  const facts = (filter: string) => StatusResponse.fromPartial({ inputs: [{ ifindex: 2, filter }] });
+  const facts = (filter: string, packets = 0n) =>
+    StatusResponse.fromPartial({ inputs: [{ ifindex: 2, filter }], workers: [{ index: 0, packets }] });
   let now = facts('exact');
   const read = async () => {
     reads += 1;
@@ -26,6 +27,9 @@ it('is read every five seconds, and tells changes once', async () => {
   await path.refresh(read);
   await path.refresh(read);
   expect([reads, changes, path.facts.inputs[0]?.filter]).toEqual([1, 2, 'coarse']);
+  path.take(facts('coarse', 5n));
+  expect([changes, path.facts.workers[0]?.packets]).toEqual([2, 5n]);
   path.take();
-  expect([changes, path.facts]).toEqual([3, { inputs: [], outputs: [] }]);
+  const nothing = { inputs: [], outputs: [], workers: [], options: undefined, conditions: [] };
+  expect([changes, path.facts]).toEqual([3, nothing]);
 });

@@ -4,10 +4,10 @@ import { StatusResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 /** How often it is read again, in milliseconds: it changes with the relays, and few look at it. */
 const REFRESH_MS = 5_000;
 
-/** How the data plane receives and sends, by interface. */
-export type PathFacts = Pick<StatusResponse, 'inputs' | 'outputs'>;
+/** How the data plane receives and sends, with which threads, options and shortcomings. */
+export type PathFacts = Pick<StatusResponse, 'inputs' | 'outputs' | 'workers' | 'options' | 'conditions'>;
 
-const NOTHING: PathFacts = { inputs: [], outputs: [] };
+const NOTHING: PathFacts = { inputs: [], outputs: [], workers: [], options: undefined, conditions: [] };
 
 /** Keeps up with how the data plane receives and sends. */
 export class PacketPath {
@@ -16,7 +16,7 @@ export class PacketPath {
   #facts = NOTHING;
   #readAt = 0;
 
-  /** @param onChange called when something of it has changed */
+  /** @param onChange called when something of it has changed, but for what the workers count */
   constructor(clock: Clock, onChange: () => void) {
     this.#clock = clock;
     this.#onChange = onChange;
@@ -27,9 +27,10 @@ export class PacketPath {
   }
 
   /** Takes in what was read, and what it is when no data plane answers: nothing. */
-  take({ inputs, outputs }: PathFacts = NOTHING): void {
-    const changed = Buffer.compare(encode({ inputs, outputs }), encode(this.#facts)) !== 0;
-    this.#facts = { inputs, outputs };
+  take({ inputs, outputs, workers, options, conditions }: PathFacts = NOTHING): void {
+    const facts = { inputs, outputs, workers, options, conditions };
+    const changed = Buffer.compare(encode(facts), encode(this.#facts)) !== 0;
+    this.#facts = facts;
     this.#readAt = this.#clock.monotonic();
     if (changed) this.#onChange();
   }
@@ -42,5 +43,6 @@ export class PacketPath {
 }
 
 function encode(facts: PathFacts): Uint8Array {
-  return StatusResponse.encode(StatusResponse.fromPartial(facts)).finish();
+  const workers = facts.workers.map((worker) => ({ ...worker, packets: 0n }));
+  return StatusResponse.encode(StatusResponse.fromPartial({ ...facts, workers })).finish();
 }

@@ -1,6 +1,13 @@
 import { status } from '@grpc/grpc-js';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
-import { InstanceState, type OutputCounters, type RelayCounters, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  InstanceState,
+  type OutputCounters,
+  type RelayCounters,
+  RelayEngine,
+  TransmitReason,
+  TransmitWay,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { combine, type Problem, problemStatus } from '../resolve/problem.ts';
 import type { RelayPlan } from '../resolve/resolve-relay.ts';
 import { isWaiting } from './refusals.ts';
@@ -101,7 +108,8 @@ function downOutputs(plan: RelayPlan, runtime: RelayCounters | undefined): Outpu
 /** An output that sends nothing, without counters. */
 export function downOutput(output: string, downReason: string): OutputCounters {
   const never = { startTime: undefined, lastDropTime: undefined };
-  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, warning: '', ...never };
+  const unsent = { transmit: TransmitWay.UNSPECIFIED, transmitReason: TransmitReason.UNSPECIFIED };
+  return { output, txPackets: 0n, txBytes: 0n, drops: [], up: false, downReason, warning: '', ...unsent, ...never };
 }
 
 function runtimeProblem(down: readonly OutputCounters[]): Problem {

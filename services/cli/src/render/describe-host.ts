@@ -1,4 +1,10 @@
-import type { InputStatus, OutputStatus } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { formatForwarderOptions } from '@mcfleet/native';
+import type {
+  InputStatus,
+  OutputStatus,
+  PacketPathOptions,
+  WorkerStatus,
+} from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { Host, NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
 import type { InterfaceInput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
@@ -40,18 +46,34 @@ function inputColumns(nowMs: number): Column<InterfaceInput>[] {
 }
 
 /** How packets are taken from an interface. */
-function inputText({ filter, ringBytes, memberships }: InputStatus): string {
+function inputText(input: InputStatus): string {
+  const { filter, ringBytes, memberships } = input;
   const selects =
     filter === 'coarse'
       ? 'coarse kernel filter (all multicast UDP; relays select afterwards)'
       : `${filter || 'no'} kernel filter`;
   const groups = memberships === 1 ? '1 group joined' : `${memberships} groups joined`;
-  return `receives: ${selects}, ring of ${ringBytes / 2n ** 20n} MiB, ${groups}`;
+  return `receives: ${selects}, ring of ${ringBytes / 2n ** 20n} MiB${longRingText(input)}, ${groups}`;
+}
+
+/** The ring of super-frames, which is made when the first one comes. */
+function longRingText({ longRingBytes, longRingError }: InputStatus): string {
+  if (longRingError !== '') return `, none for super-frames (${longRingError})`;
+  return longRingBytes === 0n ? '' : `, ${longRingBytes / 2n ** 20n} MiB for super-frames`;
 }
 
 /** How packets are sent to an interface. */
-function outputText({ transmit, reason }: OutputStatus): string {
-  return `sends: ${transmit}${reason === '' ? '' : ` (${reason})`}`;
+function outputText({ transmit, reason, outputs }: OutputStatus): string {
+  const which = outputs === 1 ? '1 output' : `${outputs} outputs`;
+  return `sends ${which}: ${transmit}${reason === '' ? '' : ` (${reason})`}`;
+}
+
+function workerText({ cpu, packets }: WorkerStatus): string {
+  return `${cpu === undefined ? 'on any CPU' : `on CPU ${cpu}`}, took ${packets} packets`;
+}
+
+function optionsText(options: PacketPathOptions): string {
+  return formatForwarderOptions({ ...options, ringBytes: Number(options.ringBytes) }).join(' ');
 }
 
 /** Everything about a host: its session, its interfaces, and the relays it runs. */
@@ -87,6 +109,8 @@ export function describeHost(host: Host, instances: readonly RelayInstance[], no
   outline.section('Packet path', (inner) => {
     const nameOf = (index: number): string => interfaces.find((one) => one.index === index)?.name ?? `index ${index}`;
     inner.fields([
+      ['options', status?.options === undefined ? '' : optionsText(status.options)],
+      ...(status?.workers ?? []).map((worker) => [`worker ${worker.index}`, workerText(worker)] as const),
       ...(status?.receiving ?? []).map((input) => [nameOf(input.ifindex), inputText(input)] as const),
       ...(status?.sending ?? []).map((output) => [nameOf(output.ifindex), outputText(output)] as const),
     ]);

@@ -22,6 +22,7 @@ import { noPaint } from './paint.ts';
 import { advise } from './relay-advice.ts';
 import { placementText, relayStatusWord } from './relay-view.ts';
 import { Table } from './table.ts';
+import { transmitText } from './transmit-view.ts';
 
 /** Everything about a relay: what is wanted, what each host makes of it, and what to do. */
 export function describeRelay(relay: Relay, instances: readonly RelayInstance[], nowMs: number): string {
@@ -140,6 +141,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
           return `no (${downReason || 'reason not known'})`;
         },
       },
+      { title: 'SENDS BY', value: transmitText },
       { title: 'DROPS', value: ({ drops }) => dropText(drops).trim() || '0' },
     ],
     noPaint,

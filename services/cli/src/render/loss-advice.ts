@@ -25,7 +25,7 @@ const OUTPUT_ADVICE: Readonly<Record<string, string>> = {
 const INPUT_ADVICE: Readonly<Record<string, string>> = {
   too_many_fragments:
     'More datagrams in fragments are under way at once than there is memory for: let their senders send shorter ones, or spread ' +
-    'their groups over more workers (mcfleet dataplane --workers).',
+    'their groups over more workers (--workers of mcfleet agent).',
 };
 
 /** What to do about packets that a relay loses on a host while everything forwards; empty if it loses none. */
@@ -43,7 +43,7 @@ function adviseInput(host: string, input: InterfaceInput | undefined, nowMs: num
   if (isRecent(input.lastKernelDropTime, nowMs)) {
     advice.push(
       `${host} lost ${input.kernelDrops} packets in the receive ring of ${input.interface}, the last ` +
-        `${age(input.lastKernelDropTime, nowMs)} ago: its data plane has too little processor time, or too small a ring (mcfleet dataplane --ring-ms).`,
+        `${age(input.lastKernelDropTime, nowMs)} ago: its data plane has too little processor time, or too small a ring (--ring-ms of mcfleet agent).`,
     );
   }
   if (isRecent(input.lastDropTime, nowMs)) {

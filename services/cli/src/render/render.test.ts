@@ -1,6 +1,14 @@
 import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import { Host } from '@mcfleet/proto/mcfleet/v1/host';
-import { InstanceState, OversizePolicy, Relay, RelayEngine, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import {
+  InstanceState,
+  OversizePolicy,
+  Relay,
+  RelayEngine,
+  RelayInstance,
+  TransmitReason,
+  TransmitWay,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { describe, expect, it } from 'vitest';
 import { age } from './age.ts';
 import { describeHost } from './describe-host.ts';
@@ -58,7 +66,14 @@ const instance = RelayInstance.fromPartial({
     rxPackets: 1000n,
     rxBytes: 1_344_000n,
     outputs: [
-      { output: '239.10.10.10:6001@eth1', txPackets: 1000n, txBytes: 1_344_000n, up: true },
+      {
+        output: '239.10.10.10:6001@eth1',
+        txPackets: 1000n,
+        txBytes: 1_344_000n,
+        up: true,
+        transmit: TransmitWay.GSO,
+        transmitReason: TransmitReason.KERNEL_SEGMENTS,
+      },
       {
         output: '239.1.1.1:5001@eth2',
         txPackets: 990n,
@@ -219,9 +234,9 @@ Host edge-1:
   Conditions:
     Ready: yes, for 1m5s (AllOutputsForward)
   Outputs:
-    OUTPUT                  PACKETS    BYTES  FORWARDS  DROPS
-    239.10.10.10:6001@eth1     1000  1344000  yes       0
-    239.1.1.1:5001@eth2         990       10  yes       (tx_full 10)
+    OUTPUT                  PACKETS    BYTES  FORWARDS  SENDS BY                 DROPS
+    239.10.10.10:6001@eth1     1000  1344000  yes       gso (cut by the kernel)  0
+    239.1.1.1:5001@eth2         990       10  yes       -                        (tx_full 10)
 `);
   });
 
@@ -370,8 +385,20 @@ Host edge-1:
         connected: true,
         agentLabels: { role: 'old', rack: '4' },
         kernel: '6.18.0',
-        receiving: [{ ifindex: 2, filter: 'coarse', ringBytes: 78_643_200n, memberships: 10_000 }],
-        sending: [{ ifindex: 3, transmit: 'gso', reason: 'the device segments' }],
+        receiving: [
+          { ifindex: 2, filter: 'coarse', ringBytes: 78_643_200n, memberships: 10_000 },
+          { ifindex: 4, filter: 'exact', ringBytes: 2n ** 20n, memberships: 1, longRingBytes: 2n ** 22n },
+          { ifindex: 5, filter: 'exact', ringBytes: 2n ** 20n, memberships: 1, longRingError: 'no memory' },
+        ],
+        sending: [
+          { ifindex: 3, transmit: 'gso', reason: 'the device segments', outputs: 1 },
+          { ifindex: 3, transmit: 'sendmmsg', reason: 'asked for', outputs: 7 },
+        ],
+        options: { ringBytes: 100n * 150n * 2048n, busyPollUs: 50, workers: 2, cpus: [0, 3], transmit: 'auto' },
+        workers: [
+          { index: 0, cpu: 3, packets: 1000n },
+          { index: 1, packets: 0n },
+        ],
         interfaces: [
           {
             index: 2,
@@ -386,8 +413,14 @@ Host edge-1:
     });
     const shown = describeHost(host, [instance], now);
     expect(shown).toContain(`Packet path:
-  eth0:     receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
-  index 3:  sends: gso (the device segments)
+  options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto
+  worker 0:  on CPU 3, took 1000 packets
+  worker 1:  on any CPU, took 0 packets
+  eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
+  index 4:   receives: exact kernel filter, ring of 1 MiB, 4 MiB for super-frames, 1 group joined
+  index 5:   receives: exact kernel filter, ring of 1 MiB, none for super-frames (no memory), 1 group joined
+  index 3:   sends 1 output: gso (the device segments)
+  index 3:   sends 7 outputs: sendmmsg (asked for)
 `);
     expect(shown).toContain('Labels:     rack=4,role=edge\n');
     expect(shown).toContain('  eth0      2  up     -     1500  192.0.2.1/24  UP,MULTICAST\n');

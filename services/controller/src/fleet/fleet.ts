@@ -149,12 +149,13 @@ export class Fleet {
     return { ...view, counters: record?.counters, countersTime: record?.countersTime, input };
   }
 
-  /** Adds when the host was last seen and what it receives, which is no part of the board. */
+  /** Adds when the host was last seen, what it receives and what its workers took, which is no part of the board. */
   withLastSeen(view: Host): Host {
     if (view.status === undefined) return view;
     const host = keyOf(view);
     const inputs = [...this.#hostBook.inputs(host).values()];
-    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(host), inputs } };
+    const workers = [...this.#hostBook.get(host).workers];
+    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(host), inputs, workers } };
   }
 
   /** Subscribes to changed plans; call the result to stop. */

@@ -1,4 +1,10 @@
-import type { InputStatus, OutputStatus } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import type { Condition } from '@mcfleet/proto/mcfleet/v1/common';
+import type {
+  InputStatus,
+  OutputStatus,
+  PacketPathOptions,
+  WorkerStatus,
+} from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
 import type { InterfaceInput } from '@mcfleet/proto/mcfleet/v1/relay';
 
@@ -17,6 +23,10 @@ export interface HostFacts {
   /** Of the last heartbeat. */
   readonly receiving: readonly InputStatus[];
   readonly sending: readonly OutputStatus[];
+  readonly workers: readonly WorkerStatus[];
+  readonly options: PacketPathOptions | undefined;
+  /** More conditions that the agent tells. */
+  readonly told: readonly Condition[];
   readonly appliedRevision: bigint;
   readonly desiredRevision: bigint;
   readonly stateHash: Buffer;
@@ -54,6 +64,9 @@ const UNMET: HostFacts = {
   interfaces: [],
   receiving: [],
   sending: [],
+  workers: [],
+  options: undefined,
+  told: [],
   appliedRevision: 0n,
   desiredRevision: 0n,
   stateHash: Buffer.alloc(0),

@@ -2,7 +2,7 @@ import type { Host } from '@mcfleet/proto/mcfleet/v1/host';
 import { atTransition, type Observation, statusOf } from './conditions.ts';
 import type { HostFacts } from './host-book.ts';
 
-/** The host with its status, without the time when it was last seen. `relays` is how many it shall run. */
+/** The host with its status, without what changes all the time (Fleet.withLastSeen). `relays` is how many it shall run. */
 export function hostView(host: Host, facts: HostFacts, relays: number, previous: Host | undefined, now: Date): Host {
   const { agentVersion, kernel, bootId, appliedRevision, desiredRevision, stateHash } = facts;
   const sameHost = previous?.uid === host.uid;
@@ -20,6 +20,8 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
       interfaces: [...facts.interfaces],
       receiving: [...facts.receiving],
       sending: [...facts.sending],
+      options: facts.options,
+      workers: [],
       conditions: atTransition(observe(facts), sameHost ? previous.status?.conditions : undefined, now),
       appliedRevision,
       desiredRevision,
@@ -30,7 +32,8 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
   };
 }
 
-function observe({ connected, disconnectReason, health, duplicateAgent, otherCluster }: HostFacts): Observation[] {
+function observe(facts: HostFacts): Observation[] {
+  const { connected, disconnectReason, health, duplicateAgent, otherCluster } = facts;
   const observedGeneration = 0n;
   const isKnown = connected && health !== undefined;
   const away = { reason: 'HostNotConnected', message: disconnectReason || 'no agent of this host has connected yet' };
@@ -61,7 +64,7 @@ function observe({ connected, disconnectReason, health, duplicateAgent, otherClu
     const unknown = (type: string): Observation => observation(type, undefined, waiting.reason, waiting.message);
     return [connection, unknown('DataplaneHealthy'), unknown('StateSaved'), ...duplicate, ...other];
   }
-  return [
+  const own = [
     connection,
     health.dataplaneHealthy
       ? observation('DataplaneHealthy', true, 'Answering', 'the data plane answers')
@@ -72,4 +75,17 @@ function observe({ connected, disconnectReason, health, duplicateAgent, otherClu
     ...duplicate,
     ...other,
   ];
+  return [...own, ...told(facts, own)];
+}
+
+/** What the agent tells besides. It has no say in what the controller sees itself, and each type is there once. */
+function told(facts: HostFacts, own: readonly Observation[]): Observation[] {
+  const types = new Set([...own.map(({ type }) => type), 'DuplicateAgent', 'OtherCluster', '']);
+  const observations: Observation[] = [];
+  for (const { type, reason, message } of facts.told) {
+    if (types.has(type)) continue;
+    types.add(type);
+    observations.push({ type, status: statusOf(true), observedGeneration: 0n, reason, message });
+  }
+  return observations;
 }

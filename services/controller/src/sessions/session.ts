@@ -290,8 +290,9 @@ export class Session {
     const { fleet, host, log } = this.#parts;
     const { dataplaneHealthy, dataplaneReason, dataplaneMessage, storageMessage } = heartbeat;
     const health = { dataplaneHealthy, dataplaneReason, dataplaneMessage, storageMessage };
-    const { stateHash, inputs, outputs } = heartbeat;
-    fleet.setHostFacts(host, { health, stateHash, receiving: inputs, sending: outputs });
+    const { stateHash, inputs, outputs, workers, options, conditions } = heartbeat;
+    const path = { receiving: inputs, sending: outputs, workers, options, told: conditions };
+    fleet.setHostFacts(host, { health, stateHash, ...path });
     // While an update is under way the agent may hold either state.
     if (this.#flight !== undefined || this.#held === undefined) return;
     if (hashOf(this.#held).equals(heartbeat.stateHash)) {

@@ -11,6 +11,7 @@ import {
   ApplyPhase,
   type ConfigUpdate,
   type ControllerMessage,
+  type Heartbeat,
   Hello,
   type RelayAssignment,
   RelayResult,
@@ -105,7 +106,7 @@ export class TestAgent {
     this.#call.write(AgentMessage.fromPartial({ seq, body } as never));
   }
 
-  heartbeat(hash: Buffer = this.hash): void {
+  heartbeat(hash: Buffer = this.hash, more: Partial<Heartbeat> = {}): void {
     this.send({
       $case: 'heartbeat',
       value: {
@@ -118,6 +119,10 @@ export class TestAgent {
         storageMessage: '',
         inputs: [],
         outputs: [],
+        workers: [],
+        options: undefined,
+        conditions: [],
+        ...more,
       },
     });
   }
