@@ -35,6 +35,8 @@ export interface RunningRelay extends AsyncDisposable {
   readonly ringBytes: number;
   /** From the request to the packet path using it; only mcfleet. */
   readonly applyMs: number | null;
+  /** Changes one relay that gets no packets, and gives the milliseconds from the request to the packet path using it; only mcfleet, if its plan has such a relay. */
+  readonly change: (() => Promise<number>) | null;
 }
 
 /** Thrown by `Engine.start`: what was started says itself that it cannot do this. */

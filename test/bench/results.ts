@@ -130,6 +130,8 @@ export interface UpkeepResult {
   readonly ring_bytes: number;
   /** From the request to the packet path using all relays. */
   readonly apply_ms: number | null;
+  /** The same of a change of one relay among many, of several changes; null if there are none to change. */
+  readonly change_ms: { readonly median: number; readonly most: number } | null;
   readonly foreign_cores: number;
   readonly note: string;
 }

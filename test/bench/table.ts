@@ -139,6 +139,7 @@ const upkeepHead = [
   'resident MB',
   'of which ring MB',
   'apply ms',
+  'change of one, ms',
   'foreign cores',
 ];
 
@@ -154,6 +155,7 @@ function upkeepRow({ title }: CaseReport, result: Result): string[] | undefined 
     (one.resident_bytes / 1e6).toFixed(0),
     (one.ring_bytes / 1e6).toFixed(0),
     one.apply_ms === null ? 'n/a' : one.apply_ms.toFixed(0),
+    one.change_ms === null ? '-' : `${one.change_ms.median} (most ${one.change_ms.most})`,
     one.foreign_cores.toString(),
   ];
 }

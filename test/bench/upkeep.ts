@@ -5,7 +5,7 @@ import type { Engine, RunningRelay } from './engine.ts';
 import { processTime, residentBytes } from './processor-time.ts';
 import type { UpkeepResult } from './results.ts';
 import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
-import { threeDigits } from './statistics.ts';
+import { median, threeDigits } from './statistics.ts';
 
 /** Nobody relays this. */
 const UNMATCHED = { group: '239.200.0.1', port: 5001 };
@@ -15,6 +15,8 @@ const SETTLE_MS = 500;
 const ARRIVE_MS = 100;
 const SIZE = 1316;
 const SEGMENTS = 20;
+/** Changes of one relay, of which the median and the slowest count. */
+const CHANGES = 21;
 
 /** Measures what a relay uses while it relays little or nothing. */
 export async function measureUpkeep(run: BenchRun, benchCase: UpkeepCase, engine: Engine): Promise<UpkeepResult> {
@@ -40,12 +42,19 @@ export async function measureUpkeep(run: BenchRun, benchCase: UpkeepCase, engine
       resident_bytes: residentBytes(relay.pids),
       ring_bytes: relay.ringBytes,
       apply_ms: relay.applyMs === null ? null : threeDigits(relay.applyMs),
+      change_ms: relay.change === null ? null : await changeTime(relay.change),
       foreign_cores: threeDigits(load.cores()),
       note: relay.note,
     };
   } finally {
     await relay[Symbol.asyncDispose]();
   }
+}
+
+async function changeTime(change: () => Promise<number>): Promise<{ median: number; most: number }> {
+  const times: number[] = [];
+  for (let i = 0; i < CHANGES; i++) times.push(await change());
+  return { median: threeDigits(median(times)), most: threeDigits(Math.max(...times)) };
 }
 
 /** Sends what the relay wants, beside what it does not. */

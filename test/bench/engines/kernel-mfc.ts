@@ -50,6 +50,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
     note: `smcrouted; ${outputs.length} output interface${outputs.length === 1 ? '' : 's'}; forwards on the sender's core`,
     ringBytes: 0,
     applyMs: null,
+    change: null,
     [Symbol.asyncDispose]: async () => {
       await started.stop(1_000);
     },

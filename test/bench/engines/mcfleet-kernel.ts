@@ -64,6 +64,7 @@ export async function startFleet(stage: Stage, plan: RelayPlan, engine: 'KERNEL'
       note: `controller and agent; engine ${engine}`,
       ringBytes: 0,
       applyMs: null,
+      change: null,
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {

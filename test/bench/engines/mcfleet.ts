@@ -47,6 +47,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
       note: `sends by ${ways}; ${filters} filter; ${status.relays} relays`,
       ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes + input.longRingBytes), 0),
       applyMs,
+      change: plan.idleRelays === 0 ? null : changes(client, stage, plan),
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {
@@ -57,23 +58,52 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
 
 /** @returns milliseconds until the packet path used it, seen by the caller. */
 async function program(client: DataplaneServiceClient, stage: Stage, plan: RelayPlan): Promise<number> {
-  const { outputInterfaces } = stage;
-  const upserts = [...plan.streams, ...idleStreams(plan.idleRelays)].map(({ input, outputs }, index) =>
-    ProgrammedRelay.fromPartial({
-      uid: `relay-${index}`,
-      name: `relays/relay-${index}`,
-      generation: 1n,
-      digest: Buffer.from([1]),
-      inputIfindex: stage.indexOf(INPUT_INTERFACE),
-      ...input,
-      outputs: outputs.map(({ group, port }, copy) => {
-        const name = outputInterfaces[plan.spread ? copy : 0] ?? fail('a stage has as many outputs as a plan needs');
-        const source = stage.addressOf(name, plan.family);
-        return { key: `${group}:${port}@${name}`, ifindex: stage.indexOf(name), address: group, port, source };
-      }),
+  const streams = [...plan.streams, ...idleStreams(plan.idleRelays)];
+  const upserts = streams.map((stream, index) => programmed(stage, plan, stream, index));
+  return await apply(client, { replaceAll: true, upserts });
+}
+
+/** Each call sends the copies of the last relay to another port. */
+function changes(client: DataplaneServiceClient, stage: Stage, plan: RelayPlan): () => Promise<number> {
+  const last = idleStreams(plan.idleRelays).at(-1) ?? fail('a relay that gets no packets');
+  let generation = 1;
+  return async () => {
+    generation += 1;
+    const outputs = last.outputs.map((output) => ({ ...output, port: output.port + generation }));
+    const index = plan.streams.length + plan.idleRelays - 1;
+    const upserts = [programmed(stage, plan, { ...last, outputs }, index, generation)];
+    return await apply(client, { replaceAll: false, upserts });
+  };
+}
+
+function programmed(
+  stage: Stage,
+  plan: RelayPlan,
+  { input, outputs }: PlannedStream,
+  index: number,
+  generation = 1,
+): ProgrammedRelay {
+  return ProgrammedRelay.fromPartial({
+    uid: `relay-${index}`,
+    name: `relays/relay-${index}`,
+    generation: BigInt(generation),
+    digest: Buffer.from([generation]),
+    inputIfindex: stage.indexOf(INPUT_INTERFACE),
+    ...input,
+    outputs: outputs.map(({ group, port }, copy) => {
+      const name =
+        stage.outputInterfaces[plan.spread ? copy : 0] ?? fail('a stage has as many outputs as a plan needs');
+      const source = stage.addressOf(name, plan.family);
+      return { key: `${group}:${port}@${name}`, ifindex: stage.indexOf(name), address: group, port, source };
     }),
-  );
-  const request = { replaceAll: true, upserts, removedUids: [] };
+  });
+}
+
+async function apply(
+  client: DataplaneServiceClient,
+  { replaceAll, upserts }: { readonly replaceAll: boolean; readonly upserts: ProgrammedRelay[] },
+): Promise<number> {
+  const request = { replaceAll, upserts, removedUids: [] };
   const before = performance.now();
   const { results } = await callUnary(client, 'apply', request, { timeoutMs: 60_000 });
   const took = performance.now() - before;

@@ -38,6 +38,7 @@ async function start(stage: Stage, plan: RelayPlan, tuned: boolean): Promise<Run
       note: `${processes.length} process${processes.length === 1 ? '' : 'es'}, receive buffer ${buffer} bytes`,
       ringBytes: 0,
       applyMs: null,
+      change: null,
       [Symbol.asyncDispose]: () => stopAll(processes),
     };
   } catch (error) {

@@ -66,6 +66,7 @@ export const upkeepResult = example<UpkeepResult>({
   resident_bytes: 111_000_000,
   ring_bytes: 34_000_000,
   apply_ms: 27,
+  change_ms: null,
   foreign_cores: 0,
   note: '',
 });

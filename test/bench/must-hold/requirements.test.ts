@@ -43,6 +43,10 @@ function goodRun(): CaseReport[] {
       'unmatched',
       upkeepResult({ cpu_share: 0.019, unmatched_pps: 300_000, wanted: { rate: 100, sent: 200, received: 200 } }),
     ),
+    caseOf(
+      'idle-10000',
+      upkeepResult({ apply_ms: 999, change_ms: { median: 4.99, most: 20 }, resident_bytes: 299e6, ring_bytes: 79e6 }),
+    ),
     caseOf('outputs-fail', outputFailureResult()),
   ];
 }
@@ -50,8 +54,8 @@ function goodRun(): CaseReport[] {
 test('everything holds at its bound', () => {
   const judged = judge(goodRun());
   expect(judged.filter(({ verdict }) => verdict !== 'HOLDS')).toEqual([]);
-  expect(judged.map(({ id }) => id)).toHaveLength(22);
-  expect(new Set(judged.map(({ id }) => id)).size).toBe(22);
+  expect(judged.map(({ id }) => id)).toHaveLength(25);
+  expect(new Set(judged.map(({ id }) => id)).size).toBe(25);
 });
 
 test('a little less, and each line fails: none of them holds whatever was measured', () => {
@@ -68,8 +72,11 @@ test('a little less, and each line fails: none of them holds whatever was measur
         }
         case 'latency':
           return own ? { ...result, p50_us: result.p50_us + 0.1, p99_us: result.p99_us + 0.1 } : result;
-        case 'upkeep':
-          return { ...result, cpu_share: result.cpu_share + 0.01, resident_bytes: result.resident_bytes + 2e6 };
+        case 'upkeep': {
+          const change_ms = result.change_ms === null ? null : { median: 5, most: 20 };
+          const slower = { change_ms, apply_ms: 1_000, cpu_share: result.cpu_share + 0.01 };
+          return { ...result, ...slower, resident_bytes: result.resident_bytes + 2e6 };
+        }
         case 'output-failure':
           return { ...result, failures: result.failures.map((how) => ({ ...how, arrived: how.expected - 1 })) };
         default:

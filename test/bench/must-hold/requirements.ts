@@ -1,8 +1,8 @@
 import type { EngineName } from '../engine.ts';
-import { DISTURBING } from '../foreign-load.ts';
-import type { CaseReport, OutputFailure, UpkeepResult } from '../results.ts';
 import { bestRate, type Evidence, resultOf } from './evidence.ts';
-import { atLeast, below, type Judgement, ratioAtLeast, ratioAtMost } from './judge.ts';
+import { atLeast, type Judgement, ratioAtMost } from './judge.ts';
+import { type Cases, figure, pps, type Rule, ratio } from './rule.ts';
+import { failureRules, upkeepRules } from './upkeep-rules.ts';
 
 /** One thing that must hold, and whether it does in this run. */
 export interface Requirement extends Judgement {
@@ -16,22 +16,8 @@ export interface Requirement extends Judgement {
   readonly needs: readonly string[];
 }
 
-type Cases = readonly CaseReport[];
-
-/** A rule: what must hold, and how to judge it from the cases of a run. */
-interface Rule {
-  readonly id: string;
-  readonly what: string;
-  readonly bound: string;
-  readonly needs: readonly string[];
-  readonly judge: (cases: Cases) => Judgement;
-}
-
 /** Cases that differ only in how the relay is set: the best counts, for each of them is a way to use it. */
 const SINGLE = ['1to1', 'spin-200'];
-
-const pps = (value: number): string => `${Math.round(value).toLocaleString('en-US')} pps`;
-const percent = (digits: number) => (value: number) => `${(value * 100).toFixed(digits)} %`;
 
 const throughputRules: readonly Rule[] = [
   rate('1to1-rate', '1 -> 1, 1316 B, single packets arriving, without loss', SINGLE, 'in_pps', 700_000),
@@ -78,79 +64,11 @@ const latencyRules: readonly Rule[] = [10, 50].flatMap((thousands): Rule[] => {
   ];
 });
 
-/** What rounds to 0.0 % in the run of ten seconds that this is about. */
-const IDLE = { below: 0.0005, seconds: 10 };
-const MEMORY_BYTES = 120_000_000;
-
-const upkeepRules: readonly Rule[] = [
-  ratio('10000-relays', '10,000 relays, compared with the rate of one', ['10000-relays'], ['1to1', 'mcfleet'], 0.95),
-  upkeep(
-    {
-      id: 'unmatched',
-      what: '300,000 pps that no relay wants: processor time of the relay, which delivers what is wanted beside them',
-      bound: '< 2 % of a core',
-      measuredBy: 'unmatched',
-    },
-    ({ wanted, unmatched_pps: unmatched, cpu_share, foreign_cores }) => {
-      if (wanted === null || wanted.received < wanted.sent) {
-        const why = `unmatched: ${wanted?.received ?? 0} of ${wanted?.sent ?? 0} wanted packets arrived`;
-        return { verdict: 'FAILS', figure: percent(2)(cpu_share), why };
-      }
-      if (unmatched < 290_000) {
-        return below({ kind: 'none', why: `unmatched: the sender did ${pps(unmatched)} only` }, 0, String);
-      }
-      const from = `unmatched, beside ${wanted.rate} pps that were wanted`;
-      return below(figure(cpu_share, from, foreign_cores), 0.02, percent(2));
-    },
-  ),
-  upkeep(
-    { id: 'idle', what: 'idle: processor time over ten seconds', bound: '0 % of a core', measuredBy: 'idle' },
-    ({ seconds, cpu_share }) => {
-      if (seconds < IDLE.seconds) {
-        return below({ kind: 'none', why: `idle: looked at for ${seconds} s only` }, 0, String);
-      }
-      return below(figure(cpu_share, `idle, ${seconds} s`, 0), IDLE.below, percent(3));
-    },
-  ),
-  upkeep(
-    {
-      id: 'memory',
-      what: 'resident memory with one relay, without the receive rings, which are stated apart',
-      bound: '< 120 MB',
-      measuredBy: 'idle',
-    },
-    ({ resident_bytes: resident, ring_bytes: rings }) => {
-      const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
-      const from = `idle: ${mb(resident)} resident, ${mb(rings)} of it rings`;
-      return below(figure(resident - rings, from, 0), MEMORY_BYTES, mb);
-    },
-  ),
-];
-
-const failureRules: readonly Rule[] = (
-  [
-    ['deleted', 'deleted'],
-    ['down', 'set down'],
-    ['stripped', 'stripped of its address'],
-    ['full', 'made full'],
-  ] as const
-).map(([how, text]) => ({
-  id: `output-${how}`,
-  what: `one output interface ${text}: packets that the other outputs lose`,
-  bound: '0',
-  needs: ['outputs-fail'],
-  judge: (cases) => failure(cases, how),
-}));
-
 /** Judges a run, by what must hold. */
 export function judge(cases: Cases): Requirement[] {
   return [...throughputRules, ...latencyRules, ...upkeepRules, ...failureRules].map(
     ({ id, what, bound, needs, judge: rule }) => ({ id, what, bound, needs, ...rule(cases) }),
   );
-}
-
-function figure(value: number, from: string, foreignCores: number): Evidence {
-  return { kind: 'figure', value, from, disturbed: foreignCores >= DISTURBING };
 }
 
 function rate(id: string, what: string, ids: readonly string[], of: 'in_pps' | 'out_pps', bound: number): Rule {
@@ -161,31 +79,6 @@ function rate(id: string, what: string, ids: readonly string[], of: 'in_pps' | '
     needs: ids,
     judge: (cases) => atLeast(bestRate(cases, ids, 'mcfleet', of), bound, pps),
   };
-}
-
-function ratio(
-  id: string,
-  what: string,
-  ids: readonly string[],
-  [otherCase, otherEngine]: readonly [string, EngineName],
-  bound: number,
-): Rule {
-  return {
-    id,
-    what,
-    bound: `>= ${bound}`,
-    needs: [...ids, otherCase],
-    judge: (cases) =>
-      ratioAtLeast(
-        withValue(bestRate(cases, ids, 'mcfleet', 'in_pps')),
-        withValue(bestRate(cases, [otherCase], otherEngine, 'in_pps')),
-        bound,
-      ),
-  };
-}
-
-function withValue(evidence: Evidence): Evidence {
-  return evidence.kind === 'none' ? evidence : { ...evidence, from: `${pps(evidence.value)} (${evidence.from})` };
 }
 
 interface LatencyComparison {
@@ -216,21 +109,6 @@ function latency(
   };
 }
 
-/** A rule about what the relay takes of the host, judged by one case if that was measured. */
-function upkeep(
-  { measuredBy, ...rule }: Omit<Rule, 'needs' | 'judge'> & { readonly measuredBy: string },
-  judgeResult: (result: UpkeepResult) => Judgement,
-): Rule {
-  return {
-    ...rule,
-    needs: [measuredBy],
-    judge: (cases) => {
-      const result = resultOf(cases, measuredBy, 'mcfleet', 'upkeep');
-      return result.kind === 'none' ? below(result, 0, String) : judgeResult(result);
-    },
-  };
-}
-
 function boundaries(cases: Cases, ids: readonly string[]): Judgement {
   const heard = ids.map((id) => ({ id, result: resultOf(cases, id, 'mcfleet', 'throughput') }));
   const seen: string[] = [];
@@ -245,15 +123,4 @@ function boundaries(cases: Cases, ids: readonly string[]): Judgement {
     seen.push(`${id} ${received} of ${sent}, ${duplicates} twice, ${reordered} late, ${corrupt} corrupt`);
   }
   return { verdict: intact ? 'HOLDS' : 'FAILS', figure: intact ? 'all' : 'not all', why: seen.join('; ') };
-}
-
-function failure(cases: Cases, how: OutputFailure['how']): Judgement {
-  const result = resultOf(cases, 'outputs-fail', 'mcfleet', 'output-failure');
-  if (result.kind === 'none') return { verdict: 'NOT MEASURED', figure: null, why: result.why };
-  const found = result.failures.find((one) => one.how === how);
-  if (found === undefined)
-    return { verdict: 'NOT MEASURED', figure: null, why: 'outputs-fail: it did not come to that' };
-  const lost = found.expected - found.arrived;
-  const why = `outputs-fail: ${found.others} others, ${found.sent} packets each at ${pps(result.rate)}`;
-  return { verdict: lost === 0 ? 'HOLDS' : 'FAILS', figure: lost.toLocaleString('en-US'), why };
 }
