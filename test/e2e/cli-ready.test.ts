@@ -59,7 +59,9 @@ describeWithLab('mcfleet with an agent and a data plane', () => {
     expect(sent.code).toBe(0);
     await expect
       .poll(describeRelay)
-      .toMatch(/\n {2}Received: +500 packets[\s\S]*\n {4}239\.10\.10\.10:6001@veth3 +500 +\d+ +yes +0\n/);
+      .toMatch(
+        /\n {2}Received: +500 packets[\s\S]*\n {4}239\.10\.10\.10:6001@veth3 +500 +\d+ +yes +(gso|sendmmsg) \(.*\) +0\n/,
+      );
     expect(await describeRelay()).not.toContain('What to do');
   });
 
