@@ -128,6 +128,23 @@ export interface InputCounts {
   readonly downReason: string;
 }
 
+/**
+ * Packets that an interface took and then lost, of all that leaves by it, whoever sent them. What it refused at once is not among them:
+ * that is a drop of the output ("tx_full"). Counted as the kernel counts: of a queue, a super-frame is one. Sums of the interface's
+ * name: they go on when it goes and comes again.
+ */
+export interface InterfaceLoss {
+  readonly ifindex: number;
+  /** By its queue discipline. */
+  readonly queue: bigint;
+  /** By the device: tx_dropped of its statistics. */
+  readonly deviceDropped: bigint;
+  /** By the device: tx_errors of its statistics. */
+  readonly deviceErrors: bigint;
+  /** Since when these count, Unix time in nanoseconds: since an output first used it. */
+  readonly startUnixNano: bigint;
+}
+
 export interface ForwarderSnapshot {
   readonly relays: readonly RelayCounts[];
   readonly inputs: readonly InputCounts[];
@@ -222,6 +239,11 @@ export interface Forwarder {
   /** Counters of these relays, or of all. */
   snapshot(uids: readonly string[] | null): ForwarderSnapshot;
   status(): ForwarderStatus;
+  /**
+   * What the interfaces of outputs lost, off the event loop. Read from the kernel, at most so often that it takes a twentieth of the
+   * time, and the same again in between. Interfaces that are missing are not among them.
+   */
+  losses(): Promise<readonly InterfaceLoss[]>;
   /** Stops forwarding and frees everything. */
   close(): Promise<void>;
 }
@@ -262,6 +284,11 @@ class OrderedForwarder implements Forwarder {
   status(): ForwarderStatus {
     this.#assertOpen();
     return this.#native.status();
+  }
+
+  losses(): Promise<readonly InterfaceLoss[]> {
+    this.#assertOpen();
+    return this.#native.losses();
   }
 
   close(): Promise<void> {

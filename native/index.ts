@@ -6,6 +6,7 @@ export {
   type ForwarderSnapshot,
   type ForwarderStatus,
   type InputCounts,
+  type InterfaceLoss,
   type OutputCounts,
   type OutputProgram,
   type RateLimitProgram,

@@ -62,6 +62,14 @@ export interface InputReport {
   readonly downReason: string;
 }
 
+export interface LossReport {
+  readonly ifindex: number;
+  readonly queue: number;
+  readonly deviceDropped: number;
+  readonly deviceErrors: number;
+  readonly startUnixNano: number;
+}
+
 /** A program in a namespace that is spoken to by lines. */
 export class LineProcess {
   readonly child: ChildProcess;
@@ -145,6 +153,10 @@ export class ForwarderProcess extends LineProcess {
     return outputs.map(({ transmit, reason }) => `${transmit}: ${reason}`).join('; ');
   }
 
+  async losses(): Promise<readonly LossReport[]> {
+    return (await this.call({ call: 'losses' })) as LossReport[];
+  }
+
   /** Does something while nobody reads the ring, so that all of it is queued when the forwarder goes on. */
   async whilePaused(act: () => Promise<unknown>): Promise<void> {
     this.child.kill('SIGSTOP');
@@ -213,14 +225,15 @@ export class PacketCapture extends LineProcess {
   #settled: () => Promise<void> = async () => undefined;
 
   /**
-   * `tun` makes the device, and lets arrive there what is written as lines of hex; `capture6` captures IPv6.
+   * `tun` makes the device, and lets arrive there what is written as lines of hex; `silent-tun` makes one and reads nothing of what
+   * is sent through it; `capture6` captures IPv6.
    *
    * @param settled resolves when all that was sent has come through; asked by rest()
    */
   static async start(
     namespace: string,
     device: string,
-    role: 'capture' | 'capture6' | 'tun' = 'capture',
+    role: 'capture' | 'capture6' | 'tun' | 'silent-tun' = 'capture',
     settled?: () => Promise<void>,
   ): Promise<PacketCapture> {
     const argv = role === 'capture6' ? ['capture', device, 'ipv6'] : [role, device];

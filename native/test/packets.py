@@ -7,6 +7,7 @@ packets.py send INTERFACE      Reads one JSON object per line, does it, answers 
 packets.py offload INTERFACE on|off  Whether the interface finishes checksums and cuts super-frames, or the kernel before it.
 packets.py tun NAME            Makes a tun device: prints "ready", then every IPv4 packet that is sent through it as one line of hex, and
                                lets the packets it reads as lines of hex arrive there, until its input ends.
+packets.py silent-tun NAME     The same, and reads nothing of what is sent through it.
 packets.py capture INTERFACE [ipv6]  Prints "ready", then every IPv4 frame that arrives as one line of hex, until its input ends; or
                                every IPv6 frame but those of ICMPv6, with which hosts find each other.
 """
@@ -124,10 +125,20 @@ def offload(interface, state):
         fcntl.ioctl(control, SIOCETHTOOL, struct.pack("16sP", interface.encode(), value.buffer_info()[0]))
 
 
-def tun(name):
+def make_tun(name):
     device = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
     say("ready")
+    return device
+
+
+def silent_tun(name):
+    make_tun(name)
+    sys.stdin.read()
+
+
+def tun(name):
+    device = make_tun(name)
     while True:
         readable, _, _ = select.select([device, sys.stdin], [], [])
         if device in readable:
@@ -142,4 +153,4 @@ def tun(name):
 
 
 if __name__ == "__main__":
-    {"send": send, "capture": capture, "offload": offload, "tun": tun}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "capture": capture, "offload": offload, "tun": tun, "silent-tun": silent_tun}[sys.argv[1]](*sys.argv[2:])

@@ -5,7 +5,7 @@ import { createForwarder, type Forwarder, type ForwarderOptions, listInterfaces,
 import type { RelayDraft } from './forwarder-process.ts';
 
 interface Command {
-  readonly call: 'apply' | 'snapshot' | 'status' | 'close' | 'churn' | 'second';
+  readonly call: 'apply' | 'snapshot' | 'status' | 'losses' | 'close' | 'churn' | 'second';
   readonly replaceAll?: boolean;
   readonly upserts?: readonly RelayDraft[];
   readonly removed?: readonly string[];
@@ -77,6 +77,8 @@ async function run(command: Command): Promise<unknown> {
       return forwarder.snapshot(null);
     case 'status':
       return forwarder.status();
+    case 'losses':
+      return forwarder.losses();
     case 'churn': {
       const [draft] = command.upserts ?? [];
       return draft ? churn(forwarder, command.changes ?? 0, draft) : null;

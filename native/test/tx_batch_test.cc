@@ -127,6 +127,59 @@ void a_datagram_needs_all_its_fragments() {
   CHECK_EQ(counters.drops.get(DropReason::kTxFull), 1U);
 }
 
+void what_the_interface_refuses_is_counted_apart() {
+  TxBatch batch;
+  OutputCounters counters;
+  RefusalCounters refusals;
+  batch.count_refusals(&refusals);
+  // A super-frame, a datagram in two fragments, and two that no queue refused: the socket's own
+  // buffer was full, and the device was down.
+  const auto refuse = [&](int error) {
+    batch.send_with([error](mmsghdr*, unsigned) {
+      errno = error;
+      return -1;
+    });
+  };
+  add(batch, counters, 20);
+  add(batch, counters, 1, false);
+  add(batch, counters, 1, true);
+  refuse(ENOBUFS);
+  CHECK_EQ(refusals.queued.get(), 3U);
+  CHECK_EQ(refusals.frames.get(), 22U);
+  add(batch, counters);
+  refuse(EAGAIN);
+  add(batch, counters);
+  refuse(ENETDOWN);
+  add(batch, counters);
+  batch.send_all_with(
+      [](std::span<const mmsghdr>, std::span<int> results) { results[0] = -ENOBUFS; });
+  CHECK_EQ(refusals.queued.get(), 4U);
+  CHECK_EQ(refusals.frames.get(), 23U);
+  CHECK_EQ(counters.drops.get(DropReason::kTxFull), 23U);
+}
+
+// A queue counts each time that it refuses a message, and sendmmsg tries again the one at which it
+// stopped.
+void what_is_refused_twice_is_counted_twice() {
+  for (const int second : {0, ENOBUFS, EMSGSIZE}) {
+    TxBatch batch;
+    OutputCounters counters;
+    RefusalCounters refusals;
+    batch.count_refusals(&refusals);
+    for (int i = 0; i < 3; i++) add(batch, counters);
+    int call = 0;
+    batch.send_with([&](mmsghdr*, unsigned count) {
+      if (++call == 1) return 1;
+      if (call > 2 || second == 0) return static_cast<int>(count);
+      errno = second;
+      return -1;
+    });
+    CHECK_EQ(refusals.queued.get(), second == 0 ? 1U : second == ENOBUFS ? 2U : 0U);
+    CHECK_EQ(counters.packets.get(), second == 0 ? 3U : 2U);
+    CHECK_EQ(drops(counters), second == 0 ? 0U : 1U);
+  }
+}
+
 void knows_when_it_is_full() {
   TxBatch batch;
   OutputCounters counters;
@@ -145,5 +198,7 @@ int main() {
   accounts_every_result_once();
   one_refused_message_holds_up_no_other();
   a_datagram_needs_all_its_fragments();
+  what_the_interface_refuses_is_counted_apart();
+  what_is_refused_twice_is_counted_twice();
   knows_when_it_is_full();
 }

@@ -73,10 +73,10 @@ export class RelayPath implements AsyncDisposable {
     this.course = course;
   }
 
-  /** @param options `relayCpu` is the only core of agent and data plane; default any. */
+  /** @param options `relayCpu` is the only core of agent and data plane, default any; `agentOptions` are more options of the agent. */
   static async start(
     topology: keyof typeof courses,
-    options: TopologyOptions & { readonly relayCpu?: number } = {},
+    options: TopologyOptions & { readonly relayCpu?: number; readonly agentOptions?: readonly string[] } = {},
   ): Promise<RelayPath> {
     const lab = await Lab.create(topology === 'chain' ? chain(options) : dualBridge(options));
     try {
@@ -84,7 +84,7 @@ export class RelayPath implements AsyncDisposable {
       const fleet = await Fleet.start(lab, {
         controller: 'relay',
         hosts: { [host]: 'relay' },
-        agentCommand: (argv) => [...pinned, ...argv],
+        agentCommand: (argv) => [...pinned, ...argv, ...(options.agentOptions ?? [])],
       });
       return RelayPath.over(lab, fleet, topology);
     } catch (error) {

@@ -32,6 +32,28 @@ class ApplyWorker final : public Napi::AsyncWorker {
   std::vector<RelayRefusal> refusals_;
 };
 
+// Forwarder::losses off the event loop.
+class LossesWorker final : public Napi::AsyncWorker {
+ public:
+  LossesWorker(Napi::Env env, std::shared_ptr<Forwarder> forwarder)
+      : Napi::AsyncWorker(env, "mcfleet.losses"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        forwarder_(std::move(forwarder)) {}
+
+  [[nodiscard]] Napi::Promise promise() const { return deferred_.Promise(); }
+  void Execute() override {
+    losses_ = forwarder_->losses();
+    forwarder_.reset();
+  }
+  void OnOK() override { deferred_.Resolve(write_losses(Env(), losses_)); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::shared_ptr<Forwarder> forwarder_;
+  std::vector<InterfaceLoss> losses_;
+};
+
 // Gives up the last reference off the event loop: freeing rings waits for the kernel.
 class CloseWorker final : public Napi::AsyncWorker {
  public:
@@ -57,6 +79,7 @@ class ForwarderHandle final : public Napi::ObjectWrap<ForwarderHandle> {
                        {InstanceMethod<&ForwarderHandle::apply>("apply"),
                         InstanceMethod<&ForwarderHandle::snapshot>("snapshot"),
                         InstanceMethod<&ForwarderHandle::status>("status"),
+                        InstanceMethod<&ForwarderHandle::losses>("losses"),
                         InstanceMethod<&ForwarderHandle::close>("close")});
   }
 
@@ -90,6 +113,12 @@ class ForwarderHandle final : public Napi::ObjectWrap<ForwarderHandle> {
 
   Napi::Value status(const Napi::CallbackInfo& info) {
     return write_status(info.Env(), open(info)->status());
+  }
+
+  Napi::Value losses(const Napi::CallbackInfo& info) {
+    auto* worker = new LossesWorker(info.Env(), open(info));
+    worker->Queue();
+    return worker->promise();
   }
 
   Napi::Value close(const Napi::CallbackInfo& info) {

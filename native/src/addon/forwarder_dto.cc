@@ -197,6 +197,18 @@ Napi::Value write_snapshot(Napi::Env env, const Snapshot& snapshot) {
   return object;
 }
 
+Napi::Value write_losses(Napi::Env env, const std::vector<InterfaceLoss>& losses) {
+  return write_array(env, losses, [env](const InterfaceLoss& loss) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("ifindex", loss.ifindex);
+    object.Set("queue", write_count(env, loss.queue));
+    object.Set("deviceDropped", write_count(env, loss.device_dropped));
+    object.Set("deviceErrors", write_count(env, loss.device_errors));
+    object.Set("startUnixNano", write_count(env, loss.counted_since));
+    return object;
+  });
+}
+
 Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("capabilities", write_array(env, status.capabilities, [env](const std::string& name) {

@@ -9,8 +9,9 @@
 
 namespace mcfleet {
 
-EgressPort::EgressPort(int ifindex, TransmitRequest request)
-    : ifindex_(ifindex), kind_(Kind::kFrames), request_(request), link_(0) {
+EgressPort::EgressPort(int ifindex, TransmitRequest request, RefusalCounters& refusals)
+    : ifindex_(ifindex), kind_(Kind::kFrames), request_(request), refusals_(refusals), link_(0) {
+  batch_.count_refusals(&refusals_);
   publish(LinkState::kMissing, 0, 0);
 }
 
@@ -18,9 +19,11 @@ EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& dest
     : ifindex_(frames->ifindex_),
       kind_(Kind::kPackets),
       request_(frames->request_),
+      refusals_(frames->refusals_),
       link_(0),
       frames_(std::move(frames)) {
   unicast_.emplace(destination);
+  batch_.count_refusals(&refusals_);
   publish(LinkState::kMissing, 0, 0);
 }
 

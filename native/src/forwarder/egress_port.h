@@ -63,8 +63,8 @@ class EgressPort final {
     bool super_frames;
   };
 
-  // To groups.
-  EgressPort(int ifindex, TransmitRequest request);
+  // To groups. `refusals` is that of the interface, and outlives the port.
+  EgressPort(int ifindex, TransmitRequest request, RefusalCounters& refusals);
   // To a unicast address; `frames`: the port to groups of the same worker and interface.
   EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination);
   EgressPort(const EgressPort&) = delete;
@@ -132,6 +132,7 @@ class EgressPort final {
   const int ifindex_;
   const Kind kind_;
   const TransmitRequest request_;
+  RefusalCounters& refusals_;
   // State, header, Transmit, MTU: the worker reads them as of one time.
   std::atomic<uint64_t> link_;
   std::atomic<uint64_t> mac_{0};

@@ -16,10 +16,12 @@ namespace mcfleet {
 // send alike.
 class EgressPorts final {
  public:
-  // To groups.
-  EgressPorts(int ifindex, TransmitRequest request, size_t workers) {
-    for (size_t i = 0; i < workers; i++)
-      ports_.push_back(std::make_shared<EgressPort>(ifindex, request));
+  // To groups; `refusals`: of the interface, one for each worker.
+  EgressPorts(int ifindex, TransmitRequest request,
+              std::shared_ptr<PerWorker<RefusalCounters>> refusals)
+      : refusals_(std::move(refusals)) {
+    for (size_t i = 0; i < refusals_->size(); i++)
+      ports_.push_back(std::make_shared<EgressPort>(ifindex, request, refusals_->data()[i]));
   }
   // To a unicast address; `frames`: those to groups of the same interface.
   EgressPorts(std::shared_ptr<EgressPorts> frames, const IpAddress& destination)
@@ -61,6 +63,8 @@ class EgressPorts final {
   }
 
  private:
+  // Of those to groups.
+  std::shared_ptr<PerWorker<RefusalCounters>> refusals_;
   // Of those to a unicast address.
   std::shared_ptr<EgressPorts> frames_;
   std::vector<std::shared_ptr<EgressPort>> ports_;

@@ -3,21 +3,13 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <set>
 
+#include "base/unix_time.h"
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
-namespace {
-
-uint64_t unix_nano() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& options) {
   // Told now rather than with the first relay.
@@ -53,6 +45,8 @@ std::vector<RelayRefusal> Forwarder::apply(const RelayChange& change) {
   const std::lock_guard control(control_);
   std::vector<RelayRefusal> refusals;
   const Changes changes = plan(change, refusals);
+  // Before anything is sent there.
+  if (losses_due_) read_losses();
   // Also after a refusal, which may leave an input without relays.
   if (!changes.empty() || !refusals.empty()) carry_out(changes);
   return refusals;

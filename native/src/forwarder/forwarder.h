@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -17,6 +18,7 @@
 #include "forwarder/egress_ports.h"
 #include "forwarder/endpoints.h"
 #include "forwarder/forwarder_options.h"
+#include "forwarder/interface_losses.h"
 #include "forwarder/link_watch.h"
 #include "forwarder/memberships.h"
 #include "forwarder/neighbour_watch.h"
@@ -48,6 +50,9 @@ class Forwarder final {
   // Counters of these relays, or of all if null.
   [[nodiscard]] Snapshot snapshot(const std::vector<std::string>* uids);
   [[nodiscard]] ForwarderStatus status();
+  // What the interfaces of outputs lost by themselves. Waits for the kernel, and for a change under
+  // way.
+  [[nodiscard]] std::vector<InterfaceLoss> losses();
 
  private:
   struct OutputEntry {
@@ -102,6 +107,7 @@ class Forwarder final {
   Status join_all(const std::vector<Membership>& memberships);
   std::shared_ptr<EgressPorts> ports_for(int ifindex, EgressPort::Kind kind,
                                          const IpAddress& destination);
+  void read_losses();
   void watch_neighbours();
   void take_neighbours(std::span<const Neighbour> neighbours);
   void refresh_unicast(const HostPolicies& policies);
@@ -124,6 +130,12 @@ class Forwarder final {
   std::unordered_map<std::string, Entry> relays_;
   std::map<int, InputEntry> inputs_;
   std::map<PortKey, std::shared_ptr<EgressPorts>> ports_;
+  // Of interfaces with ports, or that had some at the last reading.
+  std::map<int, std::shared_ptr<PerWorker<RefusalCounters>>> refusals_;
+  InterfaceLosses losses_;
+  // Whether interfaces are in use that no reading had; and when to read next.
+  bool losses_due_ = false;
+  std::chrono::steady_clock::time_point next_losses_{};
   Memberships memberships_;
   Endpoints endpoints_;
   std::unique_ptr<LinkWatch> watch_;

@@ -11,7 +11,12 @@ std::shared_ptr<EgressPorts> Forwarder::ports_for(int ifindex, EgressPort::Kind 
   if (found != ports_.end()) return found->second;
   std::shared_ptr<EgressPorts> ports;
   if (frames) {
-    ports = std::make_shared<EgressPorts>(ifindex, options_.transmit, workers_->size());
+    auto& refusals = refusals_[ifindex];
+    if (refusals == nullptr) {
+      refusals = std::make_shared<PerWorker<RefusalCounters>>(workers_->size());
+      losses_due_ = true;
+    }
+    ports = std::make_shared<EgressPorts>(ifindex, options_.transmit, refusals);
   } else {
     watch_neighbours();
     ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, {}),

@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 
-#include <cerrno>
-
 #include "ring/tracked_sender.h"
 #include "ring/uring_sender.h"
 
@@ -69,6 +67,7 @@ void TxBatch::send(TrackedSender& sender) {
       if (!whole) account_sent(i);
       continue;
     }
+    if (failure->reason == DropReason::kTxFull && !failure->all) count_refusal(i);
     const size_t end = failure->all ? count_ : i + 1;
     for (; i < end; i++) account_lost(i, failure->reason);
     i--;
@@ -99,6 +98,12 @@ void TxBatch::account_lost(size_t index, DropReason reason) {
   if (!account.last) return;
   account.counters->drops.add(datagram_lost_, account.packets);
   datagram_lost_ = DropReason::kCount;
+}
+
+void TxBatch::count_refusal(size_t index) {
+  if (refusals_ == nullptr) return;
+  refusals_->queued.add(1);
+  refusals_->frames.add(accounts_[index].packets);
 }
 
 void TxBatch::clear() {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -53,6 +54,9 @@ class TxBatch final {
   void commit(size_t bytes, std::span<const iovec> pieces, const IpAddress& destination,
               const TxAccount& account);
 
+  // Counts there how often the interface refuses a message. It must outlive the batch.
+  void count_refusals(RefusalCounters* refusals) { refusals_ = refusals; }
+
   // Sends everything with sendmmsg(2), as the socket takes it. Each message is accounted once, as
   // sent or as lost with its reason; one that is refused does not keep the others back.
   void send(int fd);
@@ -81,6 +85,7 @@ class TxBatch final {
   static socklen_t write_destination(Destination& to, const IpAddress& address);
   void account_sent(size_t index);
   void account_lost(size_t index, DropReason reason);
+  void count_refusal(size_t index);
   void clear();
 
   std::unique_ptr<uint8_t[]> arena_;
@@ -94,6 +99,7 @@ class TxBatch final {
   std::unique_ptr<iovec[]> vectors_;
   std::array<Destination, kMessages> destinations_{};
   std::array<TxAccount, kMessages> accounts_{};
+  RefusalCounters* refusals_ = nullptr;
 };
 
 // What an errno of a send means for the packet, and whether the rest of the batch shares its fate.
@@ -106,15 +112,21 @@ SendFailure classify_send_error(int error);
 template <typename Send>
 void TxBatch::send_with(Send&& send) {
   size_t next = 0;
+  // Whether the next message was tried, and is tried again: sendmmsg tells the error of a message
+  // only when it is the first.
+  bool again = false;
   while (next < count_) {
     const int sent = send(messages_.data() + next, static_cast<unsigned>(count_ - next));
-    if (sent > 0) {
+    const int error = sent > 0 ? 0 : sent < 0 ? errno : EIO;
+    if (error == EINTR) continue;
+    // A queue that refused it before has room by now, or refuses it again.
+    if (again && (error == 0 || error == ENOBUFS)) count_refusal(next);
+    again = error == 0;
+    if (error == 0) {
       for (int i = 0; i < sent; i++) account_sent(next++);
       continue;
     }
-    // sendmmsg tells the error of a message only when it is the first.
-    const int error = sent < 0 ? errno : EIO;
-    if (error == EINTR) continue;
+    if (error == ENOBUFS) count_refusal(next);
     const SendFailure failure = classify_send_error(error);
     const size_t end = failure.all ? count_ : next + 1;
     while (next < end) account_lost(next++, failure.reason);
@@ -130,6 +142,7 @@ void TxBatch::send_all_with(Send&& send) {
     if (results[i] >= 0) {
       account_sent(i);
     } else {
+      if (results[i] == -ENOBUFS) count_refusal(i);
       account_lost(i, classify_send_error(-results[i]).reason);
     }
   }

@@ -37,7 +37,13 @@ import { byName } from './resolve/local-interfaces.ts';
 import { ControllerSession } from './session/controller-session.ts';
 import { type AgentIdentity, makeHello } from './session/hello.ts';
 import { LossWatch } from './session/loss-watch.ts';
-import { type HostTelemetry, inputTelemetry, relayTelemetry } from './session/telemetry.ts';
+import {
+  type HostTelemetry,
+  inputTelemetry,
+  losingInterfaces,
+  outputTelemetry,
+  relayTelemetry,
+} from './session/telemetry.ts';
 import { sleep } from './sleep.ts';
 
 /** A session is opened after this time even if there is no data plane yet: the controller shall know that. */
@@ -299,11 +305,15 @@ export class Agent {
       if (client !== this.#client) return undefined;
       this.#reconciler.observe(snapshot);
       const losses = this.#losses;
-      losses.begin(new Date(this.#parts.clock.now()));
+      const now = this.#parts.clock.now();
+      losses.begin(new Date(now));
       const names = new Map(this.#inventory.interfaces.map(({ index, name }) => [index, name]));
+      const outputs = outputTelemetry(names, snapshot, losses);
+      const losing = losingInterfaces(names, outputs, now);
       return {
-        relays: relayTelemetry(this.#reconciler.plans(), snapshot, losses),
+        relays: relayTelemetry(this.#reconciler.plans(), snapshot, losses, losing),
         inputs: inputTelemetry(names, snapshot, losses),
+        outputs,
       };
     } catch (thrown) {
       // The supervisor sees a data plane that died, the reconciler one that does not answer; both tell it.

@@ -6,6 +6,7 @@ import { PacketPathOptions } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import {
   InstanceState,
   InterfaceInput,
+  InterfaceOutput,
   type RelayInstance,
   TransmitReason,
   TransmitWay,
@@ -223,6 +224,7 @@ test('counters are shown, and only of relays that the host shall run', async () 
         { uid: 'unknown', counters },
       ],
       inputs: undefined,
+      outputs: undefined,
     },
   });
   const shown = await eventually(harness.instance, (each) => each.counters !== undefined);
@@ -240,7 +242,10 @@ test('what an input interface lost is shown with the host and with the relays th
     const interfaces = kernelDrops.map((drops, i) =>
       InterfaceInput.fromPartial({ interface: i === 0 ? name : `other${i}`, kernelDrops: drops }),
     );
-    agent.send({ $case: 'telemetry', value: { timeUnixNano: 1n, relays: [], inputs: { interfaces } } });
+    agent.send({
+      $case: 'telemetry',
+      value: { timeUnixNano: 1n, relays: [], inputs: { interfaces }, outputs: undefined },
+    });
   };
   tell(5n, 6n);
   const shown = await eventually(harness.instance, ({ input }) => input !== undefined);
@@ -249,6 +254,31 @@ test('what an input interface lost is shown with the host and with the relays th
   tell(7n);
   await eventually(harness.instance, ({ input }) => input?.kernelDrops === 7n);
   expect((await harness.host()).status?.inputs).toHaveLength(1);
+});
+
+test('what the interfaces of outputs lost is shown with the host and with the relays that send there', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  await harness.create(relay('a'));
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  const name = defined(relay('a').spec?.outputs[0]).interface;
+  const tell = (...lost: bigint[]): void => {
+    const interfaces = lost.map((packets, i) =>
+      InterfaceOutput.fromPartial({
+        interface: i === 0 ? name : `other${i}`,
+        drops: [{ reason: 'queue', packets }],
+      }),
+    );
+    const outputs = { interfaces };
+    agent.send({ $case: 'telemetry', value: { timeUnixNano: 1n, relays: [], inputs: undefined, outputs } });
+  };
+  tell(5n, 6n);
+  const shown = await eventually(harness.instance, ({ outputInterfaces }) => outputInterfaces.length > 0);
+  expect(shown.outputInterfaces).toMatchObject([{ interface: name, drops: [{ packets: 5n }] }]);
+  expect((await harness.host()).status?.outputs).toMatchObject([{ interface: name }, { interface: 'other1' }]);
+  tell(7n);
+  await eventually(harness.instance, ({ outputInterfaces }) => outputInterfaces[0]?.drops[0]?.packets === 7n);
+  expect((await harness.host()).status?.outputs).toHaveLength(1);
 });
 
 test('a host that is gone keeps its last state, but is no longer known to be ready', async () => {

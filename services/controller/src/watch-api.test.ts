@@ -283,7 +283,12 @@ test('hosts and instances are watched, with counters if asked for', async () => 
   };
   agent.send({
     $case: 'telemetry',
-    value: { timeUnixNano: 1_800_000_000_000_000_000n, relays: [{ uid, counters }], inputs: undefined },
+    value: {
+      timeUnixNano: 1_800_000_000_000_000_000n,
+      relays: [{ uid, counters }],
+      inputs: undefined,
+      outputs: undefined,
+    },
   });
   await eventually(seen, (all) => all.some((each) => each?.counters?.rxPackets === 7n));
   await remove('a');

@@ -1,8 +1,16 @@
-import type { DropCount, ForwarderOptions, ForwarderStatus, InputCounts, RelayCounts } from '@mcfleet/native';
+import type {
+  DropCount,
+  ForwarderOptions,
+  ForwarderStatus,
+  InputCounts,
+  InterfaceLoss,
+  RelayCounts,
+} from '@mcfleet/native';
 import { type Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import type {
   InputCounters,
   InputStatus,
+  OutputLosses,
   OutputStatus,
   PacketPathOptions,
   ProgrammedRelayCounters,
@@ -27,6 +35,16 @@ export function toRelayMessages(
 
 export function toInputCounters(counts: InputCounts): InputCounters {
   return { ...counts, drops: toDrops(counts.drops) };
+}
+
+/** Reasons of which nothing was lost as well: who reads this sees them rise from zero. */
+export function toOutputLosses(loss: InterfaceLoss): OutputLosses {
+  const drops = [
+    { reason: 'queue', packets: loss.queue },
+    { reason: 'device_dropped', packets: loss.deviceDropped },
+    { reason: 'device_error', packets: loss.deviceErrors },
+  ];
+  return { ifindex: loss.ifindex, drops: toDrops(drops), startTime: toDate(loss.startUnixNano) };
 }
 
 export function toInputStatus(input: ForwarderStatus['inputs'][number]): InputStatus {

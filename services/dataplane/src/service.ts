@@ -57,7 +57,10 @@ export function dataplaneService(
 
     snapshot: unary(({ uids }: SnapshotRequest) =>
       // Not while a change is under way: counters and identities would be of different programs.
-      dataplane.exclusively(async () => encodeSnapshot(forwarder, dataplane.programmed, uids, new Date(clock.now()))),
+      dataplane.exclusively(async () => {
+        const losses = uids.length === 0 ? await forwarder.losses() : [];
+        return encodeSnapshot(forwarder, dataplane.programmed, uids, losses, new Date(clock.now()));
+      }),
     ),
 
     status: unary<StatusRequest, StatusResponse>(async () => {

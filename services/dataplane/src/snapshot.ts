@@ -1,7 +1,7 @@
-import type { Forwarder } from '@mcfleet/native';
+import type { Forwarder, InterfaceLoss } from '@mcfleet/native';
 import { SnapshotResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { ProgrammedIdentity } from './dataplane.ts';
-import { toInputCounters, toRelayMessages } from './messages.ts';
+import { toInputCounters, toOutputLosses, toRelayMessages } from './messages.ts';
 
 /** Relays that are read and encoded at a time. */
 const SLICE = 500;
@@ -11,19 +11,23 @@ const SLICE = 500;
  * garbage, and the process would grow by more than its relays take. Those of a slice die young.
  *
  * @param uids only these relays; empty: all
+ * @param losses what the interfaces of outputs lost
  */
 export function encodeSnapshot(
   forwarder: Forwarder,
   programmed: ReadonlyMap<string, ProgrammedIdentity>,
   uids: readonly string[],
+  losses: readonly InterfaceLoss[],
   time: Date,
 ): Buffer {
   const { inputs } = forwarder.snapshot([]);
-  const parts = [encode({ relays: [], inputs: inputs.map(toInputCounters), time })];
+  const parts = [
+    encode({ relays: [], inputs: inputs.map(toInputCounters), time, outputs: losses.map(toOutputLosses) }),
+  ];
   const wanted = (uids.length === 0 ? [...programmed.keys()] : [...new Set(uids)]).sort();
   for (let at = 0; at < wanted.length; at += SLICE) {
     const { relays } = forwarder.snapshot(wanted.slice(at, at + SLICE));
-    parts.push(encode({ relays: toRelayMessages(relays, programmed), inputs: [], time: undefined }));
+    parts.push(encode({ relays: toRelayMessages(relays, programmed), inputs: [], time: undefined, outputs: [] }));
   }
   // Protobuf: bytes of one type in a row are one message, their repeated fields in a row.
   return Buffer.concat(parts);

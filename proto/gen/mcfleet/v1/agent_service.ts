@@ -29,6 +29,7 @@ import {
   instanceStateFromJSON,
   instanceStateToJSON,
   InterfaceInput,
+  InterfaceOutput,
   LoopProtection,
   OutputCounters,
   RateLimit,
@@ -348,13 +349,23 @@ export interface TelemetryBatch {
   /** One per relay whose counters changed since the batch before. */
   relays: RelayTelemetry[];
   /** All interfaces on which packets are received; they take the place of those told before. Absent if nothing changed there. */
-  inputs: InterfaceInputs | undefined;
+  inputs:
+    | InterfaceInputs
+    | undefined;
+  /** All interfaces of outputs that are there; they take the place of those told before. Absent if nothing changed there. */
+  outputs: InterfaceOutputs | undefined;
 }
 
 /** Interfaces on which packets are received. */
 export interface InterfaceInputs {
   /** By name. */
   interfaces: InterfaceInput[];
+}
+
+/** Interfaces of outputs. */
+export interface InterfaceOutputs {
+  /** By name. */
+  interfaces: InterfaceOutput[];
 }
 
 /** Counters of one relay. */
@@ -2218,7 +2229,7 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
 messageTypeRegistry.set(Heartbeat.$type, Heartbeat);
 
 function createBaseTelemetryBatch(): TelemetryBatch {
-  return { timeUnixNano: 0n, relays: [], inputs: undefined };
+  return { timeUnixNano: 0n, relays: [], inputs: undefined, outputs: undefined };
 }
 
 export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBatch"> = {
@@ -2236,6 +2247,9 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
     }
     if (message.inputs !== undefined) {
       InterfaceInputs.encode(message.inputs, writer.uint32(26).fork()).join();
+    }
+    if (message.outputs !== undefined) {
+      InterfaceOutputs.encode(message.outputs, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2277,6 +2291,14 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
             message.inputs = InterfaceInputs.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outputs = InterfaceOutputs.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2298,6 +2320,7 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
         : 0n,
       relays: globalThis.Array.isArray(object?.relays) ? object.relays.map((e: any) => RelayTelemetry.fromJSON(e)) : [],
       inputs: isSet(object.inputs) ? InterfaceInputs.fromJSON(object.inputs) : undefined,
+      outputs: isSet(object.outputs) ? InterfaceOutputs.fromJSON(object.outputs) : undefined,
     };
   },
 
@@ -2311,6 +2334,9 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
     }
     if (message.inputs !== undefined) {
       obj.inputs = InterfaceInputs.toJSON(message.inputs);
+    }
+    if (message.outputs !== undefined) {
+      obj.outputs = InterfaceOutputs.toJSON(message.outputs);
     }
     return obj;
   },
@@ -2326,6 +2352,9 @@ export const TelemetryBatch: MessageFns<TelemetryBatch, "mcfleet.v1.TelemetryBat
     message.relays = object.relays?.map((e) => RelayTelemetry.fromPartial(e)) || [];
     message.inputs = (object.inputs !== undefined && object.inputs !== null)
       ? InterfaceInputs.fromPartial(object.inputs)
+      : undefined;
+    message.outputs = (object.outputs !== undefined && object.outputs !== null)
+      ? InterfaceOutputs.fromPartial(object.outputs)
       : undefined;
     return message;
   },
@@ -2407,6 +2436,81 @@ export const InterfaceInputs: MessageFns<InterfaceInputs, "mcfleet.v1.InterfaceI
 };
 
 messageTypeRegistry.set(InterfaceInputs.$type, InterfaceInputs);
+
+function createBaseInterfaceOutputs(): InterfaceOutputs {
+  return { interfaces: [] };
+}
+
+export const InterfaceOutputs: MessageFns<InterfaceOutputs, "mcfleet.v1.InterfaceOutputs"> = {
+  $type: "mcfleet.v1.InterfaceOutputs" as const,
+
+  encode(message: InterfaceOutputs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.interfaces) {
+      InterfaceOutput.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InterfaceOutputs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInterfaceOutputs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.interfaces.push(InterfaceOutput.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InterfaceOutputs {
+    return {
+      interfaces: globalThis.Array.isArray(object?.interfaces)
+        ? object.interfaces.map((e: any) => InterfaceOutput.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: InterfaceOutputs): unknown {
+    const obj: any = {};
+    if (message.interfaces?.length) {
+      obj.interfaces = message.interfaces.map((e) => InterfaceOutput.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<InterfaceOutputs>, I>>(base?: I): InterfaceOutputs {
+    return InterfaceOutputs.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<InterfaceOutputs>, I>>(object: I): InterfaceOutputs {
+    const message = createBaseInterfaceOutputs();
+    message.interfaces = object.interfaces?.map((e) => InterfaceOutput.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+messageTypeRegistry.set(InterfaceOutputs.$type, InterfaceOutputs);
 
 function createBaseRelayTelemetry(): RelayTelemetry {
   return { uid: "", counters: undefined };

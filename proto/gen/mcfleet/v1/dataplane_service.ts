@@ -150,7 +150,21 @@ export interface SnapshotResponse {
   /** Counters of input interfaces. */
   inputs: InputCounters[];
   /** When they were read. */
-  time: Date | undefined;
+  time:
+    | Date
+    | undefined;
+  /** What the interfaces of outputs lost. Only if all relays were asked for. */
+  outputs: OutputLosses[];
+}
+
+/** What one output interface took and then lost: InterfaceOutput. */
+export interface OutputLosses {
+  /** Interface index. */
+  ifindex: number;
+  /** As InterfaceOutput.drops. */
+  drops: DropCounter[];
+  /** Since when they count. */
+  startTime: Date | undefined;
 }
 
 /** What one input interface's receive ring saw. */
@@ -1293,7 +1307,7 @@ export const ProgrammedRelayCounters: MessageFns<ProgrammedRelayCounters, "mcfle
 messageTypeRegistry.set(ProgrammedRelayCounters.$type, ProgrammedRelayCounters);
 
 function createBaseSnapshotResponse(): SnapshotResponse {
-  return { relays: [], inputs: [], time: undefined };
+  return { relays: [], inputs: [], time: undefined, outputs: [] };
 }
 
 export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.SnapshotResponse"> = {
@@ -1308,6 +1322,9 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
     }
     if (message.time !== undefined) {
       Timestamp.encode(toTimestamp(message.time), writer.uint32(26).fork()).join();
+    }
+    for (const v of message.outputs) {
+      OutputLosses.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1349,6 +1366,14 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
             message.time = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outputs.push(OutputLosses.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1368,6 +1393,9 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
         : [],
       inputs: globalThis.Array.isArray(object?.inputs) ? object.inputs.map((e: any) => InputCounters.fromJSON(e)) : [],
       time: isSet(object.time) ? fromJsonTimestamp(object.time) : undefined,
+      outputs: globalThis.Array.isArray(object?.outputs)
+        ? object.outputs.map((e: any) => OutputLosses.fromJSON(e))
+        : [],
     };
   },
 
@@ -1382,6 +1410,9 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
     if (message.time !== undefined) {
       obj.time = message.time.toISOString();
     }
+    if (message.outputs?.length) {
+      obj.outputs = message.outputs.map((e) => OutputLosses.toJSON(e));
+    }
     return obj;
   },
 
@@ -1393,11 +1424,121 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
     message.relays = object.relays?.map((e) => ProgrammedRelayCounters.fromPartial(e)) || [];
     message.inputs = object.inputs?.map((e) => InputCounters.fromPartial(e)) || [];
     message.time = object.time ?? undefined;
+    message.outputs = object.outputs?.map((e) => OutputLosses.fromPartial(e)) || [];
     return message;
   },
 };
 
 messageTypeRegistry.set(SnapshotResponse.$type, SnapshotResponse);
+
+function createBaseOutputLosses(): OutputLosses {
+  return { ifindex: 0, drops: [], startTime: undefined };
+}
+
+export const OutputLosses: MessageFns<OutputLosses, "mcfleet.v1.OutputLosses"> = {
+  $type: "mcfleet.v1.OutputLosses" as const,
+
+  encode(message: OutputLosses, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ifindex !== 0) {
+      writer.uint32(8).uint32(message.ifindex);
+    }
+    for (const v of message.drops) {
+      DropCounter.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OutputLosses {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOutputLosses();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ifindex = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.drops.push(DropCounter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OutputLosses {
+    return {
+      ifindex: isSet(object.ifindex) ? globalThis.Number(object.ifindex) : 0,
+      drops: globalThis.Array.isArray(object?.drops) ? object.drops.map((e: any) => DropCounter.fromJSON(e)) : [],
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: OutputLosses): unknown {
+    const obj: any = {};
+    if (message.ifindex !== 0) {
+      obj.ifindex = Math.round(message.ifindex);
+    }
+    if (message.drops?.length) {
+      obj.drops = message.drops.map((e) => DropCounter.toJSON(e));
+    }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<OutputLosses>, I>>(base?: I): OutputLosses {
+    return OutputLosses.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<OutputLosses>, I>>(object: I): OutputLosses {
+    const message = createBaseOutputLosses();
+    message.ifindex = object.ifindex ?? 0;
+    message.drops = object.drops?.map((e) => DropCounter.fromPartial(e)) || [];
+    message.startTime = object.startTime ?? undefined;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(OutputLosses.$type, OutputLosses);
 
 function createBaseInputCounters(): InputCounters {
   return { ifindex: 0, rxPackets: 0n, kernelDrops: 0n, unmatched: 0n, drops: [], up: false, downReason: "" };

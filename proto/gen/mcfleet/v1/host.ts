@@ -10,7 +10,7 @@ import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { messageTypeRegistry } from "../../typeRegistry.ts";
 import { Condition } from "./common.ts";
 import { InputStatus, OutputStatus, PacketPathOptions, WorkerStatus } from "./dataplane_service.ts";
-import { InterfaceInput } from "./relay.ts";
+import { InterfaceInput, InterfaceOutput } from "./relay.ts";
 
 /**
  * A machine that runs (or shall run) an mcfleet agent. It comes into being when its agent first connects, or by UpdateHost with
@@ -103,6 +103,8 @@ export interface HostStatus {
   receiving: InputStatus[];
   /** How its data plane sends, one per output interface and way: by index. */
   sending: OutputStatus[];
+  /** Interfaces of its relays' outputs, by name, with what they lost. Watches are not told when this alone changes. */
+  outputs: InterfaceOutput[];
   /** The options that its data plane was started with. Absent if none answers. */
   options:
     | PacketPathOptions
@@ -638,6 +640,7 @@ function createBaseHostStatus(): HostStatus {
     inputs: [],
     receiving: [],
     sending: [],
+    outputs: [],
     options: undefined,
     workers: [],
   };
@@ -703,6 +706,9 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     }
     for (const v of message.sending) {
       OutputStatus.encode(v!, writer.uint32(138).fork()).join();
+    }
+    for (const v of message.outputs) {
+      InterfaceOutput.encode(v!, writer.uint32(146).fork()).join();
     }
     if (message.options !== undefined) {
       PacketPathOptions.encode(message.options, writer.uint32(154).fork()).join();
@@ -865,6 +871,14 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
             message.sending.push(OutputStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.outputs.push(InterfaceOutput.decode(reader, reader.uint32()));
+            continue;
+          }
           case 19: {
             if (tag !== 154) {
               break;
@@ -978,6 +992,9 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
       sending: globalThis.Array.isArray(object?.sending)
         ? object.sending.map((e: any) => OutputStatus.fromJSON(e))
         : [],
+      outputs: globalThis.Array.isArray(object?.outputs)
+        ? object.outputs.map((e: any) => InterfaceOutput.fromJSON(e))
+        : [],
       options: isSet(object.options) ? PacketPathOptions.fromJSON(object.options) : undefined,
       workers: globalThis.Array.isArray(object?.workers)
         ? object.workers.map((e: any) => WorkerStatus.fromJSON(e))
@@ -1044,6 +1061,9 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     if (message.sending?.length) {
       obj.sending = message.sending.map((e) => OutputStatus.toJSON(e));
     }
+    if (message.outputs?.length) {
+      obj.outputs = message.outputs.map((e) => InterfaceOutput.toJSON(e));
+    }
     if (message.options !== undefined) {
       obj.options = PacketPathOptions.toJSON(message.options);
     }
@@ -1087,6 +1107,7 @@ export const HostStatus: MessageFns<HostStatus, "mcfleet.v1.HostStatus"> = {
     message.inputs = object.inputs?.map((e) => InterfaceInput.fromPartial(e)) || [];
     message.receiving = object.receiving?.map((e) => InputStatus.fromPartial(e)) || [];
     message.sending = object.sending?.map((e) => OutputStatus.fromPartial(e)) || [];
+    message.outputs = object.outputs?.map((e) => InterfaceOutput.fromPartial(e)) || [];
     message.options = (object.options !== undefined && object.options !== null)
       ? PacketPathOptions.fromPartial(object.options)
       : undefined;

@@ -685,7 +685,11 @@ export interface RelayInstance {
     | Duration
     | undefined;
   /** What its input interface received, for all relays together that take packets there. Absent while nothing is received there. */
-  input: InterfaceInput | undefined;
+  input:
+    | InterfaceInput
+    | undefined;
+  /** What the interfaces of its outputs lost after they had taken it, by name. Without those that are missing. */
+  outputInterfaces: InterfaceOutput[];
 }
 
 /**
@@ -716,6 +720,33 @@ export interface InterfaceInput {
     | undefined;
   /** The same of `drops`. */
   lastDropTime: Date | undefined;
+}
+
+/**
+ * What one interface of a host took to send and then lost: no relay that sends there is told, and OutputCounters.tx_packets holds such
+ * packets as well. The kernel does not say whose they were: these are losses of everything that leaves by the interface, other programs
+ * included. What the interface refused when a relay sent it is not among them: that is a drop of the output, "tx_full". Totals since
+ * `start_time`; they go on when the interface goes and comes again, and when its queue is replaced.
+ */
+export interface InterfaceOutput {
+  /** Interface name. */
+  interface: string;
+  /**
+   * By reason, in packets as the kernel counts them. "queue": its queue discipline dropped them (`tc -s qdisc show dev NAME`); several
+   * packets that a relay sends as one super-frame count as one there (OutputStatus.transmit "gso"). "device_dropped", "device_error": the
+   * device did (TX dropped and TX errors of `ip -s link show dev NAME`). What was in a queue when it was replaced or its interface
+   * deleted is not counted by anyone.
+   */
+  drops: DropCounter[];
+  /** When `drops` last rose, by the agent's clock. Absent if it did not since the agent started. */
+  lastDropTime:
+    | Date
+    | undefined;
+  /**
+   * Since when `drops` counts: since an output first used the interface. Another one: it began again at zero, because the data plane was
+   * started again.
+   */
+  startTime: Date | undefined;
 }
 
 /**
@@ -771,7 +802,7 @@ export interface OutputCounters {
   output: string;
   /**
    * Packets handed to the kernel for this output. Those that wait there, for a neighbour or after that in the device's
-   * queue, count when they have left or are lost.
+   * queue, count when they have left or are lost. What its interface loses afterwards is in RelayInstance.output_interfaces.
    */
   txPackets: bigint;
   /** Bytes of their IP packets. */
@@ -793,6 +824,8 @@ export interface OutputCounters {
   /**
    * What is odd about it although it forwards: a stable CamelCase code, empty if nothing is. "LinkLocalSource": the copies go beyond
    * the link and have a link-local source, for the interface has no other address; routers do not pass them on (RFC 4291).
+   * "InterfaceDrops": the interface loses packets that it has taken, or did within the last minute (RelayInstance.output_interfaces); of
+   * two warnings it is this one.
    */
   warning: string;
   /** How it sends. Unspecified while it has no interface. */
@@ -2593,6 +2626,7 @@ function createBaseRelayInstance(): RelayInstance {
     countersTime: undefined,
     lastApplyDuration: undefined,
     input: undefined,
+    outputInterfaces: [],
   };
 }
 
@@ -2650,6 +2684,9 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
     }
     if (message.input !== undefined) {
       InterfaceInput.encode(message.input, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.outputInterfaces) {
+      InterfaceOutput.encode(v!, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -2787,6 +2824,14 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
             message.input = InterfaceInput.decode(reader, reader.uint32());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.outputInterfaces.push(InterfaceOutput.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2850,6 +2895,11 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
         ? Duration.fromJSON(object.last_apply_duration)
         : undefined,
       input: isSet(object.input) ? InterfaceInput.fromJSON(object.input) : undefined,
+      outputInterfaces: globalThis.Array.isArray(object?.outputInterfaces)
+        ? object.outputInterfaces.map((e: any) => InterfaceOutput.fromJSON(e))
+        : globalThis.Array.isArray(object?.output_interfaces)
+        ? object.output_interfaces.map((e: any) => InterfaceOutput.fromJSON(e))
+        : [],
     };
   },
 
@@ -2900,6 +2950,9 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
     if (message.input !== undefined) {
       obj.input = InterfaceInput.toJSON(message.input);
     }
+    if (message.outputInterfaces?.length) {
+      obj.outputInterfaces = message.outputInterfaces.map((e) => InterfaceOutput.toJSON(e));
+    }
     return obj;
   },
 
@@ -2935,6 +2988,7 @@ export const RelayInstance: MessageFns<RelayInstance, "mcfleet.v1.RelayInstance"
     message.input = (object.input !== undefined && object.input !== null)
       ? InterfaceInput.fromPartial(object.input)
       : undefined;
+    message.outputInterfaces = object.outputInterfaces?.map((e) => InterfaceOutput.fromPartial(e)) || [];
     return message;
   },
 };
@@ -3144,6 +3198,135 @@ export const InterfaceInput: MessageFns<InterfaceInput, "mcfleet.v1.InterfaceInp
 };
 
 messageTypeRegistry.set(InterfaceInput.$type, InterfaceInput);
+
+function createBaseInterfaceOutput(): InterfaceOutput {
+  return { interface: "", drops: [], lastDropTime: undefined, startTime: undefined };
+}
+
+export const InterfaceOutput: MessageFns<InterfaceOutput, "mcfleet.v1.InterfaceOutput"> = {
+  $type: "mcfleet.v1.InterfaceOutput" as const,
+
+  encode(message: InterfaceOutput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.interface !== "") {
+      writer.uint32(10).string(message.interface);
+    }
+    for (const v of message.drops) {
+      DropCounter.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.lastDropTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.lastDropTime), writer.uint32(26).fork()).join();
+    }
+    if (message.startTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.startTime), writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InterfaceOutput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInterfaceOutput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.interface = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.drops.push(DropCounter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.lastDropTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.startTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InterfaceOutput {
+    return {
+      interface: isSet(object.interface) ? globalThis.String(object.interface) : "",
+      drops: globalThis.Array.isArray(object?.drops) ? object.drops.map((e: any) => DropCounter.fromJSON(e)) : [],
+      lastDropTime: isSet(object.lastDropTime)
+        ? fromJsonTimestamp(object.lastDropTime)
+        : isSet(object.last_drop_time)
+        ? fromJsonTimestamp(object.last_drop_time)
+        : undefined,
+      startTime: isSet(object.startTime)
+        ? fromJsonTimestamp(object.startTime)
+        : isSet(object.start_time)
+        ? fromJsonTimestamp(object.start_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: InterfaceOutput): unknown {
+    const obj: any = {};
+    if (message.interface !== "") {
+      obj.interface = message.interface;
+    }
+    if (message.drops?.length) {
+      obj.drops = message.drops.map((e) => DropCounter.toJSON(e));
+    }
+    if (message.lastDropTime !== undefined) {
+      obj.lastDropTime = message.lastDropTime.toISOString();
+    }
+    if (message.startTime !== undefined) {
+      obj.startTime = message.startTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<InterfaceOutput>, I>>(base?: I): InterfaceOutput {
+    return InterfaceOutput.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<InterfaceOutput>, I>>(object: I): InterfaceOutput {
+    const message = createBaseInterfaceOutput();
+    message.interface = object.interface ?? "";
+    message.drops = object.drops?.map((e) => DropCounter.fromPartial(e)) || [];
+    message.lastDropTime = object.lastDropTime ?? undefined;
+    message.startTime = object.startTime ?? undefined;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(InterfaceOutput.$type, InterfaceOutput);
 
 function createBaseRelayCounters(): RelayCounters {
   return {

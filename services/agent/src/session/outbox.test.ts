@@ -17,7 +17,7 @@ describe('Outbox', () => {
       inventory: () => ({ interfaces: [] }),
       result: (uid) => (uid === 'gone' ? undefined : RelayResult.fromPartial({ uid })),
     });
-    outbox.addTelemetry([{ timeUnixNano: 1n, relays: [], inputs: undefined }]);
+    outbox.addTelemetry([{ timeUnixNano: 1n, relays: [], inputs: undefined, outputs: undefined }]);
     expect(outbox.wantsTelemetry).toBe(false);
     outbox.addInventory();
     outbox.addReports(['a', 'gone', 'b']);

@@ -1,6 +1,11 @@
-import { InterfaceInputs, RelayTelemetry, type TelemetryBatch } from '@mcfleet/proto/mcfleet/v1/agent_service';
+import {
+  InterfaceInputs,
+  InterfaceOutputs,
+  RelayTelemetry,
+  type TelemetryBatch,
+} from '@mcfleet/proto/mcfleet/v1/agent_service';
 import type { SnapshotResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
-import type { InterfaceInput, RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { InterfaceInput, InterfaceOutput, RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
 import { downOutput } from '../reconcile/relay-result.ts';
 import type { RelayPlan } from '../resolve/resolve-relay.ts';
 import { inBatches } from './batches.ts';
@@ -10,7 +15,11 @@ import { dropTotal, type LossWatch } from './loss-watch.ts';
 export interface HostTelemetry {
   readonly relays: readonly RelayTelemetry[];
   readonly inputs: readonly InterfaceInput[];
+  readonly outputs: readonly InterfaceOutput[];
 }
+
+/** How long after its last loss an interface is taken for one that loses packets. */
+const LOSING_MS = 60_000;
 
 /**
  * Chooses what to tell of the counters: relays that changed since they were last told in this session. Counters are totals, so a
@@ -19,9 +28,10 @@ export interface HostTelemetry {
 export class TelemetryDiff {
   #told = new Map<string, Buffer>();
   #toldInputs: Uint8Array = new Uint8Array();
+  #toldOutputs: Uint8Array = new Uint8Array();
 
-  /** Batches of relays whose counters changed, and the inputs if one of them did. What is returned counts as told. */
-  next({ relays, inputs }: HostTelemetry, timeUnixNano: bigint): TelemetryBatch[] {
+  /** Batches of relays whose counters changed, and inputs and outputs if one of them did. What is returned counts as told. */
+  next({ relays, inputs, outputs }: HostTelemetry, timeUnixNano: bigint): TelemetryBatch[] {
     const told = new Map<string, Buffer>();
     const sizes = new Map<RelayTelemetry, number>();
     for (const relay of relays) {
@@ -31,12 +41,20 @@ export class TelemetryDiff {
     }
     this.#told = told;
     const batches = inBatches(sizes.keys(), (relay) => sizes.get(relay) ?? 0).map(
-      (batch): TelemetryBatch => ({ timeUnixNano, relays: batch, inputs: undefined }),
+      (batch): TelemetryBatch => ({ timeUnixNano, relays: batch, inputs: undefined, outputs: undefined }),
     );
-    const all: InterfaceInputs = { interfaces: [...inputs] };
-    const bytes = InterfaceInputs.encode(all).finish();
-    if (Buffer.compare(bytes, this.#toldInputs) !== 0) batches.push({ timeUnixNano, relays: [], inputs: all });
-    this.#toldInputs = bytes;
+    const allInputs: InterfaceInputs = { interfaces: [...inputs] };
+    const inputBytes = InterfaceInputs.encode(allInputs).finish();
+    if (Buffer.compare(inputBytes, this.#toldInputs) !== 0) {
+      batches.push({ timeUnixNano, relays: [], inputs: allInputs, outputs: undefined });
+    }
+    this.#toldInputs = inputBytes;
+    const allOutputs: InterfaceOutputs = { interfaces: [...outputs] };
+    const outputBytes = InterfaceOutputs.encode(allOutputs).finish();
+    if (Buffer.compare(outputBytes, this.#toldOutputs) !== 0) {
+      batches.push({ timeUnixNano, relays: [], inputs: undefined, outputs: allOutputs });
+    }
+    this.#toldOutputs = outputBytes;
     return batches;
   }
 }
@@ -44,28 +62,40 @@ export class TelemetryDiff {
 /**
  * Counters as the controller is told: one entry per output in the order of the spec, also for those that are not programmed because
  * the host lacks something.
+ *
+ * @param losing indexes of interfaces that lose what they take
  */
 export function relayTelemetry(
   plans: readonly RelayPlan[],
   snapshot: SnapshotResponse,
   losses: LossWatch,
+  losing: ReadonlySet<number>,
 ): RelayTelemetry[] {
   const counters = new Map(snapshot.relays.map((relay) => [relay.uid, relay.counters]));
   return plans.flatMap((plan) => {
     const programmed = counters.get(plan.uid);
-    return programmed === undefined ? [] : [{ uid: plan.uid, counters: withAllOutputs(plan, programmed, losses) }];
+    if (programmed === undefined) return [];
+    return [{ uid: plan.uid, counters: withAllOutputs(plan, programmed, losses, losing) }];
   });
 }
 
-function withAllOutputs(plan: RelayPlan, programmed: RelayCounters, losses: LossWatch): RelayCounters {
+function withAllOutputs(
+  plan: RelayPlan,
+  programmed: RelayCounters,
+  losses: LossWatch,
+  losing: ReadonlySet<number>,
+): RelayCounters {
   const byKey = new Map(programmed.outputs.map((output) => [output.output, output]));
   const reasons = new Map(plan.outputsDown.map(({ key, problem }) => [key, problem.reason]));
+  const lossy = new Set(
+    (plan.program?.outputs ?? []).flatMap(({ key, ifindex }) => (losing.has(ifindex) ? [key] : [])),
+  );
   const outputs = plan.outputs.map((key) => {
     const reason = reasons.get(key);
     const found = byKey.get(key) ?? downOutput(key, reason ?? 'NotProgrammed');
     const name = `${plan.uid} ${key}`;
     const told = {
-      warning: plan.warnings.get(key) ?? '',
+      warning: lossy.has(key) ? 'InterfaceDrops' : (plan.warnings.get(key) ?? ''),
       drops: losses.dated(name, found.drops),
       lastDropTime: losses.lastRise(name, dropTotal(found.drops)),
     };
@@ -98,4 +128,42 @@ export function inputTelemetry(
       ];
     })
     .sort((a, b) => (a.interface < b.interface ? -1 : 1));
+}
+
+/** What the interfaces of outputs lost after they had taken it. By name; `names` is by index. */
+export function outputTelemetry(
+  names: ReadonlyMap<number, string>,
+  { outputs }: SnapshotResponse,
+  losses: LossWatch,
+): InterfaceOutput[] {
+  return outputs
+    .flatMap(({ ifindex, drops, startTime }): InterfaceOutput[] => {
+      const name = names.get(ifindex);
+      // It was deleted, or is too new: the sum is told with the next inventory that has it.
+      if (name === undefined) return [];
+      const dated = losses.dated(`${name} lost`, drops, startTime);
+      return [
+        {
+          interface: name,
+          drops: dated.filter(({ packets }) => packets > 0n),
+          lastDropTime: losses.lastRise(`${name} lost`, dropTotal(drops), startTime),
+          startTime,
+        },
+      ];
+    })
+    .sort((a, b) => (a.interface < b.interface ? -1 : 1));
+}
+
+/** Indexes of the interfaces that lose packets now, or did within the last minute. */
+export function losingInterfaces(
+  names: ReadonlyMap<number, string>,
+  outputs: readonly InterfaceOutput[],
+  nowMs: number,
+): ReadonlySet<number> {
+  const losing = new Set(
+    outputs.flatMap(({ interface: name, lastDropTime }) =>
+      lastDropTime !== undefined && nowMs - lastDropTime.getTime() < LOSING_MS ? [name] : [],
+    ),
+  );
+  return new Set([...names].flatMap(([index, name]) => (losing.has(name) ? [index] : [])));
 }

@@ -6,7 +6,7 @@ import type {
   WorkerStatus,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { Host, NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
-import type { InterfaceInput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { InterfaceInput, InterfaceOutput, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
 import { timeText } from './describe-relay.ts';
@@ -42,6 +42,15 @@ function inputColumns(nowMs: number): Column<InterfaceInput>[] {
       title: 'LAST LOSS',
       value: ({ lastKernelDropTime, lastDropTime }) => age(newest(lastKernelDropTime, lastDropTime), nowMs),
     },
+  ];
+}
+
+/** What interfaces lose after they have taken it from relays and others. */
+function outputColumns(nowMs: number): Column<InterfaceOutput>[] {
+  return [
+    { title: 'NAME', value: ({ interface: name }) => name },
+    { title: 'LOST', value: ({ drops }) => dropReasons(drops) || '0' },
+    { title: 'LAST LOSS', value: ({ lastDropTime }) => age(lastDropTime, nowMs) },
   ];
 }
 
@@ -105,6 +114,10 @@ export function describeHost(host: Host, instances: readonly RelayInstance[], no
   const inputs = status?.inputs ?? [];
   if (inputs.length > 0) {
     outline.section('Inputs', (inner) => inner.block(new Table(inputColumns(nowMs), noPaint).rows(inputs)));
+  }
+  const outputs = status?.outputs ?? [];
+  if (outputs.length > 0) {
+    outline.section('Outputs', (inner) => inner.block(new Table(outputColumns(nowMs), noPaint).rows(outputs)));
   }
   outline.section('Packet path', (inner) => {
     const nameOf = (index: number): string => interfaces.find((one) => one.index === index)?.name ?? `index ${index}`;

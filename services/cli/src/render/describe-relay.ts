@@ -2,6 +2,7 @@ import {
   type DropCounter,
   InstanceState,
   type InterfaceInput,
+  type InterfaceOutput,
   type LoopProtection,
   OversizePolicy,
   type RateLimit,
@@ -120,6 +121,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
     ['Latency', latencyText(counters?.latency)],
     ['Dropped', counters === undefined ? '' : `${dropTotal(instance)}${dropText(counters.drops)}`],
     ['Lost before', inputLossText(instance.input)],
+    ['Lost after', outputLossText(instance.outputInterfaces)],
     ['Counted', timeText(instance.countersTime, nowMs)],
     ['Counted since', timeText(counters?.startTime, nowMs)],
   ]);
@@ -155,6 +157,13 @@ function inputLossText(input: InterfaceInput | undefined): string {
   const { interface: name, kernelDrops, drops } = input;
   const unusable = total(drops) === 0n ? '' : `, ${total(drops)} were no usable datagrams${dropText(drops)}`;
   return `${kernelDrops} in the receive ring of ${name}${unusable}; of all relays that take packets there`;
+}
+
+/** What the interfaces of its outputs lost after they had taken it. */
+function outputLossText(outputs: readonly InterfaceOutput[]): string {
+  if (outputs.length === 0) return '';
+  const each = outputs.map(({ interface: name, drops }) => `${total(drops)} in ${name}${dropText(drops)}`);
+  return `${each.join(', ')}; of all that leaves there, other programs included`;
 }
 
 /** " (tx_full 12, mtu 1)", or nothing. */

@@ -1,4 +1,4 @@
-import type { DropCounter, InterfaceInput } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { DropCounter, InterfaceInput, InterfaceOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 
 /** Packets of all reasons. */
 export function total(drops: readonly DropCounter[]): bigint {
@@ -16,4 +16,9 @@ export function dropReasons(drops: readonly DropCounter[]): string {
 /** Packets that an interface lost before any relay could be told. */
 export function lostAt(input: InterfaceInput | undefined): bigint {
   return input === undefined ? 0n : input.kernelDrops + total(input.drops);
+}
+
+/** Packets that interfaces lost after they had taken them. */
+export function lostAfter(outputs: readonly InterfaceOutput[]): bigint {
+  return outputs.reduce((sum, { drops }) => sum + total(drops), 0n);
 }

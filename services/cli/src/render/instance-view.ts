@@ -1,6 +1,6 @@
 import { InstanceState, RelayEngine, type RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
-import { lostAt, total } from './drops.ts';
+import { lostAfter, lostAt, total } from './drops.ts';
 import { bare } from './names.ts';
 import type { Tone } from './paint.ts';
 import type { Column } from './table.ts';
@@ -47,11 +47,17 @@ export function instanceName({ host, relay }: RelayInstance): string {
   return `${bare(host)}/${bare(relay)}`;
 }
 
-/** Why it is not ready, in the words of its first condition that does not hold. */
+/** Why it is not ready, in the words of its first condition that does not hold; what its outputs warn of, if it is ready. */
 export function instanceMessage(instance: RelayInstance): string {
-  if (instance.state === InstanceState.READY) return '';
+  if (instance.state === InstanceState.READY) return warningText(instance);
   const failing = instance.conditions.find(({ reason, status }) => reason !== '' && status !== 1);
   return instance.lastError?.message ?? failing?.message ?? '';
+}
+
+/** "239.10.10.10:6001@eth1: InterfaceDrops"; empty if no output that forwards warns. */
+function warningText({ counters }: RelayInstance): string {
+  const warning = (counters?.outputs ?? []).filter(({ up, warning }) => up && warning !== '');
+  return warning.map(({ output, warning: what }) => `${output}: ${what}`).join(', ');
 }
 
 export function instanceColumns(nowMs: () => number, wide: boolean): Column<RelayInstance>[] {
@@ -95,6 +101,12 @@ export function instanceColumns(nowMs: () => number, wide: boolean): Column<Rela
       value: ({ input }) => (input === undefined ? '' : String(lostAt(input))),
       align: 'right',
       tone: ({ input }) => (lostAt(input) > 0n ? 'warn' : 'plain'),
+    },
+    {
+      title: 'LOST AFTER',
+      value: ({ outputInterfaces }) => (outputInterfaces.length === 0 ? '' : String(lostAfter(outputInterfaces))),
+      align: 'right',
+      tone: ({ outputInterfaces }) => (lostAfter(outputInterfaces) > 0n ? 'warn' : 'plain'),
     },
     { title: 'COUNTED', value: ({ countersTime }) => age(countersTime, nowMs()) },
     { title: 'MESSAGE', value: instanceMessage },

@@ -1,4 +1,10 @@
-import type { DropCounter, InterfaceInput, OutputCounters, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type {
+  DropCounter,
+  InterfaceInput,
+  InterfaceOutput,
+  OutputCounters,
+  RelayInstance,
+} from '@mcfleet/proto/mcfleet/v1/relay';
 import { age } from './age.ts';
 import { dropReasons, total } from './drops.ts';
 import { bare } from './names.ts';
@@ -28,12 +34,21 @@ const INPUT_ADVICE: Readonly<Record<string, string>> = {
     'their groups over more workers (--workers of mcfleet agent).',
 };
 
+/** The same for an interface that loses what it has taken, after "host: eth1 lost 12 packets that it had taken ...". */
+const INTERFACE_ADVICE: Readonly<Record<string, (name: string) => string>> = {
+  queue: (name) => `Its queue is too short, or too much is sent there: tc -s qdisc show dev ${name}`,
+  device_dropped: (name) =>
+    `The device throws them away, as a tun that nobody reads does: see who takes them from it, and ip -s link show dev ${name}`,
+  device_error: (name) => `The device fails to send them: see its driver's log, and ip -s link show dev ${name}`,
+};
+
 /** What to do about packets that a relay loses on a host while everything forwards; empty if it loses none. */
 export function adviseLosses(instance: RelayInstance, nowMs: number): string[] {
   const host = bare(instance.host);
   return [
     ...adviseInput(host, instance.input, nowMs),
     ...(instance.counters?.outputs ?? []).flatMap((output) => adviseOutput(host, output, nowMs)),
+    ...instance.outputInterfaces.flatMap((output) => adviseInterface(host, output, nowMs)),
   ];
 }
 
@@ -70,6 +85,19 @@ function adviseOutput(
   return [
     `${host}: output ${output} dropped ${what} (${dropReasons(drops)})${lastDrop({ drops, lastDropTime }, nowMs)}.` +
       `${advice === undefined ? '' : ` ${advice}.`}`,
+  ];
+}
+
+function adviseInterface(
+  host: string,
+  { interface: name, drops, lastDropTime }: InterfaceOutput,
+  nowMs: number,
+): string[] {
+  if (!isRecent(lastDropTime, nowMs)) return [];
+  const advice = INTERFACE_ADVICE[latest(drops)]?.(name) ?? `Look there: ip -s link show dev ${name}`;
+  return [
+    `${host}: ${name} lost ${total(drops)} packets that it had taken, of relays or other programs (${dropReasons(drops)})` +
+      `${lastDrop({ drops, lastDropTime }, nowMs)}. ${advice}.`,
   ];
 }
 

@@ -76,7 +76,8 @@ function adviseInputWarning({ spec }: Relay, { host, counters }: RelayInstance):
 function adviseWarnings(instance: RelayInstance): string[] {
   const host = bare(instance.host);
   return (instance.counters?.outputs ?? []).flatMap(({ output, up, warning }) => {
-    if (!up || warning === '') return [];
+    // What an interface loses is told as a loss.
+    if (!up || warning === '' || warning === 'InterfaceDrops') return [];
     if (warning !== 'LinkLocalSource') return [`${host}: output ${output} forwards with a warning: ${warning}.`];
     return [
       `${host}: output ${output} sends from a link-local address, for its interface has no other one, and routers do not pass that on: ` +

@@ -1,7 +1,7 @@
 import type { Clock } from '@mcfleet/common/clock';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { Host } from '@mcfleet/proto/mcfleet/v1/host';
-import { type InterfaceInput, Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import { type InterfaceInput, type InterfaceOutput, Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { HostPlan } from '../resolve/place.ts';
 import type { Change, FleetStore, Transaction } from '../store/store.ts';
 import { Board } from './board.ts';
@@ -126,6 +126,11 @@ export class Fleet {
     if (this.store.tables.host.has(host)) this.#hostBook.noteInputs(host, inputs);
   }
 
+  /** The host said what the interfaces of its outputs lost. Passed over if the host is not (or no longer) stored. */
+  noteOutputs(host: string, outputs: readonly InterfaceOutput[]): void {
+    if (this.store.tables.host.has(host)) this.#hostBook.noteOutputs(host, outputs);
+  }
+
   /** An instance with its counters; undefined if the relay does not select the host. */
   instance(host: string, relay: string): RelayInstance | undefined {
     const view = this.instances.get(`${host}/${relay}`);
@@ -140,22 +145,26 @@ export class Fleet {
     return relayView(relay, facts, previous, this.#statusTime(relay, previous));
   }
 
-  /** Adds the counters, its own and those of its input, which are no part of the board: they change all the time. */
+  /** Adds the counters, its own and those of its interfaces, which are no part of the board: they change all the time. */
   withCounters(view: RelayInstance): RelayInstance {
     const host = keyOf({ name: view.host });
     const record = this.#instanceBook.get(host, view.relayUid);
     const { spec } = this.store.tables.relay.get(keyOf({ name: view.relay })) ?? {};
     const input = this.#hostBook.inputs(host).get(spec?.input?.interface ?? '');
-    return { ...view, counters: record?.counters, countersTime: record?.countersTime, input };
+    const used = new Set(spec?.outputs.map((output) => output.interface));
+    const known = this.#hostBook.outputs(host);
+    const outputInterfaces = [...used].sort().flatMap((name) => known.get(name) ?? []);
+    return { ...view, counters: record?.counters, countersTime: record?.countersTime, input, outputInterfaces };
   }
 
-  /** Adds when the host was last seen, what it receives and what its workers took, which is no part of the board. */
+  /** Adds when the host was last seen, what its interfaces count and what its workers took, which is no part of the board. */
   withLastSeen(view: Host): Host {
     if (view.status === undefined) return view;
     const host = keyOf(view);
     const inputs = [...this.#hostBook.inputs(host).values()];
+    const outputs = [...this.#hostBook.outputs(host).values()];
     const workers = [...this.#hostBook.get(host).workers];
-    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(host), inputs, workers } };
+    return { ...view, status: { ...view.status, lastSeenTime: this.lastSeen(host), inputs, outputs, workers } };
   }
 
   /** Subscribes to changed plans; call the result to stop. */

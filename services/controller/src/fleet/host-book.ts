@@ -6,7 +6,7 @@ import type {
   WorkerStatus,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
-import type { InterfaceInput } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { InterfaceInput, InterfaceOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 
 /** What is known of a host from its sessions. */
 export interface HostFacts {
@@ -76,12 +76,14 @@ const UNMET: HostFacts = {
 };
 
 const NO_INPUTS: ReadonlyMap<string, InterfaceInput> = new Map();
+const NO_OUTPUTS: ReadonlyMap<string, InterfaceOutput> = new Map();
 
 /** What is known of hosts, in memory: agents tell it when they connect. Bounded by the hosts of the store. */
 export class HostBook {
   readonly #facts = new Map<string, HostFacts>();
   readonly #lastSeen = new Map<string, Date>();
   readonly #inputs = new Map<string, ReadonlyMap<string, InterfaceInput>>();
+  readonly #outputs = new Map<string, ReadonlyMap<string, InterfaceOutput>>();
 
   get(host: string): HostFacts {
     return this.#facts.get(host) ?? UNMET;
@@ -101,6 +103,16 @@ export class HostBook {
     this.#inputs.set(host, new Map(inputs.map((input) => [input.interface, input])));
   }
 
+  /** What a host last said of the interfaces of its outputs, by name. */
+  outputs(host: string): ReadonlyMap<string, InterfaceOutput> {
+    return this.#outputs.get(host) ?? NO_OUTPUTS;
+  }
+
+  /** As noteInputs(). */
+  noteOutputs(host: string, outputs: readonly InterfaceOutput[]): void {
+    this.#outputs.set(host, new Map(outputs.map((output) => [output.interface, output])));
+  }
+
   /** The agent sent something. */
   see(host: string, time: Date): void {
     this.#lastSeen.set(host, time);
@@ -114,5 +126,6 @@ export class HostBook {
     this.#facts.delete(host);
     this.#lastSeen.delete(host);
     this.#inputs.delete(host);
+    this.#outputs.delete(host);
   }
 }

@@ -28,6 +28,7 @@ export function hostView(host: Host, facts: HostFacts, relays: number, previous:
       stateHash,
       relays,
       inputs: [],
+      outputs: [],
     },
   };
 }

@@ -86,7 +86,7 @@ function judgeResult({ host, record }: InstanceFacts): InstanceVerdict {
   }
 }
 
-/** The instance as the API shows it, without its counters and those of its input. */
+/** The instance as the API shows it, without its counters and those of its interfaces. */
 export function instanceView(facts: InstanceFacts, previous: RelayInstance | undefined, now: Date): RelayInstance {
   const { relay, host, record, blocked } = facts;
   const verdict = judge(facts);
@@ -118,6 +118,7 @@ export function instanceView(facts: InstanceFacts, previous: RelayInstance | und
     countersTime: undefined,
     lastApplyDuration: result?.applyDuration,
     input: undefined,
+    outputInterfaces: [],
   };
 }
 

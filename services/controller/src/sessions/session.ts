@@ -278,8 +278,9 @@ export class Session {
     this.#parts.fleet.noteResult(this.host, result);
   }
 
-  #onTelemetry({ timeUnixNano, relays, inputs }: TelemetryBatch): void {
+  #onTelemetry({ timeUnixNano, relays, inputs, outputs }: TelemetryBatch): void {
     if (inputs !== undefined) this.#parts.fleet.noteInputs(this.host, inputs.interfaces);
+    if (outputs !== undefined) this.#parts.fleet.noteOutputs(this.host, outputs.interfaces);
     const time = new Date(Number(timeUnixNano / 1_000_000n));
     for (const { uid, counters } of relays) {
       if (counters !== undefined) this.#parts.fleet.noteCounters(this.host, uid, counters, time);
