@@ -157,7 +157,8 @@ export interface ForwarderStatus {
     readonly ifindex: number;
     readonly ringBytes: number;
     readonly ringSlots: number;
-    readonly filter: 'exact' | 'coarse';
+    /** 'none': the kernel took no filter (net.core.optmem_max), and every packet of the interface comes to the rules. */
+    readonly filter: 'exact' | 'coarse' | 'none';
     readonly memberships: number;
     /** Of the rings for super-frames, which are made when the first one comes; 0 before. */
     readonly longRingBytes: number;

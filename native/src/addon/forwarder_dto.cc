@@ -93,6 +93,18 @@ Napi::Value write_drops(Napi::Env env, const std::vector<DropCount>& drops) {
   });
 }
 
+const char* filter_name(KernelFilter filter) {
+  switch (filter) {
+    case KernelFilter::kExact:
+      return "exact";
+    case KernelFilter::kCoarse:
+      return "coarse";
+    case KernelFilter::kNone:
+      return "none";
+  }
+  return "";
+}
+
 void write_state(Napi::Object& object, LinkState state) {
   object.Set("up", state == LinkState::kUp);
   object.Set("downReason", link_state_reason(state));
@@ -219,7 +231,7 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                entry.Set("ifindex", input.ifindex);
                entry.Set("ringBytes", static_cast<double>(input.ring_bytes));
                entry.Set("ringSlots", static_cast<double>(input.ring_slots));
-               entry.Set("filter", input.filter_exact ? "exact" : "coarse");
+               entry.Set("filter", filter_name(input.filter));
                entry.Set("memberships", static_cast<double>(input.memberships));
                entry.Set("longRingBytes", static_cast<double>(input.long_ring_bytes));
                entry.Set("longRingSlots", static_cast<double>(input.long_ring_slots));

@@ -361,7 +361,7 @@ ForwarderStatus Forwarder::status() {
     }
     result.inputs.push_back(
         {ifindex, receiver.ring_bytes(), receiver.ring_bytes() / RxRing::kSlotBytes,
-         receiver.filter_exact(), memberships.size(), receiver.long_ring_bytes(),
+         receiver.filter(), memberships.size(), receiver.long_ring_bytes(),
          receiver.long_ring_bytes() / RxRing::kLongSlotBytes, receiver.long_ring_error()});
   }
   const auto note_shortfall = [&](Transmit transmit) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 namespace mcfleet {
-
 Receiver::Receiver(int ifindex, size_t ring_bytes, int attention, Workers& workers)
     : ifindex_(ifindex),
       requested_bytes_(ring_bytes),
@@ -121,7 +120,7 @@ void Receiver::attach(const std::vector<FilterTarget>& targets) {
   Filter filter = compile_filter(targets, link_header_);
   if (filter == filter_) return;
   filter_ = attach_best(targets, std::move(filter));
-  exact_.store(filter_.exact, std::memory_order_relaxed);
+  kernel_filter_.store(filter_.kind(), std::memory_order_relaxed);
 }
 
 // Attaches `wanted`, or what comes nearest and passes no less. Returns what is attached.
@@ -136,7 +135,8 @@ Filter Receiver::attach_best(const std::vector<FilterTarget>& targets, Filter wa
     return coarse;
   }
   // Without a filter every packet comes here, and the rules select alone.
-  for (const RxRing* ring : rings()) ring->remove_filter();
+  // Nothing forbids to take one off.
+  set_filter({});
   return {};
 }
 

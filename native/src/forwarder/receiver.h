@@ -66,7 +66,9 @@ class Receiver final {
   [[nodiscard]] size_t long_ring_bytes() const;
   // Why there are no rings for long frames, though there were such; empty otherwise.
   [[nodiscard]] std::string long_ring_error() const;
-  [[nodiscard]] bool filter_exact() const { return exact_.load(std::memory_order_relaxed); }
+  [[nodiscard]] KernelFilter filter() const {
+    return kernel_filter_.load(std::memory_order_relaxed);
+  }
 
  private:
   Status open(const LinkFacts& facts);
@@ -82,7 +84,7 @@ class Receiver final {
   Workers& workers_;
   PerWorker<InputCounters> counters_;
   std::atomic<LinkState> state_{LinkState::kMissing};
-  std::atomic<bool> exact_{true};
+  std::atomic<KernelFilter> kernel_filter_{KernelFilter::kExact};
   std::unique_ptr<const RuleTable> table_;
   std::vector<FilterTarget> targets_;
   Filter filter_;

@@ -9,6 +9,7 @@
 #include "forwarder/link_facts.h"
 #include "forwarder/per_worker.h"
 #include "forwarder/transmit.h"
+#include "ring/filter.h"
 
 namespace mcfleet {
 
@@ -63,7 +64,7 @@ struct InputStatus {
   int ifindex = 0;
   uint64_t ring_bytes = 0;
   uint64_t ring_slots = 0;
-  bool filter_exact = false;
+  KernelFilter filter = KernelFilter::kExact;
   uint64_t memberships = 0;
   // 0 if there are none.
   uint64_t long_ring_bytes = 0;

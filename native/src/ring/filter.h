@@ -22,13 +22,28 @@ struct FilterTarget {
   auto operator<=>(const FilterTarget&) const = default;
 };
 
+// How the kernel selects packets.
+enum class KernelFilter : uint8_t {
+  // Only what relays want.
+  kExact,
+  // All multicast UDP, and UDP to the unicast addresses that relays want.
+  kCoarse,
+  // Everything, since it takes no filter (net.core.optmem_max): the rules select alone.
+  kNone,
+};
+
 struct Filter {
+  // Empty: no filter, every packet passes.
   std::vector<sock_filter> code;
   // True: only what the targets name. False: all multicast UDP, and UDP to the unicast targets or
   // to any address.
   bool exact = false;
 
   bool operator==(const Filter& other) const;
+  [[nodiscard]] KernelFilter kind() const {
+    if (code.empty()) return KernelFilter::kNone;
+    return exact ? KernelFilter::kExact : KernelFilter::kCoarse;
+  }
 };
 
 // What classic BPF allows (BPF_MAXINSNS).

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <utility>
@@ -193,12 +194,14 @@ void RxRing::clear_error() const {
 }
 
 Status RxRing::set_filter(const Filter& filter) const {
-  return attach_filter(fd_.get(), filter);
-}
-
-void RxRing::remove_filter() const {
+  if (!filter.code.empty()) return attach_filter(fd_.get(), filter);
   const int ignored = 0;
-  setsockopt(fd_.get(), SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof(ignored));
+  if (setsockopt(fd_.get(), SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof(ignored)) == 0) {
+    return {};
+  }
+  // There is none.
+  if (errno == ENOENT) return {};
+  return Error::from_errno("setsockopt SO_DETACH_FILTER");
 }
 
 }  // namespace mcfleet

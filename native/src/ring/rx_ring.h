@@ -70,8 +70,8 @@ class RxRing final {
   // In the order of take(). False if the kernel gave none.
   bool read_copy(RxFrame& frame, uint8_t* buffer) const;
 
+  // One without code takes off what there is.
   [[nodiscard]] Status set_filter(const Filter& filter) const;
-  void remove_filter() const;
   // Frames that the kernel dropped since the last call, because the ring was full.
   [[nodiscard]] uint32_t take_kernel_drops() const;
   // Clears the socket's pending error, ENETDOWN when the interface went down, which would keep it

@@ -248,7 +248,10 @@ export interface InputStatus {
   ringBytes: bigint;
   /** Slots of the receive rings. */
   ringSlots: number;
-  /** How the kernel selects packets: "exact" (only what relays want) or "coarse" (all multicast UDP, selected afterwards). */
+  /**
+   * How the kernel selects packets: "exact" (only what relays want), "coarse" (all multicast UDP, selected afterwards) or "none" (it
+   * took no filter, see net.core.optmem_max: every packet of the interface is copied, and selected afterwards).
+   */
   filter: string;
   /** Group memberships held, over all sockets. */
   memberships: number;

@@ -54,13 +54,16 @@ function outputColumns(nowMs: number): Column<InterfaceOutput>[] {
   ];
 }
 
+/** InputStatus.filter for people. */
+const filterTexts = new Map([
+  ['coarse', 'coarse kernel filter (all multicast UDP; relays select afterwards)'],
+  ['none', 'no kernel filter (every packet is copied; raise net.core.optmem_max and change a relay)'],
+]);
+
 /** How packets are taken from an interface. */
 function inputText(input: InputStatus): string {
   const { filter, ringBytes, memberships } = input;
-  const selects =
-    filter === 'coarse'
-      ? 'coarse kernel filter (all multicast UDP; relays select afterwards)'
-      : `${filter || 'no'} kernel filter`;
+  const selects = filterTexts.get(filter) ?? `${filter} kernel filter`;
   const groups = memberships === 1 ? '1 group joined' : `${memberships} groups joined`;
   return `receives: ${selects}, ring of ${ringBytes / 2n ** 20n} MiB${longRingText(input)}, ${groups}`;
 }

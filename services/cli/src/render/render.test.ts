@@ -289,6 +289,7 @@ Host edge-1:
         receiving: [
           { ifindex: 2, filter: 'coarse', ringBytes: 78_643_200n, memberships: 10_000 },
           { ifindex: 4, filter: 'exact', ringBytes: 2n ** 20n, memberships: 1, longRingBytes: 2n ** 22n },
+          { ifindex: 6, filter: 'none', ringBytes: 2n ** 20n, memberships: 1 },
           { ifindex: 5, filter: 'exact', ringBytes: 2n ** 20n, memberships: 1, longRingError: 'no memory' },
         ],
         sending: [
@@ -319,6 +320,7 @@ Host edge-1:
   worker 1:  on any CPU, took 0 packets
   eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
   index 4:   receives: exact kernel filter, ring of 1 MiB, 4 MiB for super-frames, 1 group joined
+  index 6:   receives: no kernel filter (every packet is copied; raise net.core.optmem_max and change a relay), ring of 1 MiB, 1 group joined
   index 5:   receives: exact kernel filter, ring of 1 MiB, none for super-frames (no memory), 1 group joined
   index 3:   sends 1 output: gso (the device segments)
   index 3:   sends 7 outputs: sendmmsg (asked for)
