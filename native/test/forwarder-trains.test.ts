@@ -1,15 +1,12 @@
 // What receivers see of packets that leave several at once.
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
 import type { ForwarderOptions } from '../index.ts';
 import { type ForwarderProcess, LineProcess, type RelayDraft } from './forwarder-process.ts';
 import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { type FrameSpec, fixIpChecksum, makeFrame, readFrame } from './ipv4-frame.ts';
+import { decodeFrames } from './tshark.ts';
 
 const FLOWS = 5;
 const USUAL = 300;
@@ -219,42 +216,24 @@ describeWithLab('packets that leave several at once', () => {
     if (found.status !== 0) context.skip('needs tshark');
     const sent = Array.from({ length: 120 }, (_, i) => flowFrame(i, { tos: 0x68, fragment: 0x4000 }));
     const frames = await passed({ transmit: 'gso' }, sent);
-    const directory = await mkdtemp(join(tmpdir(), 'mcfleet-trains-'));
-    try {
-      const lines = decode(join(directory, 'frames.pcap'), frames);
-      expect(lines).toHaveLength(120);
-      const mac = (await lab.device('relay', 'out1')).address;
-      for (const line of lines) {
-        const [source, destination, ethernet, ...rest] = line.split('\t');
-        const [ttl, dscp, flags, ipLength, ipStatus, udpLength, udpStatus, port] = rest;
-        expect({
-          source,
-          destination,
-          ethernet,
-          ttl,
-          dscp,
-          flags,
-          ipLength,
-          ipStatus,
-          udpLength,
-          udpStatus,
-          port,
-        }).toEqual({
-          source: '10.99.99.99',
-          destination: '239.10.10.10',
-          ethernet: `01:00:5e:0a:0a:0a,${mac}`,
-          ttl: '7',
-          dscp: '26',
-          flags: '0x02',
-          ipLength: String(USUAL + 28),
-          ipStatus: '1',
-          udpLength: String(USUAL + 8),
-          udpStatus: '1',
-          port: '6001',
-        });
-      }
-    } finally {
-      await rm(directory, { recursive: true });
+    const names = 'ip.src ip.dst eth.addr ip.ttl ip.dsfield.dscp ip.flags ip.len ip.checksum.status udp.length';
+    const decoded = decodeFrames(frames, [...names.split(' '), 'udp.checksum.status', 'udp.dstport']);
+    expect(decoded).toHaveLength(120);
+    const mac = (await lab.device('relay', 'out1')).address;
+    for (const frame of decoded) {
+      expect(frame).toEqual({
+        'ip.src': '10.99.99.99',
+        'ip.dst': '239.10.10.10',
+        'eth.addr': `01:00:5e:0a:0a:0a,${mac}`,
+        'ip.ttl': '7',
+        'ip.dsfield.dscp': '26',
+        'ip.flags': '0x02',
+        'ip.len': String(USUAL + 28),
+        'ip.checksum.status': '1',
+        'udp.length': String(USUAL + 8),
+        'udp.checksum.status': '1',
+        'udp.dstport': '6001',
+      });
     }
   });
 
@@ -294,29 +273,3 @@ describeWithLab('packets that leave several at once', () => {
     await lab.offloads('out1', false);
   });
 });
-
-/** What tshark says of frames, a line each. */
-function decode(file: string, frames: readonly Buffer[]): string[] {
-  // pcap, version 2.4, Ethernet (libpcap, pcap-savefile(5)).
-  const head = Buffer.alloc(24);
-  head.writeUInt32LE(0xa1b2c3d4, 0);
-  head.writeUInt16LE(2, 4);
-  head.writeUInt16LE(4, 6);
-  head.writeUInt32LE(65_535, 16);
-  head.writeUInt32LE(1, 20);
-  const records = frames.flatMap((frame) => {
-    const record = Buffer.alloc(16);
-    record.writeUInt32LE(frame.length, 8);
-    record.writeUInt32LE(frame.length, 12);
-    return [record, frame];
-  });
-  writeFileSync(file, Buffer.concat([head, ...records]));
-  const fields = 'ip.src ip.dst eth.addr ip.ttl ip.dsfield.dscp ip.flags ip.len ip.checksum.status udp.length';
-  const argv = [...fields.split(' '), 'udp.checksum.status', 'udp.dstport'].flatMap((field) => ['-e', field]);
-  const checks = ['-o', 'ip.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE'];
-  const { status, stdout, stderr } = spawnSync('tshark', ['-n', '-r', file, ...checks, '-T', 'fields', ...argv], {
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`tshark failed: ${stderr}`);
-  return stdout.trim().split('\n');
-}
