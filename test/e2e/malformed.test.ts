@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { readSnapshot } from '../fleet/dataplane-account.ts';
-import { malformedFrames, randomFrom, spoilings, udpFrame } from '../fleet/malformed.ts';
+import { corpusFrames, malformedFrames, randomFrom, spoilings, udpFrame } from '../fleet/malformed.ts';
 import { Receiver } from '../fleet/probe.ts';
 import { sendFrames } from '../fleet/raw-frames.ts';
 import { host, RelayPath } from '../fleet/relay-path.ts';
@@ -56,6 +56,31 @@ describeWithLab('malformed packets', () => {
         'malformed_ip_checksum',
         'malformed_udp_length',
       ]),
+    );
+  });
+
+  it(`of the fuzz targets, IPv4 and IPv6 with fragments, disturb no packet of a stream either (seed ${seed})`, async () => {
+    await using path = await RelayPath.start('chain');
+    const victim = path.spec({ input: { port: 5003 }, outputs: [{ address: '239.9.9.9', port: 5103 }] });
+    const victim6 = path.spec({
+      input: { group: 'ff3e::8000:1', port: 5003 },
+      outputs: [{ address: 'ff3e::8000:9', port: 5103, source: 'KEEP' }],
+    });
+    await path.apply({ camera: path.spec(), victim, victim6 });
+    const dataplane = path.fleet.dataplanePid(host);
+    const { namespace, interface: device } = path.course.sender;
+    const frames = corpusFrames(seed, 200, 5003);
+    const carried = await path.carryDuring({ rate }, async () => {
+      await sendFrames(path.lab, namespace, device, frames, 5_000);
+    });
+    expectAll(carried);
+    expect(path.fleet.dataplanePid(host)).toBe(dataplane);
+    // They come as far as the relays that they are meant for, and what is wrong with them is told.
+    const { relays } = await readSnapshot(path.fleet.dataplaneSocket(host));
+    for (const { counters } of relays) expect(counters?.rxPackets).toBeGreaterThan(0n);
+    expect(relays).toHaveLength(3);
+    expect([...(await drops(path)).keys()]).toEqual(
+      expect.arrayContaining(['malformed_ip_length', 'malformed_ip_checksum', 'malformed_udp_length']),
     );
   });
 

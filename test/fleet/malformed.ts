@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** Where the frames go, if they were well formed. */
 const group = [239, 1, 1, 1] as const;
 const source = [10, 0, 0, 1] as const;
@@ -83,6 +86,75 @@ export function malformedFrames(seed: number, count: number, port: number): Buff
     const spoil = kinds[number % kinds.length] ?? ((frame: Buffer) => frame);
     return spoil(udpFrame(port, random() % 200), random);
   });
+}
+
+/**
+ * The frames in the inputs that are kept for the fuzz targets, of IPv4 and IPv6, whole and in fragments: each as it is, and `changes`
+ * times with a few bytes of it changed. What was meant for port 5001 goes to `port`. Longer ones are cut to what Ethernet carries.
+ */
+export function corpusFrames(seed: number, changes: number, port: number): Buffer[] {
+  const random = randomFrom(seed);
+  return [...packetCorpus(), ...fragmentCorpus()].flatMap((kept) => {
+    const frame = toPort(kept.subarray(0, 1_514), port);
+    const changed = Array.from({ length: changes }, (_, i) => {
+      const copy = Buffer.from(frame);
+      for (let left = 1 + (random() % 3); left > 0 && copy.length > 14; left -= 1) {
+        copy.writeUInt8(random() & 0xff, 14 + (random() % (copy.length - 14)));
+      }
+      // A header with a wrong sum is dropped before the rest of it is looked at.
+      return i % 2 === 0 && copy.length >= 34 && copy.readUInt8(14) >> 4 === 4 ? fixed(copy) : copy;
+    });
+    return [frame, ...changed];
+  });
+}
+
+function corpusOf(target: string): Buffer[] {
+  const directory = join(import.meta.dirname, '../../native/test/fuzz/corpus', target);
+  return readdirSync(directory)
+    .sort()
+    .map((name) => readFileSync(join(directory, name)));
+}
+
+/** packet_fuzz.cc: a vnet header, 14 bytes of choices, of which bit 0 of the 12th says whether an Ethernet header follows. */
+function packetCorpus(): Buffer[] {
+  return corpusOf('packet_fuzz').map((input) => {
+    const bytes = input.subarray(24);
+    return (input.readUInt8(21) & 1) === 1 ? Buffer.from(bytes) : onEthernet(bytes);
+  });
+}
+
+/** reassembler_fuzz.cc: length and time, of two bytes each, before every packet. */
+function fragmentCorpus(): Buffer[] {
+  return corpusOf('reassembler_fuzz').flatMap((input) => {
+    const frames: Buffer[] = [];
+    for (let at = 0; at + 4 <= input.length; ) {
+      const length = input.readUInt16BE(at) % 2048;
+      const packet = input.subarray(at + 4, at + 4 + length);
+      if (packet.length > 0) frames.push(onEthernet(packet));
+      at += 4 + length;
+    }
+    return frames;
+  });
+}
+
+/** To the group that it is meant for. */
+function onEthernet(packet: Buffer): Buffer {
+  const ipv6 = (packet[0] ?? 0) >> 4 === 6;
+  const address = ipv6 ? packet.subarray(36, 40) : Buffer.from([0, ...packet.subarray(17, 20)]);
+  const mac = ipv6
+    ? Buffer.concat([Buffer.from('3333', 'hex'), address])
+    : Buffer.from([1, 0, 0x5e, (address[1] ?? 0) & 0x7f, ...address.subarray(2)]);
+  return Buffer.concat([mac, Buffer.from('020000000001', 'hex'), Buffer.from(ipv6 ? '86dd' : '0800', 'hex'), packet]);
+}
+
+/** Where 5001 stands behind a source port of theirs, 4000 or 40000. The UDP checksum stays as it is, and is wrong then. */
+function toPort(frame: Buffer, port: number): Buffer {
+  const copy = Buffer.from(frame);
+  for (const ports of ['0fa01389', '9c401389']) {
+    const at = copy.indexOf(ports, 14, 'hex');
+    if (at >= 0) copy.writeUInt16BE(port, at + 2);
+  }
+  return copy;
 }
 
 function put(frame: Buffer, at: number, byte: number): Buffer {

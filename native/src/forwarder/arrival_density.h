@@ -7,8 +7,9 @@ namespace mcfleet {
 
 // Tells whether frames come so densely that a worker had better nap before it looks again, rather
 // than be woken by the next one. A wake-up costs the one who sends that frame some 13 us
-// (docs/measurements.md), and what comes meanwhile leaves in longer trains. What comes at longer
-// intervals is never kept waiting.
+// (docs/measurements.md), and what comes meanwhile leaves in longer trains. The price: whatever
+// comes during a nap waits for its end, also a packet that follows a single dense burst of a slow
+// stream. Where fewer frames come together, or further apart, there is no nap.
 class ArrivalDensity final {
  public:
   // Frames that are enough to tell, and the nanoseconds from one to the next, on the average, that

@@ -1,6 +1,9 @@
+#include <linux/rtnetlink.h>
+
 #include <cstdio>
 #include <cstdlib>
 
+#include "forwarder/interface_statistics.h"
 #include "forwarder/neighbour.h"
 #include "netlink/parse.h"
 
@@ -31,6 +34,14 @@ void read_neighbour_and_route(Bytes payload) {
   }
 }
 
+void read_statistics(Bytes payload) {
+  const auto statistics = parse_interface_statistics(payload);
+  if (statistics) require(!statistics->name.empty(), "an interface has a name");
+  InterfaceStatistics own;
+  if (const auto header = read_struct<tcmsg>(payload)) own.ifindex = header->tcm_ifindex;
+  if (!take_root_queue(payload, own)) require(!own.queue, "what is truncated tells nothing");
+}
+
 }  // namespace
 
 // A datagram of any bytes: walked, and each message's payload read as every kind.
@@ -39,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)parse_link(message.payload);
     (void)parse_address(message.payload);
     read_neighbour_and_route(message.payload);
+    read_statistics(message.payload);
   });
   (void)whole;
   return 0;
