@@ -69,6 +69,7 @@ std::optional<Neighbour> parse_neighbour(Bytes payload, bool gone) {
       netlink::after(payload, sizeof(ndmsg)), [&](const Attribute& attribute) {
         if (attribute.type == NDA_DST) address = read_address(attribute.value, header->ndm_family);
         if (attribute.type != NDA_LLADDR || attribute.value.size() != kMacBytes) return;
+        neighbour.mac = 0;
         for (const uint8_t byte : attribute.value) neighbour.mac = neighbour.mac << 8 | byte;
       });
   if (!whole || !address) return std::nullopt;
