@@ -33,12 +33,12 @@ bool repeated(DuplicateWindow& window, Arrival& arrival, uint64_t now, uint16_t 
   CHECK(parse_frame(frame.data(), frame.size(), frame.size(), 14, {}, datagram).status ==
         ParseStatus::kOk);
   uint8_t* ip = frame.data() + 14;
-  if (!lacks_identification(ip)) return window.repeated(ip, 14, datagram, now);
+  if (!lacks_identification(ip)) return window.repeated(ip, 14, datagram, now, 0);
   set_identification(ip, stamp);
   CHECK(packets::ip_checksum_right(ip));
   CHECK(!lacks_identification(ip));
   arrival.spec.id = stamp;
-  window.remember(ip, 14, datagram, now);
+  window.remember(ip, 14, datagram, now, 0);
   return false;
 }
 

@@ -72,13 +72,10 @@ describeWithLab('loops of relays', () => {
       Object.entries(Object.groupBy(arrived.get(address) ?? [], ({ payload }) => payload.toString())).map(
         ([text, frames]) => [text, frames?.length],
       );
-    // Eight of each, for they come back by ways of their own; of the first also that by which a loop is known, and perhaps one that was
-    // read with it.
-    const known = texts('239.9.0.1')[1]?.[1] ?? 0;
-    expect([9, 10]).toContain(known);
+    // Eight of each, for they come back by ways of their own.
     expect(texts('239.9.0.1')).toEqual([
       ['still here', 20],
-      ['round and round', known],
+      ['round and round', 8],
       ['round as well', 8],
     ]);
     expect(texts('239.9.0.2')).toEqual([
@@ -91,7 +88,7 @@ describeWithLab('loops of relays', () => {
       ['round and round', 5],
       ['round as well', 11],
     ]);
-    expect((await forwarder.relay('ends')).drops).toEqual([{ reason: 'duplicate', packets: 15 - Number(known) + 3 }]);
+    expect((await forwarder.relay('ends')).drops).toEqual([{ reason: 'duplicate', packets: 15 - 8 + 3 }]);
     expect((await forwarder.relay('keeps')).drops).toEqual([]);
     expect((await forwarder.relay('high')).drops).toEqual([{ reason: 'loop', packets: 10 }]);
   });

@@ -240,10 +240,24 @@ void identifications_stay_where_fragments_are_allowed() {
       spec.flags = dont_fragment ? 0x4000 : 0;
       arrived.push_back(arrive(spec));
     }
-    // 703, and what has none up to 706; 65535 is followed by zero and one.
-    const std::vector<size_t> kept{3, 2, 1, 4, 1, 3, 1};
-    CHECK(run(arrived, 100) == (dont_fragment ? std::vector<size_t>{15} : kept));
+    // What has one and what has none travel apart; with DF also 127 and 1 are none.
+    const std::vector<size_t> kept{3, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1};
+    const std::vector<size_t> changed{7, 2, 1, 1, 1, 2, 1};
+    CHECK(run(arrived, 100) == (dont_fragment ? changed : kept));
   }
+}
+
+// Also where the others of its train would change it: a loop is known by it.
+void identifications_stay_where_somebody_knows_them() {
+  std::vector<Arrived> arrived;
+  for (const int id : {500, 600, 601, 700, 800}) {
+    packets::Spec spec = flow_spec(0, 1000);
+    spec.id = static_cast<uint16_t>(id);
+    arrived.push_back(arrive(spec));
+    arrived.back().datagram.keeps_identification = id == 601 || id == 700;
+  }
+  // 600 becomes 501, which 601 does not follow; 700 does not follow 601, and 800 becomes 701.
+  CHECK(run(arrived, 100) == (std::vector<size_t>{2, 1, 2}));
 }
 
 // A sender's super-frame of datagrams of `segment` bytes, and a last one of `last`.
@@ -393,6 +407,7 @@ int main() {
   more_flows_than_kept_apart_leave_early();
   a_shorter_one_is_the_last();
   identifications_stay_where_fragments_are_allowed();
+  identifications_stay_where_somebody_knows_them();
   super_frames_travel_together();
   overlapping_identifications_are_none();
   other_identifications_stay_apart();

@@ -50,19 +50,20 @@ uint64_t add_bytes(uint64_t hash, const uint8_t* data, size_t size) {
 }
 
 // IPv6 has no identification; the flow label that the sender chose stays as well, and differs
-// between senders (RFC 6437).
-uint32_t identification_of(const uint8_t* ip) {
-  return ip[0] >> 4 == 6 ? load32(ip) & 0xfffff : load16(ip + 4);
+// between senders (RFC 6437). Those of a super-frame's datagrams count up.
+uint32_t identification_of(const uint8_t* ip, uint16_t segment) {
+  return ip[0] >> 4 == 6 ? load32(ip) & 0xfffff : (load16(ip + 4) + segment) & 0xffffU;
 }
 
-// Of the payload, the identification, and where it is sent. Of a super-frame it is the first
+// Of the payload, the identification, and where it is sent. Of a super-frame it is that of one
 // datagram, for on its way it may be cut and put together otherwise.
-uint64_t key_of(const uint8_t* ip, const Datagram& datagram) {
-  const uint8_t* payload = ip + datagram.ip_header + kUdpHeader;
-  const size_t size =
-      datagram.segments > 1 ? datagram.segment_size : size_t{datagram.udp_length} - kUdpHeader;
+uint64_t key_of(const uint8_t* ip, const Datagram& datagram, uint16_t segment) {
+  const size_t before = size_t{segment} * datagram.segment_size;
+  const uint8_t* payload = ip + datagram.ip_header + kUdpHeader + before;
+  const size_t left = size_t{datagram.udp_length} - kUdpHeader - before;
+  const size_t size = datagram.segments > 1 ? std::min(left, size_t{datagram.segment_size}) : left;
   uint64_t hash = add_word(uint64_t{datagram.destination} << 32 | datagram.destination_port,
-                           uint64_t{identification_of(ip)} << 32 | size);
+                           uint64_t{identification_of(ip, segment)} << 32 | size);
   hash = add_bytes(hash, payload, std::min(size, kSample));
   if (size > kSample) {
     const size_t tail = std::min(size - kSample, kSample);
@@ -88,15 +89,17 @@ uint32_t origin_of(uint64_t sender, const Datagram& datagram) {
 DuplicateWindow::DuplicateWindow() : buckets_(std::make_unique<Bucket[]>(kEntries / kWays)) {}
 
 bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram,
-                               uint64_t time_ns) {
+                               uint64_t time_ns, uint16_t segment) {
   const uint32_t now_ms = milliseconds(time_ns);
   const uint64_t sender = sender_of(ip, link_header, datagram);
-  const auto [entry, coming] = meet(ip, datagram, origin_of(sender, datagram), now_ms);
+  const auto [entry, coming] =
+      meet(key_of(ip, datagram, segment), origin_of(sender, datagram), now_ms);
   if (coming == Coming::kNew) return false;
   const uint64_t path =
       mix(sender ^ (uint64_t{datagram.destination} << 32 | datagram.destination_port));
   const bool looping = knows_loop(path, time_ns);
   if (coming == Coming::kAsFirst) {
+    came_again_until_ns_ = time_ns + kLoopNs;
     // It may have gone round before it was watched, so that it came back when it was met first.
     if (looping) return true;
     count_first(*entry, now_ms);
@@ -105,6 +108,7 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
   const uint32_t tolerated = looping ? kToleratedInLoop : kTolerated;
   if (entry->others < tolerated * entry->firsts) {
     entry->others++;
+    if (entry->others > entry->firsts) came_again_until_ns_ = time_ns + kLoopNs;
     entry->taken_ms = now_ms;
     return false;
   }
@@ -132,16 +136,17 @@ void DuplicateWindow::note_loop(uint64_t path, uint64_t time_ns) {
 }
 
 void DuplicateWindow::remember(const uint8_t* ip, size_t link_header, const Datagram& datagram,
-                               uint64_t time_ns) {
+                               uint64_t time_ns, uint16_t segment) {
   const uint32_t now_ms = milliseconds(time_ns);
   const auto [entry, coming] =
-      meet(ip, datagram, origin_of(sender_of(ip, link_header, datagram), datagram), now_ms);
+      meet(key_of(ip, datagram, segment), origin_of(sender_of(ip, link_header, datagram), datagram),
+           now_ms);
   if (coming == Coming::kAsFirst) count_first(*entry, now_ms);
 }
 
-std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::meet(
-    const uint8_t* ip, const Datagram& datagram, uint32_t origin, uint32_t now_ms) {
-  const uint64_t hash = key_of(ip, datagram);
+std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::meet(uint64_t hash,
+                                                                                  uint32_t origin,
+                                                                                  uint32_t now_ms) {
   const uint32_t key = static_cast<uint32_t>(hash) | 1;
   Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
   Entry* entry = find(bucket, key, now_ms);

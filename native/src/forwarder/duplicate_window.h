@@ -46,16 +46,25 @@ class DuplicateWindow final {
   DuplicateWindow();
 
   // Whether a loop is known to be there. Until then it is enough to show this window some packets
-  // of each burst: those of a loop are met again and again. Then it has to see all of them.
+  // each time they come. Then it has to see all of them.
   [[nodiscard]] bool in_loop(uint64_t time_ns) const {
     // Also false when the clock was set back.
     return loop_until_ns_ - time_ns <= kLoopNs;
   }
+  // Whether packets came again lately with the headers that they had first, or more often with
+  // others than with those. That is what a loop looks like to all of its relays, those included
+  // whose headers are set by the one before them; copies of two redundant networks do not. A few
+  // senders say the same with one identification.
+  [[nodiscard]] bool comes_again(uint64_t time_ns) const {
+    return came_again_until_ns_ - time_ns <= kLoopNs;
+  }
   // Whether this packet, of which all was captured, came back too often. `link_header`: the bytes
-  // before `ip`.
-  bool repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns);
+  // before `ip`. `segment`: which datagram of a super-frame it is about, from 0.
+  bool repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns,
+                uint16_t segment);
   // For a packet that cannot have come back.
-  void remember(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns);
+  void remember(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns,
+                uint16_t segment);
 
  private:
   struct Entry {
@@ -78,8 +87,7 @@ class DuplicateWindow final {
   // How a packet came: as the first one of its kind, with the same headers as that one, or with
   // others.
   enum class Coming : uint8_t { kNew, kAsFirst, kOtherwise };
-  std::pair<Entry*, Coming> meet(const uint8_t* ip, const Datagram& datagram, uint32_t origin,
-                                 uint32_t now_ms);
+  std::pair<Entry*, Coming> meet(uint64_t hash, uint32_t origin, uint32_t now_ms);
   static void count_first(Entry& entry, uint32_t now_ms);
   static Entry* find(Bucket& bucket, uint32_t key, uint32_t now_ms);
   static Entry& place(Bucket& bucket, uint32_t now_ms);
@@ -96,6 +104,7 @@ class DuplicateWindow final {
   std::array<Loop, kLoops> loops_{};
   // Of all of them.
   uint64_t loop_until_ns_ = 0;
+  uint64_t came_again_until_ns_ = 0;
 };
 
 }  // namespace mcfleet

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/counters.h"
-#include "forwarder/duplicate_window.h"
+#include "forwarder/loop_watch.h"
 #include "forwarder/rule_table.h"
 #include "packet/reassembler.h"
 #include "ring/rx_ring.h"
@@ -73,7 +73,7 @@ class Input final {
   InputCounters& counters;
   // Both of the worker.
   Reassembler reassembler;
-  DuplicateWindow duplicates;
+  LoopWatch loops;
   std::atomic<const RuleTable*> table{nullptr};
   std::atomic<uint32_t> mtu{0};
 

@@ -110,36 +110,16 @@ void Pipeline::read(Input& input, const RuleTable& table, const RxFrame& frame) 
     return;
   }
   uint8_t* ip = frame.data + input.link_header;
-  // What lacks an identification has passed no relay, for each of them gives it one.
-  const bool may_return = datagram.ipv6 ? !lacks_flow_label(ip) : !lacks_identification(ip);
-  if (may_return && table.drops_duplicates() && input.duplicates.in_loop(frame.time_ns)) {
-    datagram.repeated = input.duplicates.repeated(ip, input.link_header, datagram, frame.time_ns);
+  if (table.drops_duplicates()) {
+    input.loops.arrive(ip, input.link_header, datagram, frame.time_ns);
   }
   const bool checksum_right = (frame.offload.flags & kVnetDataValid) != 0;
   trains_.add(datagram, ip, frame.time_ns, checksum_right,
               [&](Train& train) { forward(input, table, train); });
 }
 
-// Looks for loops. To look at every packet would cost as much as to forward it, so that the first
-// of each train has to do until one is known to come back: from then on each is judged when it
-// arrives. An IPv6 packet without a flow label is like those of all others who say the same:
-// nothing can be told.
-void Pipeline::watch(Input& input, Train& train) {
-  DuplicateWindow& window = input.duplicates;
-  const Datagram& first = train.first();
-  const uint8_t* ip = train.packet(0);
-  if (first.ipv6 && lacks_flow_label(ip)) return;
-  if (!first.ipv6 && lacks_identification(ip)) {
-    train.identify(identifications_.take(train.merged().segments));
-    window.remember(ip, input.link_header, first, train.time_ns(0));
-  } else if (!window.in_loop(train.time_ns(0))) {
-    // Too late for this one: the others of its train were not judged.
-    window.repeated(ip, input.link_header, first, train.time_ns(0));
-  }
-}
-
 void Pipeline::forward(Input& input, const RuleTable& table, Train& train) {
-  if (table.drops_duplicates()) watch(input, train);
+  if (table.drops_duplicates()) input.loops.leave(train, input.link_header, identifications_);
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
   const size_t relays = match(table, datagram, train.packet(0), [&](const RuleMatch& rule) {

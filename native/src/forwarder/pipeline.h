@@ -45,7 +45,6 @@ class Pipeline final {
   void take(Input& input, const RuleTable& table, const RxRing& ring, RxFrame& frame);
   void read(Input& input, const RuleTable& table, const RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
-  void watch(Input& input, Train& train);
   void forward(Input& input, const RuleTable& table, Train& train);
   void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
                       uint32_t mtu);

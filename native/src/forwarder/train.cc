@@ -169,13 +169,17 @@ bool Trains::join(Train& train, const Datagram& datagram, uint8_t* ip, uint64_t 
   if (datagram.checksum != train.first().checksum) return false;
   if (train.first().repeated != datagram.repeated) return false;
   // Segments count up from the first one's (inet_gso_segment). Who forbids fragments leaves the
-  // field to others (RFC 6864, section 4.1); another keeps an identification of its own. IPv6 has
-  // none.
+  // field to others (RFC 6864, section 4.1); another keeps an identification of its own, and so
+  // does what may be looked for by it. IPv6 has none.
   const uint16_t next = train.next_identification();
   const bool in_turn = datagram.ipv6 || load16(ip + 4) == next;
-  if (!in_turn && !datagram.dont_fragment && !lacks_identification(ip) &&
-      !train.has_given(load16(ip + 4))) {
-    return false;
+  if (!datagram.ipv6) {
+    const bool lacks = lacks_identification(ip);
+    // All of a train are given identifications, or none.
+    if (lacks != lacks_identification(train.packet(0))) return false;
+    const bool may_change = lacks || (!datagram.keeps_identification &&
+                                      (datagram.dont_fragment || train.has_given(load16(ip + 4))));
+    if (!in_turn && !may_change) return false;
   }
   // Summing up is left until somebody follows: who is alone needs none of it.
   if (!train.checksum_right_) {

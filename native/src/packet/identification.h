@@ -29,7 +29,10 @@ inline bool lacks_identification(const uint8_t* ip) {
 class Identifications final {
  public:
   // Begins anywhere, so that those of two programs hardly meet.
-  Identifications() : next_(static_cast<uint16_t>(std::random_device()() | kFirstIdentification)) {}
+  Identifications() : Identifications(static_cast<uint16_t>(std::random_device()())) {}
+  // Begins near `begin`.
+  explicit Identifications(uint16_t begin)
+      : next_(static_cast<uint16_t>(begin | kFirstIdentification)) {}
 
   // The first of `count` that follow each other.
   uint16_t take(size_t count) {

@@ -63,7 +63,10 @@ struct Datagram {
   bool dont_fragment = false;
   // Of the tag that the kernel took off, 0 if there was none: not from the bytes that are parsed.
   uint16_t vlan = 0;
-  // It came back as in a loop of relays: told by those who remember others, not by the parser.
+  // Not from the parser but from those who remember other packets (LoopWatch): whether it was shown
+  // to them, that they know it by its identification, and that it came back as in a loop of relays.
+  bool shown = false;
+  bool keeps_identification = false;
   bool repeated = false;
   UdpChecksum checksum = UdpChecksum::kNone;
 
