@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithLab } from '../../test/lab/when-possible.ts';
 import { type ForwarderProcess, type LossReport, PacketCapture } from './forwarder-process.ts';
 import { eventually, ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
-import { makeFrame } from './ipv4-frame.ts';
+import { makeFrame, readFrame } from './ipv4-frame.ts';
 
 const count = 2000;
 
@@ -88,6 +88,35 @@ describeWithLab('forwarder and what interfaces lose', () => {
     expect((await output(0)).dropped).toBeGreaterThan(count / 2);
     // Two readings: what the first one might have put off is in the second.
     for (const _ of [1, 2]) expect(await lossOf('out1')).toMatchObject({ queue: 0, deviceDropped: 0, deviceErrors: 0 });
+  });
+
+  it('tells once what a queue throws away of packets to a receiver, of which is known later what became of them', async () => {
+    const outputs = [{ key: 'one', interface: 'out1', address: '10.2.1.2' }];
+    await lab.read('relay', ...'tc qdisc add dev out1 root handle 1: tbf rate 2mbit burst 3000 limit 60000'.split(' '));
+    await lab.read('relay', ...'tc qdisc add dev out1 parent 1:1 pfifo_head_drop limit 5'.split(' '));
+    expect(await forwarder.apply([{ ...toOut1, outputs }])).toEqual([]);
+    const capture = await lab.capture(1);
+    const sender = lab.sender();
+    const all = frames();
+    for (let i = 0; i < count; i += 100) {
+      await sender.frames(...all.slice(i, i + 100));
+      // While it is not known yet whose they were.
+      await lossOf('out1');
+    }
+    await eventually(async () => {
+      const { sent: taken, dropped } = await output(0);
+      expect(taken + dropped).toBe(count);
+    });
+    const { sent: taken, dropped } = await output(0);
+    expect(dropped).toBeGreaterThan(100);
+    const came = (await capture.rest()).filter((frame) => readFrame(frame).destination === '10.2.1.2');
+    expect(came).toHaveLength(taken);
+    // What the kernel sends to find the receiver may be among the others.
+    await eventually(async () => {
+      const told = await lab.read('relay', 'tc', '-s', 'qdisc', 'show', 'dev', 'out1');
+      expect((await lossOf('out1')).queue).toBe(Number(/dropped (\d+)/.exec(told)?.[1]) - dropped);
+    });
+    expect((await lossOf('out1')).queue).toBeLessThan(50);
   });
 
   it('goes on with the sum when an interface is made again', async () => {

@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <random>
+#include <utility>
 
 #include "check.h"
 
@@ -78,6 +79,53 @@ void tells_each_loss_once_beside_refusals(bool holds) {
     const InterfaceLoss last = take(losses, own);
     CHECK_EQ(last.queue + last.device_dropped, lost);
   }
+}
+
+// What a worker has yet to find out may be told as drops of an output, later than the queue counts
+// it.
+void what_workers_still_look_for_is_not_told_twice() {
+  std::mt19937 random(5);
+  constexpr uint64_t kSecond = 1'000'000'000;
+  for (int round = 0; round < 200; round++) {
+    InterfaceLosses losses;
+    Interface own(7);
+    take(losses, own);
+    uint64_t lost = 0;
+    uint64_t told = 0;
+    uint32_t found_later = 0;
+    for (uint64_t second = 1; second < 60; second++) {
+      const auto refused = static_cast<uint32_t>(random() % 3 == 0 ? random() % 5 : 0);
+      const auto late = static_cast<uint32_t>(random() % 3 == 0 ? random() % 5 : 0);
+      own.queue().drops += refused + late;
+      lost += late;
+      found_later += refused;
+      own.counters.unsettled = found_later > 0;
+      // At the latest after four seconds.
+      if (second % 4 == 0) {
+        own.counters.refused_queued += std::exchange(found_later, 0);
+        own.counters.unsettled = false;
+      }
+      const InterfaceLoss loss = take(losses, own, second * kSecond);
+      CHECK(loss.queue >= told && loss.queue <= lost);
+      if (!own.counters.unsettled) CHECK_EQ(loss.queue, lost);
+      told = loss.queue;
+    }
+  }
+}
+
+// Where packets are always under way nothing is ever settled, and losses are told all the same.
+void what_is_in_doubt_for_long_is_told() {
+  InterfaceLosses losses;
+  Interface own(7);
+  own.counters.unsettled = true;
+  take(losses, own, 1);
+  own.queue().drops += 3;
+  constexpr uint64_t kDoubt = InterfaceLosses::kDoubtNs;
+  CHECK_EQ(take(losses, own, kDoubt).queue, 0U);
+  own.queue().drops += 4;
+  CHECK_EQ(take(losses, own, 2 * kDoubt - 1).queue, 0U);
+  CHECK_EQ(take(losses, own, 2 * kDoubt).queue, 3U);
+  CHECK_EQ(take(losses, own, 3 * kDoubt).queue, 7U);
 }
 
 void what_something_else_refused_hides_no_later_loss() {
@@ -193,6 +241,8 @@ int main() {
   counts_from_the_first_use_on();
   tells_each_loss_once_beside_refusals(true);
   tells_each_loss_once_beside_refusals(false);
+  what_workers_still_look_for_is_not_told_twice();
+  what_is_in_doubt_for_long_is_told();
   what_something_else_refused_hides_no_later_loss();
   refusals_of_a_queue_are_not_the_device_s();
   goes_on_when_counters_begin_again();

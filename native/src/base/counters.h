@@ -85,13 +85,19 @@ struct alignas(kCacheLine) OutputCounters {
   DropCounters drops;
 };
 
-// How often an interface refused what was sent (ENOBUFS): the kernel's own counters of what is lost
-// there hold that too. What was sent again later is among it.
+// How often an interface refused what was sent (ENOBUFS), or was found to have thrown it away: the
+// kernel's own counters of what is lost there hold that too. What was sent again later is among it.
 struct alignas(kCacheLine) RefusalCounters {
   // As a queue counts: a super-frame is one, and each fragment.
   Counter queued;
   // As a device without a queue counts: each segment of a super-frame, and each fragment.
   Counter frames;
+
+  // A message that is cut into so many.
+  void count(uint64_t cut) {
+    queued.add(1);
+    frames.add(cut);
+  }
 };
 
 }  // namespace mcfleet

@@ -24,6 +24,7 @@ EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& dest
       frames_(std::move(frames)) {
   unicast_.emplace(destination);
   batch_.count_refusals(&refusals_);
+  tracked_.count_refusals(&refusals_);
   publish(LinkState::kMissing, 0, 0);
 }
 

@@ -30,11 +30,16 @@ void Forwarder::read_losses() {
     if (!statistics.ok()) return;
     // What was refused until then is counted.
     workers_->quiesce();
+    std::set<int> unsettled;
+    for (const auto& [key, ports] : ports_) {
+      if (ports->unsettled()) unsettled.insert(key.ifindex);
+    }
     for (InterfaceStatistics& own : statistics.value()) {
       const auto& refusals = *refusals_.at(own.ifindex);
       readings.push_back({std::move(own),
                           refusals.sum([](const auto& c) { return c.queued.get(); }),
-                          refusals.sum([](const auto& c) { return c.frames.get(); })});
+                          refusals.sum([](const auto& c) { return c.frames.get(); }),
+                          unsettled.contains(own.ifindex)});
     }
   }
   losses_.take(readings, unix_nano());

@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace mcfleet {
 namespace {
+
+// Takes off as much of `lost` as is owed, and of what is owed.
+void take_off(uint64_t& lost, uint64_t& owed) {
+  const uint64_t both = std::min(lost, owed);
+  lost -= both;
+  owed -= both;
+}
 
 // How much a counter rose that may have begun again at zero.
 uint64_t rise(uint64_t before, uint64_t now) {
@@ -37,7 +45,7 @@ void InterfaceLosses::take(std::span<const InterfaceReading> readings, uint64_t 
         !is_new && sum.seen == readings_ - 1 && sum.last.statistics.ifindex == statistics.ifindex;
     const std::optional<RootQueue> queue = goes_on ? sum.last.statistics.queue : std::nullopt;
     if (goes_on) {
-      add(sum, reading);
+      add(sum, reading, unix_nano);
     } else {
       sum.ahead = 0;
     }
@@ -49,23 +57,35 @@ void InterfaceLosses::take(std::span<const InterfaceReading> readings, uint64_t 
   forget();
 }
 
-void InterfaceLosses::add(Sum& sum, const InterfaceReading& now) {
+void InterfaceLosses::add(Sum& sum, const InterfaceReading& now, uint64_t unix_nano) {
   const InterfaceStatistics& before = sum.last.statistics;
-  uint64_t queue = queue_rise(before.queue, now.statistics.queue);
-  uint64_t device = rise(before.tx_dropped, now.statistics.tx_dropped);
   // Where there is a queue it is what refuses; a device behind it tells nobody.
   const bool holds = now.statistics.queue && now.statistics.queue->holds;
-  uint64_t& lost = holds ? queue : device;
+  sum.doubted += queue_rise(before.queue, now.statistics.queue);
+  uint64_t device = rise(before.tx_dropped, now.statistics.tx_dropped);
   const uint64_t refused = holds ? rise(sum.last.refused_queued, now.refused_queued)
                                  : rise(sum.last.refused_frames, now.refused_frames);
+  uint64_t owed = refused + sum.ahead;
+  if (holds) {
+    take_off(sum.doubted_long, owed);
+    take_off(sum.doubted, owed);
+  } else {
+    take_off(device, owed);
+  }
   // What was refused after the kernel's counters were read is in the next reading of them. What is
   // not in that either was refused by something else, and must hide no loss to come.
-  const uint64_t known = std::min(lost, refused + sum.ahead);
-  sum.ahead = std::min(refused, refused + sum.ahead - known);
-  lost -= known;
-  sum.loss.queue += queue;
+  sum.ahead = std::min(refused, owed);
+  sum.loss.queue += release(sum, now.unsettled, unix_nano);
   sum.loss.device_dropped += device;
   sum.loss.device_errors += rise(before.tx_errors, now.statistics.tx_errors);
+}
+
+// What is in doubt no longer.
+uint64_t InterfaceLosses::release(Sum& sum, bool unsettled, uint64_t unix_nano) {
+  if (!unsettled) return std::exchange(sum.doubted, 0) + std::exchange(sum.doubted_long, 0);
+  if (unix_nano < sum.doubt_since + kDoubtNs) return 0;
+  sum.doubt_since = unix_nano;
+  return std::exchange(sum.doubted_long, std::exchange(sum.doubted, 0));
 }
 
 void InterfaceLosses::forget() {

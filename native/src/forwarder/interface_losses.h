@@ -33,6 +33,8 @@ struct InterfaceReading {
   // is in those.
   uint64_t refused_queued = 0;
   uint64_t refused_frames = 0;
+  // Whether workers have yet to find out what became of packets in the queue (TrackedSender).
+  bool unsettled = false;
 };
 
 // Sums up what interfaces lost, from one reading of the kernel's counters to the next, less what
@@ -43,6 +45,9 @@ class InterfaceLosses final {
  public:
   // Interfaces out of use whose sums are kept. Those that were used last stay.
   static constexpr size_t kRemembered = 1024;
+  // While workers have yet to find out what became of packets, what a queue lost waits so long to
+  // be found to be theirs, and at most twice as long.
+  static constexpr uint64_t kDoubtNs = 5'000'000'000;
 
   // Takes in a reading of all interfaces in use. Those that are new among them count from it on.
   void take(std::span<const InterfaceReading> readings, uint64_t unix_nano);
@@ -53,13 +58,19 @@ class InterfaceLosses final {
   struct Sum {
     InterfaceLoss loss;
     InterfaceReading last;
+    // Losses of the queue that may yet turn out to be told as drops of outputs: since
+    // `doubt_since`, and before that.
+    uint64_t doubted = 0;
+    uint64_t doubted_long = 0;
+    uint64_t doubt_since = 0;
     // Refusals that the last reading had and the kernel's counters had not yet.
     uint64_t ahead = 0;
     // Number of the reading that it was last in.
     uint64_t seen = 0;
   };
 
-  static void add(Sum& sum, const InterfaceReading& now);
+  static void add(Sum& sum, const InterfaceReading& now, uint64_t unix_nano);
+  static uint64_t release(Sum& sum, bool unsettled, uint64_t unix_nano);
   void forget();
 
   std::map<std::string, Sum> sums_;

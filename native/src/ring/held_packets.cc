@@ -46,7 +46,9 @@ DropReason HeldPackets::fate_of(const Entry& entry) {
   if (entry.gone()) return DropReason::kCount;
   if (!entry.queued) return DropReason::kNoNeighbour;
   silent_++;
-  return device_tells_ ? DropReason::kTxFull : DropReason::kCount;
+  if (!device_tells_) return DropReason::kCount;
+  if (refusals_ != nullptr) refusals_->count(1);
+  return DropReason::kTxFull;
 }
 
 void HeldPackets::account_first() {

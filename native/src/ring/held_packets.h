@@ -48,6 +48,9 @@ class HeldPackets final {
   // Messages that wait for the neighbour, or were lost there.
   [[nodiscard]] size_t waiting() const { return waiting_; }
 
+  // Counts there, besides, what the device's queue refused or threw away. It must outlive this.
+  void count_refusals(RefusalCounters* refusals) { refusals_ = refusals; }
+
   // Takes the next message. There must be room.
   void hold(const TxAccount& account, LeavesAt leaves) {
     put(account, leaves);
@@ -134,6 +137,7 @@ class HeldPackets final {
   bool device_tells_ = false;
   // Messages in a row that it was given and has not told of.
   uint32_t silent_ = 0;
+  RefusalCounters* refusals_ = nullptr;
   // Why a fragment of the datagram that first_ belongs to was lost; kCount if none was.
   DropReason datagram_lost_ = DropReason::kCount;
   std::unique_ptr<Entry[]> entries_ = std::make_unique_for_overwrite<Entry[]>(kCapacity);

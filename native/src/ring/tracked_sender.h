@@ -41,6 +41,8 @@ class TrackedSender final {
   // not known to have left is lost. `device_tells`: its driver is said to report what leaves the
   // queue, and there is one; otherwise what is handed to the device counts as sent.
   void use(const TrackedSocket* socket, bool device_tells);
+  // As HeldPackets::count_refusals().
+  void count_refusals(RefusalCounters* refusals) { held_.count_refusals(refusals); }
   // Sends a message and, if it is taken, accounts it when it has left or is lost. If not, tells
   // why, and leaves it to the caller to account it with its whole datagram.
   std::optional<SendFailure> send(const msghdr& message, const TxAccount& account);

@@ -101,9 +101,7 @@ void TxBatch::account_lost(size_t index, DropReason reason) {
 }
 
 void TxBatch::count_refusal(size_t index) {
-  if (refusals_ == nullptr) return;
-  refusals_->queued.add(1);
-  refusals_->frames.add(accounts_[index].packets);
+  if (refusals_ != nullptr) refusals_->count(accounts_[index].packets);
 }
 
 void TxBatch::clear() {
