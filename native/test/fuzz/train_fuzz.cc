@@ -36,13 +36,15 @@ unsigned messages_seen = 0;
 
 // Of one worker.
 std::shared_ptr<EgressPorts> open_frames(const char* device, TransmitRequest request) {
-  return std::make_shared<EgressPorts>(static_cast<int>(if_nametoindex(device)), request, 1);
+  return std::make_shared<EgressPorts>(static_cast<int>(if_nametoindex(device)), request,
+                                       std::make_shared<PerWorker<RefusalCounters>>(1));
 }
 
 struct Output {
   // To groups.
   Output(const char* device, TransmitRequest request)
-      : ports(static_cast<int>(if_nametoindex(device)), request, 1) {
+      : ports(static_cast<int>(if_nametoindex(device)), request,
+              std::make_shared<PerWorker<RefusalCounters>>(1)) {
     find_socket();
   }
   // To a unicast address; nothing is known of its neighbour, so that packets take the raw socket.
