@@ -21,6 +21,7 @@ export const FORWARDER_ARGUMENTS = {
   workers: { type: 'string' },
   cpus: { type: 'string' },
   transmit: { type: 'string' },
+  'exclusive-input': { type: 'boolean' },
 } as const;
 
 type Definitions = typeof FORWARDER_ARGUMENTS;
@@ -56,11 +57,19 @@ const HELP: readonly (readonly [written: string, meaning: string])[] = [
       'sendmmsg and io_uring send one by one; io_uring is for outputs to groups, those to unicast addresses use sendmmsg then, as all do ' +
       'where io_uring is forbidden or too old. Status tells what is used and why',
   ],
+  [
+    '--exclusive-input',
+    "keeps what relays take from an interface from this host's own IP stack: its programs, its multicast routing, and bridges and macvlans " +
+      'on that interface do not get it. For hosts that only relay: it saves processor time where packets arrive. The host gets as without ' +
+      'it: fragments, packets with IP options or IPv6 extension headers, and what relays take that have sources, a VLAN, or all ports of a ' +
+      'unicast address. It ends with the data plane. It needs Linux 6.6, CAP_BPF and CAP_NET_ADMIN; where it cannot be had, relays ' +
+      'forward as without it, and Status tells why',
+  ],
 ];
 
 /** They all, for a line of usage. */
 export const FORWARDER_USAGE =
-  '[--ring-ms N | --ring-bytes N] [--busy-poll-us N] [--workers N] [--cpus LIST] [--transmit HOW]';
+  '[--ring-ms N | --ring-bytes N] [--busy-poll-us N] [--workers N] [--cpus LIST] [--transmit HOW] [--exclusive-input]';
 
 /**
  * Help for them, a paragraph each.
@@ -102,6 +111,7 @@ export function readForwarderArguments(values: ForwarderArguments): {
     // How many there must be is not known if --workers is wrong.
     cpus: values.workers !== undefined && workers === undefined ? [] : readCpus(values.cpus, workers ?? 1, wrong),
     transmit: transmit ?? 'auto',
+    exclusiveInput: values['exclusive-input'] === true,
   };
   return { options, problems };
 }
@@ -121,7 +131,7 @@ export type FormattedOptions = Omit<Required<ForwarderOptions>, 'transmit'> & { 
 
 /** All of them as they would be written, defaults too, each as one text: "--workers 2". */
 export function formatForwarderOptions(options: FormattedOptions): string[] {
-  const { ringBytes, busyPollUs, workers, cpus, transmit } = options;
+  const { ringBytes, busyPollUs, workers, cpus, transmit, exclusiveInput } = options;
   const ms = ringBytes / ringBytesFor(1);
   return [
     Number.isInteger(ms) ? `--ring-ms ${ms}` : `--ring-bytes ${ringBytes}`,
@@ -129,6 +139,7 @@ export function formatForwarderOptions(options: FormattedOptions): string[] {
     `--workers ${workers}`,
     cpus.length === 0 ? 'no --cpus' : `--cpus ${cpus.join(',')}`,
     `--transmit ${transmit}`,
+    exclusiveInput ? '--exclusive-input' : 'no --exclusive-input',
   ];
 }
 

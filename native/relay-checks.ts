@@ -83,7 +83,7 @@ export function checkRelayProgram(relay: RelayProgram): void {
 
 /** @throws TypeError for options of a wrong type or range. */
 export function checkForwarderOptions(options: Required<ForwarderOptions>): void {
-  const { ringBytes, transmit, busyPollUs, workers, cpus } = options;
+  const { ringBytes, transmit, busyPollUs, workers, cpus, exclusiveInput } = options;
   checkInteger(ringBytes, 'ringBytes', 256 * 1024, 4 * 1024 ** 3);
   if (!TRANSMIT_REQUESTS.includes(transmit)) fail('transmit', `one of ${TRANSMIT_REQUESTS.join(', ')}`, transmit);
   checkInteger(busyPollUs, 'busyPollUs', 0, 1000);
@@ -91,4 +91,5 @@ export function checkForwarderOptions(options: Required<ForwarderOptions>): void
   checkArray(cpus, 'cpus', 0, 16);
   if (cpus.length > 0 && cpus.length !== workers) fail('cpus', `empty or ${workers} CPUs, one for each worker`, cpus);
   for (const [i, cpu] of cpus.entries()) checkInteger(cpu, `cpus[${i}]`, 0, 8191);
+  if (typeof exclusiveInput !== 'boolean') fail('exclusiveInput', 'true or false', exclusiveInput);
 }

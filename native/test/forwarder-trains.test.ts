@@ -146,7 +146,7 @@ describeWithLab('packets that leave several at once', () => {
       [38, 'needs Linux 6.1'],
       [12, 'could not be set up'],
     ] as const) {
-      const prefix = ['python3', `${import.meta.dirname}/refuse-io-uring.py`, String(errno)];
+      const prefix = ['python3', `${import.meta.dirname}/refuse-call.py`, 'io_uring_setup', String(errno)];
       const forwarder = await lab.forwarder({ transmit: 'io_uring' }, prefix);
       expect(await forwarder.apply([simpleRelay])).toEqual([]);
       expect(await transmit(forwarder)).toMatchObject([

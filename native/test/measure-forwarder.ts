@@ -1,7 +1,7 @@
 // Measures the packet path: source -> relay -> sink, counted at the sink's interface. See docs/measurements.md.
 //
 //   node native/test/measure-forwarder.ts --rate 150000 --count 1000000 [--size 1316] [--flows 1] [--outputs 1] [--raw] [--segments N]
-//        [--super] [--no-uso] [--transmit auto] [--busy-poll 0] [--realtime]
+//        [--super] [--no-uso] [--transmit auto] [--busy-poll 0] [--exclusive-input] [--realtime]
 //
 // --segments: packets per send, cut before the relay's input, with --super only behind it. --no-uso: the output's device cuts no
 // super-frames. The source runs on core 0, the relay on core 1. --realtime gives both SCHED_FIFO, for a machine that is busy otherwise.
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     raw: { type: 'boolean', default: false },
     segments: { type: 'string', default: '1' },
     'busy-poll': { type: 'string', default: '0' },
+    'exclusive-input': { type: 'boolean', default: false },
     realtime: { type: 'boolean', default: false },
   },
 });
@@ -40,7 +41,12 @@ function processorSeconds(pid: number | undefined): number {
 
 const { lab, transmit } = await createPath(values);
 try {
-  const options = { ringBytes: 64 << 20, transmit, busyPollUs: Number(values['busy-poll']) };
+  const options = {
+    ringBytes: 64 << 20,
+    transmit,
+    busyPollUs: Number(values['busy-poll']),
+    exclusiveInput: values['exclusive-input'],
+  };
   const forwarder = await lab.forwarder(options, onCore(1));
   const refusals = await forwarder.apply([
     {

@@ -10,6 +10,8 @@ packets.py tun NAME            Makes a tun device: prints "ready", then every IP
 packets.py silent-tun NAME     The same, and reads nothing of what is sent through it.
 packets.py capture INTERFACE [ipv6]  Prints "ready", then every IPv4 frame that arrives as one line of hex, until its input ends; or
                                every IPv6 frame but those of ICMPv6, with which hosts find each other.
+packets.py receive INTERFACE PORT [GROUP...]  Joins the groups as any program does: prints "ready", then the text of each datagram
+                               that comes to the port as one line, until its input ends.
 """
 
 import array
@@ -119,6 +121,35 @@ def capture(interface, family="ipv4"):
                 return
 
 
+def join(receiver, interface, group):
+    index = socket.if_nametoindex(interface)
+    if ":" in group:
+        receiver.setsockopt(
+            socket.IPPROTO_IPV6,
+            socket.IPV6_JOIN_GROUP,
+            socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", index),
+        )
+    else:
+        membership = struct.pack("=4s4si", socket.inet_aton(group), b"", index)
+        receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+
+
+def receive(interface, port, *groups):
+    family = socket.AF_INET6 if any(":" in group for group in groups) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        receiver.bind(("", int(port)))
+        for group in groups:
+            join(receiver, interface, group)
+        say("ready")
+        while True:
+            readable, _, _ = select.select([receiver, sys.stdin], [], [])
+            if receiver in readable:
+                say(receiver.recv(65536).decode())
+            elif sys.stdin in readable:
+                return
+
+
 def offload(interface, state):
     value = array.array("I", [ETHTOOL_STXCSUM, int(state == "on")])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -153,4 +184,5 @@ def tun(name):
 
 
 if __name__ == "__main__":
-    {"send": send, "capture": capture, "offload": offload, "tun": tun, "silent-tun": silent_tun}[sys.argv[1]](*sys.argv[2:])
+    roles = {"send": send, "capture": capture, "offload": offload, "tun": tun, "silent-tun": silent_tun, "receive": receive}
+    roles[sys.argv[1]](*sys.argv[2:])

@@ -160,6 +160,17 @@ Napi::Value write_shortfall(Napi::Env env, Transmit transmit) {
   return object;
 }
 
+Napi::Value write_exclusive(Napi::Env env, const std::optional<ExclusiveStatus>& status) {
+  if (!status.has_value()) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("active", status->active);
+  object.Set("reason", status->reason);
+  object.Set("destinations", static_cast<double>(status->destinations));
+  object.Set("sharedRelays", static_cast<double>(status->shared_relays));
+  object.Set("leftOut", static_cast<double>(status->left_out));
+  return object;
+}
+
 }  // namespace
 
 ForwarderOptions read_forwarder_options(const Napi::Object& object) {
@@ -172,6 +183,7 @@ ForwarderOptions read_forwarder_options(const Napi::Object& object) {
   options.cpus = read_array<unsigned>(object.Get("cpus"), [](const Napi::Value& cpu) {
     return cpu.As<Napi::Number>().Uint32Value();
   });
+  options.exclusive_input = object.Get("exclusiveInput").As<Napi::Boolean>().Value();
   return options;
 }
 
@@ -236,6 +248,7 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                entry.Set("longRingBytes", static_cast<double>(input.long_ring_bytes));
                entry.Set("longRingSlots", static_cast<double>(input.long_ring_slots));
                entry.Set("longRingError", input.long_ring_error);
+               entry.Set("exclusive", write_exclusive(env, input.exclusive));
                return entry;
              }));
   object.Set("outputs", write_array(env, status.outputs, [env](const OutputStatus& output) {

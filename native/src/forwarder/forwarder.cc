@@ -38,6 +38,8 @@ Forwarder::~Forwarder() {
   // Threads first: they use all the rest.
   watch_.reset();
   neighbours_.reset();
+  // The host gets everything again before relays stop to take it.
+  for (auto& [ifindex, input] : inputs_) input.exclusive.reset();
   workers_.reset();
 }
 
@@ -144,8 +146,13 @@ Status Forwarder::open_input(int ifindex) {
       std::make_unique<Receiver>(ifindex, options_.ring_bytes, attention_.get(), *workers_);
   Retired retired;
   if (Status status = receiver->refresh(retired); !status.ok()) return status;
+  std::unique_ptr<ExclusiveInput> exclusive;
+  if (options_.exclusive_input) {
+    exclusive = std::make_unique<ExclusiveInput>(ifindex);
+    exclusive->refresh(true);
+  }
   const std::lock_guard state(state_);
-  inputs_[ifindex].receiver = std::move(receiver);
+  inputs_[ifindex] = {std::move(receiver), std::move(exclusive), {}, {}};
   return {};
 }
 
@@ -181,11 +188,16 @@ void Forwarder::carry_out(const Changes& changes) {
   Retired retired;
   for (const int ifindex : touched) {
     InputEntry& input = inputs_.at(ifindex);
+    if (input.exclusive != nullptr) input.exclusive->give_up(input.rules.rules());
     input.receiver->widen_filter(input.rules.rules());
     input.receiver->use_rules(input.rules.rules(), retired);
   }
   workers_->quiesce();
-  for (const int ifindex : touched) inputs_.at(ifindex).receiver->narrow_filter();
+  for (const int ifindex : touched) {
+    InputEntry& input = inputs_.at(ifindex);
+    input.receiver->narrow_filter();
+    if (input.exclusive != nullptr) input.exclusive->claim(input.rules.rules());
+  }
   for (const Entry& entry : replaced) {
     for (const Membership& membership : entry->compiled.memberships())
       memberships_.leave(membership);
@@ -236,6 +248,8 @@ Rule Forwarder::rule_of(const RelayEntry& entry) {
 // Closes inputs without relays and ports without outputs.
 void Forwarder::drop_unused(Retired& retired) {
   std::vector<std::unique_ptr<Receiver>> receivers;
+  // They claim nothing any more; to give them up waits for the kernel.
+  std::vector<std::unique_ptr<ExclusiveInput>> exclusives;
   {
     const std::lock_guard state(state_);
     for (auto input = inputs_.begin(); input != inputs_.end();) {
@@ -245,6 +259,7 @@ void Forwarder::drop_unused(Retired& retired) {
       }
       input->second.receiver->close(retired);
       receivers.push_back(std::move(input->second.receiver));
+      exclusives.push_back(std::move(input->second.exclusive));
       input = inputs_.erase(input);
     }
   }
@@ -260,7 +275,9 @@ void Forwarder::refresh_links() {
   for (auto& [ifindex, input] : inputs_) {
     const bool missing = input.receiver->state() == LinkState::kMissing;
     // What failed is told by the receiver's state.
-    if (input.receiver->refresh(retired).ok() && missing) memberships_.rejoin(ifindex);
+    const bool receives = input.receiver->refresh(retired).ok();
+    if (receives && missing) memberships_.rejoin(ifindex);
+    if (input.exclusive != nullptr) input.exclusive->refresh(receives);
   }
   for (auto& [key, ports] : ports_) {
     ports->refresh(retired.sockets);
@@ -362,7 +379,8 @@ ForwarderStatus Forwarder::status() {
     result.inputs.push_back(
         {ifindex, receiver.ring_bytes(), receiver.ring_bytes() / RxRing::kSlotBytes,
          receiver.filter(), memberships.size(), receiver.long_ring_bytes(),
-         receiver.long_ring_bytes() / RxRing::kLongSlotBytes, receiver.long_ring_error()});
+         receiver.long_ring_bytes() / RxRing::kLongSlotBytes, receiver.long_ring_error(),
+         input.exclusive != nullptr ? std::optional(input.exclusive->status()) : std::nullopt});
   }
   const auto note_shortfall = [&](Transmit transmit) {
     if (falls_short(options_.transmit, transmit)) result.shortfall = transmit;

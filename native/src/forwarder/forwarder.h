@@ -17,6 +17,7 @@
 #include "forwarder/compile_relay.h"
 #include "forwarder/egress_ports.h"
 #include "forwarder/endpoints.h"
+#include "forwarder/exclusive_input.h"
 #include "forwarder/forwarder_options.h"
 #include "forwarder/interface_losses.h"
 #include "forwarder/link_watch.h"
@@ -82,6 +83,8 @@ class Forwarder final {
   using Changes = std::unordered_map<std::string, Entry>;
   struct InputEntry {
     std::unique_ptr<Receiver> receiver;
+    // Null: not asked for.
+    std::unique_ptr<ExclusiveInput> exclusive;
     // By uid.
     std::unordered_map<std::string, Entry> relays;
     RuleSet rules;

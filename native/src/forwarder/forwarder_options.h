@@ -17,6 +17,8 @@ struct ForwarderOptions {
   size_t workers = 1;
   // Where each worker runs; empty: anywhere.
   std::vector<unsigned> cpus;
+  // Whether what relays take is kept from the host.
+  bool exclusive_input = false;
 };
 
 }  // namespace mcfleet

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "forwarder/exclusive_input.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/per_worker.h"
 #include "forwarder/transmit.h"
@@ -70,6 +71,8 @@ struct InputStatus {
   uint64_t long_ring_bytes = 0;
   uint64_t long_ring_slots = 0;
   std::string long_ring_error;
+  // Not set: not asked for.
+  std::optional<ExclusiveStatus> exclusive;
 };
 
 struct WorkerStatus {

@@ -15,7 +15,14 @@ describe('parseAgentOptions', () => {
       labels: {},
       adoptCluster: '',
       dataplane: {
-        options: { ringBytes: 76_800_000, busyPollUs: 0, workers: 1, cpus: [], transmit: 'auto' },
+        options: {
+          ringBytes: 76_800_000,
+          busyPollUs: 0,
+          workers: 1,
+          cpus: [],
+          transmit: 'auto',
+          exclusiveInput: false,
+        },
         arguments: [],
       },
       logLevel: 'info',
@@ -54,17 +61,49 @@ describe('parseAgentOptions', () => {
   });
 
   it('takes the options of the data plane, and passes on those that are given', () => {
-    const given = ['--workers', '2', '--cpus', '0-1', '--ring-ms=100', '--busy-poll-us=50', '--transmit', 'sendmmsg'];
+    const given = [
+      '--workers',
+      '2',
+      '--cpus',
+      '0-1',
+      '--ring-ms=100',
+      '--busy-poll-us=50',
+      '--transmit',
+      'sendmmsg',
+      '--exclusive-input',
+    ];
     expect(parseAgentOptions([...REQUIRED, ...given], ROOT)?.dataplane).toEqual({
-      options: { ringBytes: 100 * 150 * 2048, busyPollUs: 50, workers: 2, cpus: [0, 1], transmit: 'sendmmsg' },
-      arguments: ['--ring-ms=100', '--busy-poll-us=50', '--workers=2', '--cpus=0-1', '--transmit=sendmmsg'],
+      options: {
+        ringBytes: 100 * 150 * 2048,
+        busyPollUs: 50,
+        workers: 2,
+        cpus: [0, 1],
+        transmit: 'sendmmsg',
+        exclusiveInput: true,
+      },
+      arguments: [
+        '--ring-ms=100',
+        '--busy-poll-us=50',
+        '--workers=2',
+        '--cpus=0-1',
+        '--transmit=sendmmsg',
+        '--exclusive-input',
+      ],
     });
   });
 
   it('returns nothing for --help, which has the options of the data plane too', () => {
     expect(parseAgentOptions(['--help'], ROOT)).toBeUndefined();
-    for (const option of ['ring-ms N', 'ring-bytes N', 'busy-poll-us N', 'workers N', 'cpus LIST', 'transmit HOW'])
-      expect(USAGE).toContain(`\n  --${option} `);
+    for (const option of [
+      'ring-ms N',
+      'ring-bytes N',
+      'busy-poll-us N',
+      'workers N',
+      'cpus LIST',
+      'transmit HOW',
+      'exclusive-input',
+    ])
+      expect(USAGE).toMatch(new RegExp(`^  --${option} `, 'm'));
   });
 
   it.each<[string, string[], string, string]>([

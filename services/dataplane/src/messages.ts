@@ -48,7 +48,12 @@ export function toOutputLosses(loss: InterfaceLoss): OutputLosses {
 }
 
 export function toInputStatus(input: ForwarderStatus['inputs'][number]): InputStatus {
-  return { ...input, ringBytes: BigInt(input.ringBytes), longRingBytes: BigInt(input.longRingBytes) };
+  return {
+    ...input,
+    ringBytes: BigInt(input.ringBytes),
+    longRingBytes: BigInt(input.longRingBytes),
+    exclusive: input.exclusive ?? undefined,
+  };
 }
 
 export function toOutputStatus(output: ForwarderStatus['outputs'][number]): OutputStatus {

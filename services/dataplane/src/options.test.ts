@@ -7,7 +7,14 @@ test('defaults', () => {
     options: {
       socket: '/run/a.sock',
       logLevel: 'info',
-      forwarding: { ringBytes: 76_800_000, transmit: 'auto', busyPollUs: 0, workers: 1, cpus: [] },
+      forwarding: {
+        ringBytes: 76_800_000,
+        transmit: 'auto',
+        busyPollUs: 0,
+        workers: 1,
+        cpus: [],
+        exclusiveInput: false,
+      },
     },
   });
 });
@@ -20,6 +27,7 @@ test('everything', () => {
     '--busy-poll-us=200',
     '--workers=2',
     '--cpus=3,1',
+    '--exclusive-input',
     '--log-level',
     'debug',
   ];
@@ -28,7 +36,14 @@ test('everything', () => {
     options: {
       socket: '/run/a.sock',
       logLevel: 'debug',
-      forwarding: { ringBytes: 1048576, transmit: 'sendmmsg', busyPollUs: 200, workers: 2, cpus: [3, 1] },
+      forwarding: {
+        ringBytes: 1048576,
+        transmit: 'sendmmsg',
+        busyPollUs: 200,
+        workers: 2,
+        cpus: [3, 1],
+        exclusiveInput: true,
+      },
     },
   });
 });

@@ -36,8 +36,8 @@ const stream = (count: number): Stream => ({ ...endless, count });
 const settle = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Starts an agent that forwards the camera. */
-async function forwarding(f: ScriptedLab) {
-  const agent = await startAgent(f.lab, 'relay', f.controller.address);
+async function forwarding(f: ScriptedLab, ...args: string[]) {
+  const agent = await startAgent(f.lab, 'relay', f.controller.address, { args });
   // On a busy machine the agent looks for its controller before its data plane is up.
   await agent.waitForOutput(/the data plane answers/);
   const session = await f.controller.session();
@@ -131,6 +131,20 @@ describeWithLab('the agent and its data plane', () => {
         expect.objectContaining({ msg: 'the data plane answers', dataplane_pid: before.status.pid, own_child: false }),
       );
     }
+  });
+
+  it('has the data plane keep what relays take from the host, if it is told so', async () => {
+    await using f = await scriptedLab();
+    const { session } = await forwarding(f, '--exclusive-input');
+    const { status } = await askDataplane(f.socket);
+    // Whether the kernel grants it depends on where this runs; the host says so either way.
+    const [exclusive] = status.inputs.map((input) => input.exclusive);
+    const granted = { active: true, reason: '', destinations: 1 };
+    const refused = { active: false, reason: expect.stringMatching(/CAP_BPF|Linux 6\.6/), destinations: 0 };
+    expect(exclusive).toMatchObject(exclusive?.active ? granted : refused);
+    await session.waitFor('heartbeat', ({ inputs }) => inputs[0]?.exclusive?.active === exclusive?.active);
+    const running = await RunningStream.start(f.lab, stream(5_000));
+    expectAll(await running.arrived());
   });
 
   it('loses no packet when the agent has lost its state, and takes nothing away before it has it again', async () => {

@@ -238,6 +238,8 @@ export interface PacketPathOptions {
   cpus: number[];
   /** How copies are to be sent: "auto", "gso", "sendmmsg" or "io_uring" (--transmit). What is used: OutputStatus. */
   transmit: string;
+  /** Whether what relays take is kept from the host (--exclusive-input). Whether it is: InputStatus.exclusive. */
+  exclusiveInput: boolean;
 }
 
 /** How one input interface receives. */
@@ -261,6 +263,22 @@ export interface InputStatus {
   longRingSlots: number;
   /** Why they could not be made, for people; empty otherwise. Super-frames are then read from a queue, which costs more. */
   longRingError: string;
+  /** Whether what relays take is kept from the host's own IP stack. Not set: not asked for (`mcfleet dataplane --exclusive-input`). */
+  exclusive: ExclusiveInput | undefined;
+}
+
+/** Whether what relays take from an interface is kept from the host's own IP stack. */
+export interface ExclusiveInput {
+  /** Whether it is. */
+  active: boolean;
+  /** Why not, for people; empty if it is. Relays forward all the same. */
+  reason: string;
+  /** Destinations (address and port) whose packets the host does not get. */
+  destinations: number;
+  /** Relays whose packets the host gets as well: they take some sources only, a VLAN, or all ports of a unicast address. */
+  sharedRelays: number;
+  /** Destinations that the host gets as well because the kernel's table is full: it takes 16384. */
+  leftOut: number;
 }
 
 /** One packet thread. Packets of an input are spread over all of them by their destination address. */
@@ -2034,7 +2052,7 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
 messageTypeRegistry.set(StatusResponse.$type, StatusResponse);
 
 function createBasePacketPathOptions(): PacketPathOptions {
-  return { ringBytes: 0n, busyPollUs: 0, workers: 0, cpus: [], transmit: "" };
+  return { ringBytes: 0n, busyPollUs: 0, workers: 0, cpus: [], transmit: "", exclusiveInput: false };
 }
 
 export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.PacketPathOptions"> = {
@@ -2062,6 +2080,9 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
     }
     if (message.transmit !== "") {
       writer.uint32(42).string(message.transmit);
+    }
+    if (message.exclusiveInput !== false) {
+      writer.uint32(48).bool(message.exclusiveInput);
     }
     return writer;
   },
@@ -2129,6 +2150,14 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
             message.transmit = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.exclusiveInput = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2156,6 +2185,11 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
       workers: isSet(object.workers) ? globalThis.Number(object.workers) : 0,
       cpus: globalThis.Array.isArray(object?.cpus) ? object.cpus.map((e: any) => globalThis.Number(e)) : [],
       transmit: isSet(object.transmit) ? globalThis.String(object.transmit) : "",
+      exclusiveInput: isSet(object.exclusiveInput)
+        ? globalThis.Boolean(object.exclusiveInput)
+        : isSet(object.exclusive_input)
+        ? globalThis.Boolean(object.exclusive_input)
+        : false,
     };
   },
 
@@ -2176,6 +2210,9 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
     if (message.transmit !== "") {
       obj.transmit = message.transmit;
     }
+    if (message.exclusiveInput !== false) {
+      obj.exclusiveInput = message.exclusiveInput;
+    }
     return obj;
   },
 
@@ -2189,6 +2226,7 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
     message.workers = object.workers ?? 0;
     message.cpus = object.cpus?.map((e) => e) || [];
     message.transmit = object.transmit ?? "";
+    message.exclusiveInput = object.exclusiveInput ?? false;
     return message;
   },
 };
@@ -2205,6 +2243,7 @@ function createBaseInputStatus(): InputStatus {
     longRingBytes: 0n,
     longRingSlots: 0,
     longRingError: "",
+    exclusive: undefined,
   };
 }
 
@@ -2241,6 +2280,9 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
     }
     if (message.longRingError !== "") {
       writer.uint32(66).string(message.longRingError);
+    }
+    if (message.exclusive !== undefined) {
+      ExclusiveInput.encode(message.exclusive, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -2322,6 +2364,14 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
             message.longRingError = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.exclusive = ExclusiveInput.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2364,6 +2414,7 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
         : isSet(object.long_ring_error)
         ? globalThis.String(object.long_ring_error)
         : "",
+      exclusive: isSet(object.exclusive) ? ExclusiveInput.fromJSON(object.exclusive) : undefined,
     };
   },
 
@@ -2393,6 +2444,9 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
     if (message.longRingError !== "") {
       obj.longRingError = message.longRingError;
     }
+    if (message.exclusive !== undefined) {
+      obj.exclusive = ExclusiveInput.toJSON(message.exclusive);
+    }
     return obj;
   },
 
@@ -2411,11 +2465,159 @@ export const InputStatus: MessageFns<InputStatus, "mcfleet.v1.InputStatus"> = {
       : 0n;
     message.longRingSlots = object.longRingSlots ?? 0;
     message.longRingError = object.longRingError ?? "";
+    message.exclusive = (object.exclusive !== undefined && object.exclusive !== null)
+      ? ExclusiveInput.fromPartial(object.exclusive)
+      : undefined;
     return message;
   },
 };
 
 messageTypeRegistry.set(InputStatus.$type, InputStatus);
+
+function createBaseExclusiveInput(): ExclusiveInput {
+  return { active: false, reason: "", destinations: 0, sharedRelays: 0, leftOut: 0 };
+}
+
+export const ExclusiveInput: MessageFns<ExclusiveInput, "mcfleet.v1.ExclusiveInput"> = {
+  $type: "mcfleet.v1.ExclusiveInput" as const,
+
+  encode(message: ExclusiveInput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.active !== false) {
+      writer.uint32(8).bool(message.active);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.destinations !== 0) {
+      writer.uint32(24).uint32(message.destinations);
+    }
+    if (message.sharedRelays !== 0) {
+      writer.uint32(32).uint32(message.sharedRelays);
+    }
+    if (message.leftOut !== 0) {
+      writer.uint32(40).uint32(message.leftOut);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExclusiveInput {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExclusiveInput();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.active = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.destinations = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sharedRelays = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.leftOut = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExclusiveInput {
+    return {
+      active: isSet(object.active) ? globalThis.Boolean(object.active) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      destinations: isSet(object.destinations) ? globalThis.Number(object.destinations) : 0,
+      sharedRelays: isSet(object.sharedRelays)
+        ? globalThis.Number(object.sharedRelays)
+        : isSet(object.shared_relays)
+        ? globalThis.Number(object.shared_relays)
+        : 0,
+      leftOut: isSet(object.leftOut)
+        ? globalThis.Number(object.leftOut)
+        : isSet(object.left_out)
+        ? globalThis.Number(object.left_out)
+        : 0,
+    };
+  },
+
+  toJSON(message: ExclusiveInput): unknown {
+    const obj: any = {};
+    if (message.active !== false) {
+      obj.active = message.active;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.destinations !== 0) {
+      obj.destinations = Math.round(message.destinations);
+    }
+    if (message.sharedRelays !== 0) {
+      obj.sharedRelays = Math.round(message.sharedRelays);
+    }
+    if (message.leftOut !== 0) {
+      obj.leftOut = Math.round(message.leftOut);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExclusiveInput>, I>>(base?: I): ExclusiveInput {
+    return ExclusiveInput.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExclusiveInput>, I>>(object: I): ExclusiveInput {
+    const message = createBaseExclusiveInput();
+    message.active = object.active ?? false;
+    message.reason = object.reason ?? "";
+    message.destinations = object.destinations ?? 0;
+    message.sharedRelays = object.sharedRelays ?? 0;
+    message.leftOut = object.leftOut ?? 0;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(ExclusiveInput.$type, ExclusiveInput);
 
 function createBaseWorkerStatus(): WorkerStatus {
   return { index: 0, cpu: undefined, packets: 0n };

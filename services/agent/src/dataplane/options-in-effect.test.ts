@@ -20,5 +20,7 @@ it('names what differs, on both sides, and the process', () => {
       /^the data plane \(process 77\) was started with --ring-ms 100, --cpus 1,0, and the agent has --ring-bytes 1048576, no --cpus for it, .*end process 77/,
     ),
   });
+  const exclusive = otherOptions(wanted({ 'ring-ms': '100', workers: '2', 'exclusive-input': true }), running([]));
+  expect(exclusive?.message).toMatch(/with no --exclusive-input, and the agent has --exclusive-input for it/);
   expect(otherOptions(wanted({ 'ring-ms': '100' }), running([]))?.message).toContain('with --workers 2, and');
 });

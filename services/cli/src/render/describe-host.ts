@@ -1,5 +1,6 @@
 import { formatForwarderOptions } from '@mcfleet/native';
 import type {
+  ExclusiveInput,
   InputStatus,
   OutputStatus,
   PacketPathOptions,
@@ -62,16 +63,30 @@ const filterTexts = new Map([
 
 /** How packets are taken from an interface. */
 function inputText(input: InputStatus): string {
-  const { filter, ringBytes, memberships } = input;
+  const { filter, ringBytes, memberships, exclusive } = input;
   const selects = filterTexts.get(filter) ?? `${filter} kernel filter`;
   const groups = memberships === 1 ? '1 group joined' : `${memberships} groups joined`;
-  return `receives: ${selects}, ring of ${ringBytes / 2n ** 20n} MiB${longRingText(input)}, ${groups}`;
+  const ring = `ring of ${ringBytes / 2n ** 20n} MiB${longRingText(input)}`;
+  return `receives: ${selects}, ${ring}, ${groups}${exclusive ? `, ${exclusiveText(exclusive)}` : ''}`;
 }
 
 /** The ring of super-frames, which is made when the first one comes. */
 function longRingText({ longRingBytes, longRingError }: InputStatus): string {
   if (longRingError !== '') return `, none for super-frames (${longRingError})`;
   return longRingBytes === 0n ? '' : `, ${longRingBytes / 2n ** 20n} MiB for super-frames`;
+}
+
+/** Whether what relays take is kept from the host, and what is not. */
+function exclusiveText({ active, reason, destinations, sharedRelays, leftOut }: ExclusiveInput): string {
+  // Without a reason it is the interface itself that is not there.
+  if (!active) return `shared with the host (${reason || 'nothing is received'})`;
+  const counted = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+  const shared = [
+    sharedRelays > 0 ? counted(sharedRelays, 'relay', 'relays') : '',
+    leftOut > 0 ? `${counted(leftOut, 'destination', 'destinations')} that did not fit` : '',
+  ].filter((part) => part !== '');
+  const kept = `${counted(destinations, 'destination', 'destinations')} kept from the host`;
+  return shared.length === 0 ? kept : `${kept}, shared with it: ${shared.join(' and ')}`;
 }
 
 /** How packets are sent to an interface. */

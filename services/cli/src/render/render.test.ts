@@ -314,8 +314,20 @@ Host edge-1:
       },
     });
     const shown = describeHost(host, [instance], now);
+    const exclusive = { active: true, destinations: 2, sharedRelays: 1, leftOut: 3 };
+    const described = (one: object): string => {
+      const status = { receiving: [{ ifindex: 7, filter: 'exact', exclusive: one }] };
+      return describeHost(Host.fromPartial({ name: 'hosts/edge-1', status }), [], now);
+    };
+    expect(described(exclusive)).toContain(
+      '0 groups joined, 2 destinations kept from the host, shared with it: 1 relay and 3 destinations that did not fit',
+    );
+    expect(described({ active: true, destinations: 1 })).toMatch(/, 1 destination kept from the host$/m);
+    expect(described({ reason: 'it needs Linux 6.6' })).toMatch(
+      /joined, shared with the host \(it needs Linux 6.6\)$/m,
+    );
     expect(shown).toContain(`Packet path:
-  options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto
+  options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto no --exclusive-input
   worker 0:  on CPU 3, took 1000 packets
   worker 1:  on any CPU, took 0 packets
   eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
