@@ -106,6 +106,8 @@ function throughput(id: string, title: string, details: ThroughputDetails = {}):
 }
 
 const spinning = ['--busy-poll-us', '200'];
+/** What the relay takes is not also given to its host's own stack, which costs the sender's core here. */
+const exclusive = ['--exclusive-input'];
 
 const superFrames: ThroughputDetails = { arriving: 'super', engines: ['mcfleet', 'kernel-mfc'] };
 const cutByKernel: ThroughputDetails = { outputSegmentation: false, engines: alone };
@@ -137,6 +139,10 @@ export const benchCases: readonly BenchCase[] = [
     quick: none,
   }),
   throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', { plan: plan({ options: spinning }), engines: alone }),
+  throughput('1to1-exclusive', '1 -> 1, 1316 B, exclusive input', {
+    plan: plan({ options: exclusive }),
+    engines: alone,
+  }),
   throughput('no-uso', '1 -> 1, 1316 B, output device without USO', { ...cutByKernel, quick: none }),
   throughput('10000-relays', '1 -> 1, 1316 B, 9,999 other relays', {
     plan: plan({ idleRelays: 9_999 }),
@@ -145,6 +151,10 @@ export const benchCases: readonly BenchCase[] = [
   throughput('1to8', '1 -> 8, 1316 B', { plan: plan({ copies: 8 }) }),
   throughput('1to8-spin', '1 -> 8, 1316 B, spinning 200 us', {
     plan: plan({ copies: 8, options: spinning }),
+    engines: alone,
+  }),
+  throughput('1to8-exclusive', '1 -> 8, 1316 B, exclusive input', {
+    plan: plan({ copies: 8, options: exclusive }),
     engines: alone,
   }),
   throughput('1to8-no-uso', '1 -> 8, 1316 B, output device without USO', {

@@ -130,7 +130,7 @@ async function runBench(command: RunCommand, args: readonly string[]): Promise<v
   const text = renderReport(report);
   process.stdout.write(`${text}\n`);
   if (cases.some(({ results }) => results.some(({ kind }) => kind === 'failed'))) process.exitCode = 1;
-  if (command.require && mustHold.some(({ verdict }) => verdict !== 'HOLDS')) process.exitCode = 1;
+  if (command.require && mustHold.some(({ counts, verdict }) => counts && verdict !== 'HOLDS')) process.exitCode = 1;
   if (command.json !== undefined) writeFileSync(command.json, `${JSON.stringify(report, null, 2)}\n`);
   if (command.writeDocs) writeFileSync(DOCUMENT, replaceFigures(readFileSync(DOCUMENT, 'utf8'), text));
 }

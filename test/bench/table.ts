@@ -190,11 +190,12 @@ function mustHold({ must_hold: requirements, cases }: BenchReport): string {
   // With --only most lines are about cases that nobody asked for.
   const asked = requirements.filter(({ needs }) => cases.some(({ id }) => needs.includes(id)));
   const rows = asked.map(({ what, bound, figure, verdict, why }) => [verdict, what, bound, figure ?? '-', why]);
-  const held = requirements.filter(({ verdict }) => verdict === 'HOLDS').length;
+  const counting = requirements.filter(({ counts }) => counts);
+  const held = counting.filter(({ verdict }) => verdict === 'HOLDS').length;
   const rest = requirements.length - asked.length;
   const silent = rest === 0 ? '' : `\n\n${rest} more are about cases that were not asked for.`;
   const head = ['verdict', 'what', 'bound', 'reached', 'from, or why not'];
-  return `#### Must hold: ${held} of ${requirements.length} do\n\n${markdownTable(head, rows)}${silent}`;
+  return `#### Must hold: ${held} of ${counting.length} do\n\n${markdownTable(head, rows)}${silent}`;
 }
 
 function notAvailable(report: BenchReport): string {

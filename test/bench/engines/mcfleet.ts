@@ -5,7 +5,7 @@ import { fromRpcStatus } from '@mcfleet/common/status-details';
 import { DataplaneServiceClient, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { mcfleet as launcher } from '../../fleet/fleet.ts';
 import type { LabProcess } from '../../lab/process.ts';
-import type { Engine, PlannedStream, RelayPlan, RunningRelay } from '../engine.ts';
+import { type Engine, NotOffered, type PlannedStream, type RelayPlan, type RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
 
 /** 10,000 relays are more than gRPC's default of 4 MiB. */
@@ -39,12 +39,15 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
     await started.waitForOutput(/"serves"/);
     const applyMs = await program(client, stage, plan);
     const status = await callUnary(client, 'status', {}, { timeoutMs: 5_000 });
+    const shared = status.inputs.find(({ exclusive }) => exclusive?.active === false)?.exclusive;
+    if (shared !== undefined) throw new NotOffered(`its input is shared with the host: ${shared.reason}`);
+    const kept = status.inputs.reduce((sum, { exclusive }) => sum + (exclusive?.destinations ?? 0), 0);
     const ways = status.outputs.map(({ transmit }) => transmit).join(', ');
     const filters = status.inputs.map(({ filter }) => filter).join(', ');
     return {
       pids: [started.pid],
       oneOutput: lastOutput(plan.streams),
-      note: `sends by ${ways}; ${filters} filter; ${status.relays} relays`,
+      note: `sends by ${ways}; ${filters} filter; ${status.relays} relays${kept > 0 ? `; ${kept} destinations kept from the host` : ''}`,
       ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes + input.longRingBytes), 0),
       applyMs,
       change: plan.idleRelays === 0 ? null : changes(client, stage, plan),

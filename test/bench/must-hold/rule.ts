@@ -12,6 +12,8 @@ export interface Rule {
   readonly what: string;
   readonly bound: string;
   readonly needs: readonly string[];
+  /** Omitted: it counts. */
+  readonly counts?: boolean;
   readonly judge: (cases: Cases) => Judgement;
 }
 
