@@ -101,6 +101,7 @@ describeWithLab('options of the data plane that an agent is given', () => {
         workers: 2,
         cpus: workerCpus,
         transmit: 'sendmmsg',
+        exclusiveInput: false,
       });
       expect(status.conditions).toEqual([]);
       expect(status.workers.map(({ cpu }) => cpu)).toEqual(workerCpus);
@@ -129,7 +130,9 @@ describeWithLab('options of the data plane that an agent is given', () => {
     expectAll(await path.carry({ count: 2_000, rate: 10_000 }));
     await expect
       .poll(() => tuned.describeHost(), { timeout: 60_000 })
-      .toContain(`--ring-ms 100 --busy-poll-us 50 --workers 2 --cpus ${workerCpus.join(',')} --transmit sendmmsg\n`);
+      .toContain(
+        `--ring-ms 100 --busy-poll-us 50 --workers 2 --cpus ${workerCpus.join(',')} --transmit sendmmsg no --exclusive-input\n`,
+      );
     await expect
       .poll(() => tuned.describeHost(), { timeout: 60_000 })
       .toMatch(/worker [01]: +on CPU \d+, took 2000 packets/);
@@ -213,8 +216,16 @@ describeWithLab('options of the data plane that an agent is given', () => {
   });
 
   it('that cannot be had, as io_uring where it is forbidden, are told at the host and at each output', async () => {
-    const refuse = new URL('../../native/test/refuse-io-uring.py', import.meta.url).pathname;
-    await using tuned = await TunedPath.start((argv) => ['python3', refuse, '1', ...argv, '--transmit', 'io_uring']);
+    const refuse = new URL('../../native/test/refuse-call.py', import.meta.url).pathname;
+    await using tuned = await TunedPath.start((argv) => [
+      'python3',
+      refuse,
+      'io_uring_setup',
+      '1',
+      ...argv,
+      '--transmit',
+      'io_uring',
+    ]);
     const { path } = tuned;
     await expect
       .poll(() => tuned.describeHost(), { timeout: 60_000 })
