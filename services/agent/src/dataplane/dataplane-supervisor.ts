@@ -133,7 +133,7 @@ export class DataplaneSupervisor {
     } else {
       this.#fault(faultOfExit(ended));
     }
-    await sleep(clock, this.#respawn.delayAfter(ended instanceof Error ? undefined : ended), signal);
+    await this.#waitBeforeNext(ended instanceof Error ? undefined : ended);
   }
 
   /** Uses whoever accepts connections, until it is lost. */
@@ -196,7 +196,14 @@ export class DataplaneSupervisor {
     const exit = await child?.ended;
     const known = exit === undefined || exit instanceof Error ? undefined : exit;
     this.#fault(known === undefined ? adoptedEnded(pid) : faultOfExit(known));
-    await sleep(clock, this.#respawn.delayAfter(known), signal);
+    await this.#waitBeforeNext(known);
+  }
+
+  async #waitBeforeNext(exit: Exit | undefined): Promise<void> {
+    const { clock, log } = this.#options;
+    const delayMs = this.#respawn.delayAfter(exit);
+    log.info({ delay_ms: delayMs }, 'another data plane will be started');
+    await sleep(clock, delayMs, this.#stopping.signal);
   }
 
   /** Somebody is on the socket who does not answer as a data plane. */
