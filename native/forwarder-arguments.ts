@@ -52,8 +52,9 @@ const HELP: readonly (readonly [written: string, meaning: string])[] = [
   ['--cpus LIST', 'keeps each packet thread on one CPU, in this order: as many as --workers, for example 2,3 or 0-3'],
   [
     '--transmit HOW',
-    `${TRANSMIT_REQUESTS.join(', ')}: how copies are sent; default auto, which is gso (several datagrams at once) where the kernel takes ` +
-      'that, and to unicast addresses only where the host has no nftables, iptables, IPsec or routing rules, which such frames pass by. ' +
+    `${TRANSMIT_REQUESTS.join(', ')}: how copies are sent; default auto, which is gso (several datagrams at once) where the kernel ` +
+      "and the interface's queue discipline take that whole, and to unicast addresses only where the host has no nftables, iptables, " +
+      'IPsec or routing rules, which such frames pass by. ' +
       'sendmmsg and io_uring send one by one; io_uring is for outputs to groups, those to unicast addresses use sendmmsg then, as all do ' +
       'where io_uring is forbidden or too old. Status tells what is used and why',
   ],

@@ -212,8 +212,9 @@ export interface ForwarderOptions {
    */
   readonly ringBytes?: number;
   /**
-   * How copies are sent. 'auto' and 'gso': in super-frames where the kernel takes them; to unicast addresses 'auto' does so only
-   * where the host has no rules of its own for what it sends (nftables, iptables, IPsec, routing rules), which such frames pass by.
+   * How copies are sent. 'auto' and 'gso': in super-frames where the kernel takes them, and the interface's queue disciplines are
+   * known to take or refuse them whole; to unicast addresses 'auto' does so only where the host has no rules of its own for what it
+   * sends (nftables, iptables, IPsec, routing rules), which such frames pass by.
    * 'sendmmsg' and 'io_uring': one by one. Where io_uring cannot be had, 'sendmmsg' takes its place. status() tells.
    *
    * @default 'auto'

@@ -9,6 +9,7 @@ export type TransmitCode =
   | 'gso_kernel'
   | 'sendmmsg_requested'
   | 'sendmmsg_kernel_too_old'
+  | 'sendmmsg_queue_discipline'
   | 'io_uring_requested'
   | 'sendmmsg_io_uring_forbidden'
   | 'sendmmsg_io_uring_too_old'

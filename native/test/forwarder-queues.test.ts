@@ -99,18 +99,20 @@ function testsOf({ name, group, receiver, prefix }: Family): void {
     },
   );
 
-  it('wait for their neighbour, and are too many for a queue of 20 Mbit/s, and others follow', async () => {
-    await queue('root tbf rate 20mbit burst 15000 latency 20ms');
-    // Of super-frames this queue takes a part, and tells success.
-    const forwarder = await start('sendmmsg');
-    const came = await receiving();
-    await send(80, 1316);
-    await eventually(async () => expect((await forwarder.relay('simple')).rxPackets).toBe(80));
-    await appear();
-    await eventually(async () => expect((await count(forwarder)).sent).toBeGreaterThan(0));
-    for (let i = 0; i < 5; i++) await send(20, 1316);
-    await compare(forwarder, 180, came);
-  });
+  it.each(['auto', 'sendmmsg'] as const)(
+    'wait for their neighbour, and are too many for a queue of 20 Mbit/s, and others follow, with %s',
+    async (transmit) => {
+      await queue('root tbf rate 20mbit burst 15000 latency 20ms');
+      const forwarder = await start(transmit);
+      const came = await receiving();
+      await send(80, 1316);
+      await eventually(async () => expect((await forwarder.relay('simple')).rxPackets).toBe(80));
+      await appear();
+      await eventually(async () => expect((await count(forwarder)).sent).toBeGreaterThan(0));
+      for (let i = 0; i < 5; i++) await send(20, 1316);
+      await compare(forwarder, 180, came);
+    },
+  );
 
   // As fq_codel and red do, which are not in every kernel.
   it('are thrown away by a queue that had taken them', async () => {

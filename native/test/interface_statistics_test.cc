@@ -88,20 +88,25 @@ void reads_a_link() {
   }
 }
 
+bool take(netlink::Bytes payload, InterfaceStatistics& statistics) {
+  const auto queue = netlink::parse_queue_discipline(payload);
+  return queue && take_root_queue(*queue, statistics);
+}
+
 void reads_the_root_queue_and_no_other() {
   InterfaceStatistics statistics{7, "eth0", 0, 0, std::nullopt};
-  CHECK(take_root_queue(queue_payload(8, TC_H_ROOT, "mq"), statistics));
-  CHECK(take_root_queue(queue_payload(7, 0x10001, "fq_codel"), statistics));
-  CHECK(take_root_queue(queue_payload(7, TC_H_INGRESS, "clsact"), statistics));
+  CHECK(take(queue_payload(8, TC_H_ROOT, "mq"), statistics));
+  CHECK(take(queue_payload(7, 0x10001, "fq_codel"), statistics));
+  CHECK(take(queue_payload(7, TC_H_INGRESS, "clsact"), statistics));
   CHECK(!statistics.queue.has_value());
   const Buffer root = queue_payload(7, TC_H_ROOT, "mq");
   for (size_t size = 0; size < root.size(); size++) {
-    CHECK(!read_cut(root, size, [&](auto bytes) { return take_root_queue(bytes, statistics); }));
+    CHECK(!read_cut(root, size, [&](auto bytes) { return take(bytes, statistics); }));
     CHECK(!statistics.queue.has_value());
   }
-  CHECK(take_root_queue(root, statistics));
+  CHECK(take(root, statistics));
   CHECK((statistics.queue == RootQueue{true, 0x10000, 9}));
-  CHECK(take_root_queue(queue_payload(7, TC_H_ROOT, "noqueue"), statistics));
+  CHECK(take(queue_payload(7, TC_H_ROOT, "noqueue"), statistics));
   CHECK((statistics.queue == RootQueue{false, 0x10000, 9}));
 }
 

@@ -16,9 +16,16 @@ void chooses_super_frames_where_the_kernel_takes_them() {
     CHECK(choose_transmit({request, true, true}) == Transmit::kGsoDevice);
     CHECK(choose_transmit({request, true, false}) == Transmit::kGsoKernel);
     CHECK(choose_transmit({request, false, true}) == Transmit::kFramesOldKernel);
+    for (const bool device : {true, false}) {
+      CHECK(choose_transmit({request, true, device, true}) == Transmit::kFramesQueue);
+    }
   }
-  CHECK(choose_transmit({TransmitRequest::kSendmmsg, true, true}) == Transmit::kFramesAsked);
-  CHECK(choose_transmit({TransmitRequest::kIoUring, true, true}) == Transmit::kFramesUring);
+  for (const bool unsafe : {true, false}) {
+    CHECK(choose_transmit({TransmitRequest::kSendmmsg, true, true, unsafe}) ==
+          Transmit::kFramesAsked);
+    CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, unsafe}) ==
+          Transmit::kFramesUring);
+  }
 }
 
 void goes_on_without_io_uring() {
@@ -28,10 +35,10 @@ void goes_on_without_io_uring() {
       {ENOMEM, Transmit::kFramesUringFailed},   {EMFILE, Transmit::kFramesUringFailed},
   };
   for (const auto& [error, transmit] : kRefusals) {
-    CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, classify_uring_error(error)}) ==
-          transmit);
+    CHECK(choose_transmit({TransmitRequest::kIoUring, true, true, false,
+                           classify_uring_error(error)}) == transmit);
     CHECK(std::strcmp(transmit_name(transmit), "sendmmsg") == 0);
-    CHECK(std::strstr(transmit_reason(transmit), "io_uring is asked for") != nullptr);
+    CHECK(transmit_reason(transmit).find("io_uring is asked for") != std::string::npos);
   }
   CHECK(std::strcmp(transmit_name(Transmit::kFramesUring), "io_uring") == 0);
 }
@@ -51,14 +58,17 @@ void tells_what_cannot_be_had() {
 void names_and_reasons_differ() {
   for (int i = 0; i <= static_cast<int>(Transmit::kPackets); i++) {
     const auto transmit = static_cast<Transmit>(i);
-    CHECK(std::strlen(transmit_reason(transmit)) > 20);
-    const bool gso = std::strncmp(transmit_reason(transmit), "super-frames", 12) == 0;
+    CHECK(transmit_reason(transmit).size() > 20);
+    const bool gso = transmit_reason(transmit).starts_with("super-frames");
     CHECK((std::strcmp(transmit_name(transmit), "gso") == 0) == gso);
     CHECK(gso || !sends_super_frames(transmit));
     // A code is the name and more.
     const size_t length = std::strlen(transmit_name(transmit));
     CHECK(std::strncmp(transmit_code(transmit), transmit_name(transmit), length) == 0);
     CHECK(transmit_code(transmit)[length] == '_');
+    // The queue discipline is named where it is the reason, and only there.
+    CHECK(transmit_reason(transmit, "tbf").ends_with(": tbf") == avoids_queue(transmit));
+    CHECK(!gso || !avoids_queue(transmit));
   }
 }
 

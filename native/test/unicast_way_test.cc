@@ -182,6 +182,10 @@ void leaves_to_the_kernel_what_it_does_more() {
   CHECK(obstacle(kIoUring, HostPolicy::kNone) == Transmit::kPacketsNoUring);
   CHECK(unicast_obstacle(kAuto, Transmit::kFramesOldKernel, HostPolicy::kNone, true) ==
         Transmit::kPackets);
+  // Frames to the neighbour leave one by one as well, as safely.
+  CHECK(!unicast_obstacle(kAuto, Transmit::kFramesQueue, HostPolicy::kNone, true));
+  CHECK(unicast_obstacle(kAuto, Transmit::kFramesQueue, HostPolicy::kPresent, true) ==
+        Transmit::kPacketsPolicy);
 }
 
 }  // namespace

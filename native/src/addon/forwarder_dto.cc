@@ -255,7 +255,7 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                Napi::Object entry = Napi::Object::New(env);
                entry.Set("ifindex", output.ifindex);
                entry.Set("transmit", transmit_name(output.transmit));
-               entry.Set("reason", transmit_reason(output.transmit));
+               entry.Set("reason", transmit_reason(output.transmit, output.queue));
                entry.Set("outputs", static_cast<double>(output.outputs));
                return entry;
              }));

@@ -28,7 +28,8 @@ EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& dest
   publish(LinkState::kMissing, 0, 0);
 }
 
-void EgressPort::refresh(RetiredSockets& retired) {
+void EgressPort::refresh(const UnsafeQueues& queues, RetiredSockets& retired) {
+  queue_unsafe_ = !queues.of(ifindex_).empty();
   const Result<LinkFacts> facts = read_link(ifindex_);
   if (!facts.ok()) {
     // A socket stays bound to the device that is gone, even if another one gets its index.
@@ -108,7 +109,7 @@ void EgressPort::publish(LinkState state, int header, uint32_t mtu) {
 Transmit EgressPort::choose() const {
   if (kind_ != Kind::kFrames) return Transmit::kPackets;
   return choose_transmit(
-      {request_, kernel_takes_super_frames(), device_segments(ifindex_), uring_});
+      {request_, kernel_takes_super_frames(), device_segments(ifindex_), queue_unsafe_, uring_});
 }
 
 void EgressPort::flush() {

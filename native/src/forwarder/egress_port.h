@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
+#include "forwarder/queue_safety.h"
 #include "forwarder/transmit.h"
 #include "forwarder/unicast_way.h"
 #include "packet/ip_address.h"
@@ -75,7 +76,7 @@ class EgressPort final {
 
   // Reads the link again and opens sockets where they are needed. Adds those that are no longer
   // used to `retired`. Control thread.
-  void refresh(RetiredSockets& retired);
+  void refresh(const UnsafeQueues& queues, RetiredSockets& retired);
 
   [[nodiscard]] Link link() const {
     const uint64_t packed = link_.load(std::memory_order_acquire);
@@ -138,6 +139,7 @@ class EgressPort final {
   std::atomic<uint64_t> mac_{0};
   // Control thread.
   uint32_t device_mtu_ = 0;
+  bool queue_unsafe_ = false;
   // The worker's view of socket_.
   std::atomic<EgressSocket*> view_{nullptr};
   std::unique_ptr<EgressSocket> socket_;

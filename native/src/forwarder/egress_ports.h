@@ -36,8 +36,8 @@ class EgressPorts final {
   [[nodiscard]] Transmit transmit() const { return ports_.front()->transmit(); }
 
   // As EgressPort::refresh() of each; adds the sockets that are no longer used to `retired`.
-  void refresh(RetiredSockets& retired) {
-    for (const auto& port : ports_) port->refresh(retired);
+  void refresh(const UnsafeQueues& queues, RetiredSockets& retired) {
+    for (const auto& port : ports_) port->refresh(queues, retired);
   }
   // As EgressPort::refresh_unicast() of each.
   void refresh_unicast(const HostPolicies& policies) {

@@ -45,6 +45,8 @@ Forwarder::~Forwarder() {
 
 std::vector<RelayRefusal> Forwarder::apply(const RelayChange& change) {
   const std::lock_guard control(control_);
+  // They may have changed just before.
+  queues_due_ = true;
   std::vector<RelayRefusal> refusals;
   const Changes changes = plan(change, refusals);
   // Before anything is sent there.
@@ -279,8 +281,9 @@ void Forwarder::refresh_links() {
     if (receives && missing) memberships_.rejoin(ifindex);
     if (input.exclusive != nullptr) input.exclusive->refresh(receives);
   }
+  if (!ports_.empty()) read_queues();
   for (auto& [key, ports] : ports_) {
-    ports->refresh(retired.sockets);
+    ports->refresh(queues_, retired.sockets);
     // After the ports to groups, which they use.
     if (key.kind == EgressPort::Kind::kPackets && neighbours_ != nullptr) {
       ports->refresh_unicast(policies_);
@@ -386,8 +389,9 @@ ForwarderStatus Forwarder::status() {
     if (falls_short(options_.transmit, transmit)) result.shortfall = transmit;
   };
   // Also before there is an output.
-  note_shortfall(
-      choose_transmit({options_.transmit, kernel_takes_super_frames(), false, uring_support()}));
+  note_shortfall(choose_transmit({.request = options_.transmit,
+                                  .kernel_takes_super_frames = kernel_takes_super_frames(),
+                                  .uring = uring_support()}));
   std::map<std::pair<int, Transmit>, size_t> ways;
   for (const auto& [uid, entry] : relays_) {
     for (const OutputEntry& output : entry->outputs) {
@@ -397,7 +401,7 @@ ForwarderStatus Forwarder::status() {
   }
   for (const auto& [way, outputs] : ways) {
     const auto& [ifindex, transmit] = way;
-    result.outputs.push_back({ifindex, transmit, outputs});
+    result.outputs.push_back({ifindex, transmit, outputs, std::string(queues_.of(ifindex))});
     note_shortfall(transmit);
   }
   return result;

@@ -24,6 +24,7 @@
 #include "forwarder/memberships.h"
 #include "forwarder/neighbour_watch.h"
 #include "forwarder/per_worker.h"
+#include "forwarder/queue_safety.h"
 #include "forwarder/receiver.h"
 #include "forwarder/relay_program.h"
 #include "forwarder/rule_set.h"
@@ -111,6 +112,7 @@ class Forwarder final {
   std::shared_ptr<EgressPorts> ports_for(int ifindex, EgressPort::Kind kind,
                                          const IpAddress& destination);
   void read_losses();
+  void read_queues();
   void watch_neighbours();
   void take_neighbours(std::span<const Neighbour> neighbours);
   void refresh_unicast(const HostPolicies& policies);
@@ -144,6 +146,9 @@ class Forwarder final {
   std::unique_ptr<LinkWatch> watch_;
   std::unique_ptr<NeighbourWatch> neighbours_;
   HostPolicies policies_;
+  UnsafeQueues queues_;
+  // Whether they are to be read before the next port is made: once in each change.
+  bool queues_due_ = true;
 };
 
 }  // namespace mcfleet

@@ -1,4 +1,6 @@
 // The ports of a Forwarder, and what it learns of the neighbours of those to unicast addresses.
+#include <utility>
+
 #include "forwarder/forwarder.h"
 
 namespace mcfleet {
@@ -22,13 +24,20 @@ std::shared_ptr<EgressPorts> Forwarder::ports_for(int ifindex, EgressPort::Kind 
     ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, {}),
                                           destination);
   }
+  if (std::exchange(queues_due_, false)) read_queues();
   // New ports have no socket to give back.
   RetiredSockets none;
-  ports->refresh(none);
+  ports->refresh(queues_, none);
   if (!frames && neighbours_ != nullptr) ports->refresh_unicast(policies_);
   const std::lock_guard state(state_);
   ports_[key] = ports;
   return ports;
+}
+
+void Forwarder::read_queues() {
+  UnsafeQueues queues = UnsafeQueues::read();
+  const std::lock_guard state(state_);
+  queues_ = std::move(queues);
 }
 
 // From the first unicast output on.

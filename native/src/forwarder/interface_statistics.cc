@@ -1,6 +1,5 @@
 #include "forwarder/interface_statistics.h"
 
-#include <linux/gen_stats.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/pkt_sched.h>
@@ -31,9 +30,6 @@ struct LinkStatistics {
 static_assert(offsetof(LinkStatistics, tx_errors) == offsetof(rtnl_link_stats64, tx_errors));
 static_assert(offsetof(LinkStatistics, tx_dropped) == offsetof(rtnl_link_stats64, tx_dropped));
 
-static_assert(sizeof(tcmsg) == 20 && offsetof(tcmsg, tcm_parent) == 12);
-static_assert(sizeof(gnet_stats_queue) == 20 && offsetof(gnet_stats_queue, drops) == 8);
-
 }  // namespace
 
 std::optional<InterfaceStatistics> parse_interface_statistics(Bytes payload) {
@@ -58,25 +54,10 @@ std::optional<InterfaceStatistics> parse_interface_statistics(Bytes payload) {
   return statistics;
 }
 
-bool take_root_queue(Bytes payload, InterfaceStatistics& statistics) {
-  const auto header = netlink::read_struct<tcmsg>(payload);
-  if (!header) return false;
-  if (header->tcm_parent != TC_H_ROOT || header->tcm_ifindex != statistics.ifindex) return true;
-  std::string kind;
-  std::optional<gnet_stats_queue> counts;
-  bool whole = true;
-  whole &= netlink::for_each_attribute(
-      netlink::after(payload, sizeof(*header)), [&](const Attribute& attribute) {
-        if (attribute.type == TCA_KIND) kind = netlink::text(attribute.value);
-        if (attribute.type != TCA_STATS2) return;
-        whole &= netlink::for_each_attribute(attribute.value, [&](const Attribute& part) {
-          if (part.type == TCA_STATS_QUEUE) {
-            counts = netlink::read_struct<gnet_stats_queue>(part.value);
-          }
-        });
-      });
-  if (!whole || !counts) return false;
-  statistics.queue = {kind != "noqueue", header->tcm_handle, counts->drops};
+bool take_root_queue(const netlink::QueueDiscipline& queue, InterfaceStatistics& statistics) {
+  if (queue.parent != TC_H_ROOT || queue.ifindex != statistics.ifindex) return true;
+  if (!queue.drops) return false;
+  statistics.queue = {queue.kind != "noqueue", queue.handle, *queue.drops};
   return true;
 }
 
@@ -95,19 +76,12 @@ Result<std::vector<InterfaceStatistics>> read_interface_statistics(const std::se
         if (statistics) found.insert_or_assign(statistics->ifindex, std::move(*statistics));
       });
   if (!asked_links.ok()) return asked_links.error();
-  const tcmsg queues{};
-  const Status asked_queues = Request(RTM_GETQDISC, NLM_F_DUMP)
-                                  .body(queues)
-                                  .ask(NETLINK_ROUTE, [&](const Message& message) {
-                                    const auto header =
-                                        netlink::read_struct<tcmsg>(message.payload);
-                                    if (message.header.nlmsg_type != RTM_NEWQDISC || !header)
-                                      return;
-                                    const auto statistics = found.find(header->tcm_ifindex);
-                                    if (statistics == found.end()) return;
-                                    whole &= take_root_queue(message.payload, statistics->second);
-                                  });
-  if (!asked_queues.ok()) return asked_queues.error();
+  const auto queues = netlink::dump_queue_disciplines();
+  if (!queues.ok()) return queues.error();
+  for (const netlink::QueueDiscipline& queue : queues.value()) {
+    const auto statistics = found.find(queue.ifindex);
+    if (statistics != found.end()) whole &= take_root_queue(queue, statistics->second);
+  }
   if (!whole) return Error{EBADMSG, "read interface statistics"};
   std::vector<InterfaceStatistics> all;
   for (auto& [ifindex, statistics] : found) all.push_back(std::move(statistics));

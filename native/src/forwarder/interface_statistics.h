@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "netlink/attributes.h"
+#include "netlink/queue_disciplines.h"
 
 namespace mcfleet {
 
@@ -43,8 +44,7 @@ Result<std::vector<InterfaceStatistics>> read_interface_statistics(const std::se
 
 // The payload of RTM_NEWLINK, with nothing of the queue. None if it is truncated.
 std::optional<InterfaceStatistics> parse_interface_statistics(netlink::Bytes payload);
-// Takes the payload of RTM_NEWQDISC in, if it is the root of `statistics`' interface. False if it
-// is truncated.
-bool take_root_queue(netlink::Bytes payload, InterfaceStatistics& statistics);
+// Takes it in, if it is the root of `statistics`' interface. False if that does not tell its drops.
+bool take_root_queue(const netlink::QueueDiscipline& queue, InterfaceStatistics& statistics);
 
 }  // namespace mcfleet

@@ -7,12 +7,18 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 
 #include "forwarder/threads.h"
+#include "netlink/attributes.h"
 
 namespace mcfleet {
 namespace {
+
+bool tells_of_link_or_queue(uint16_t type) {
+  return type == RTM_NEWLINK || type == RTM_DELLINK || type == RTM_NEWQDISC || type == RTM_DELQDISC;
+}
 
 constexpr int kLookAgainMs = 2000;
 
@@ -24,6 +30,7 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::start(int attention, std::function
   if (!route.valid()) return Error::from_errno("open a route socket");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
+  // RTMGRP_TC brings classes, filters and actions as well.
   address.nl_groups = RTMGRP_LINK | RTMGRP_TC;
   if (bind(route.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return Error::from_errno("listen for interface changes");
@@ -49,6 +56,23 @@ LinkWatch::~LinkWatch() {
   thread_.join();
 }
 
+bool LinkWatch::read() const {
+  // An interface with all its attributes; what is longer is cut off and taken for a change.
+  std::array<uint8_t, 8192> buffer;
+  bool matters = false;
+  for (;;) {
+    const ssize_t size = recv(route_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (size < 0 && errno == EINTR) continue;
+    // ENOBUFS: some were lost.
+    if (size < 0) return matters || errno == ENOBUFS;
+    const netlink::Bytes messages(buffer.data(), static_cast<size_t>(size));
+    const bool whole = netlink::for_each_message(messages, [&](const netlink::Message& message) {
+      matters |= tells_of_link_or_queue(message.header.nlmsg_type);
+    });
+    matters |= !whole;
+  }
+}
+
 void LinkWatch::run() {
   std::array<pollfd, 3> waiting{pollfd{route_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0},
                                 pollfd{attention_, POLLIN, 0}};
@@ -61,17 +85,14 @@ void LinkWatch::run() {
       continue;
     }
     if (waiting[1].revents != 0) return;
-    if (waiting[2].revents != 0) {
+    const bool asked = waiting[2].revents != 0;
+    if (asked) {
       eventfd_t ignored = 0;
       eventfd_read(attention_, &ignored);
     }
-    // What they say does not matter, nor that some were lost (ENOBUFS): the listener reads the
-    // present state.
-    std::array<uint8_t, 8192> discarded;
-    while (recv(route_.get(), discarded.data(), discarded.size(), MSG_DONTWAIT) >= 0) {
-    }
-    changed_();
-    again = look_();
+    const bool changed = (waiting[0].revents != 0 && read()) || asked;
+    if (changed) changed_();
+    if (changed || again) again = look_();
   }
 }
 

@@ -9,10 +9,10 @@
 
 namespace mcfleet {
 
-// Calls `changed` from a thread of its own after interfaces or their queues came, went or changed,
-// or somebody asked for attention. It tells only that something is different: the listener reads
-// what is so now, and so a lost notification does no harm. After that it calls `look`, and again
-// every two seconds for as long as that returns true.
+// Calls `changed` from a thread of its own after interfaces or their queue disciplines came, went
+// or changed, or somebody asked for attention. It tells only that something is different: the
+// listener reads what is so now, and so a lost notification does no harm. After that it calls
+// `look`, and again every two seconds or oftener for as long as that returns true.
 class LinkWatch final {
  public:
   // `attention`: an event descriptor that outlives this; who writes to it asks for a call.
@@ -27,6 +27,8 @@ class LinkWatch final {
   LinkWatch(UniqueFd route, int attention, UniqueFd stop, std::function<void()> changed,
             std::function<bool()> look);
   void run();
+  // Reads what has come. Whether any of it matters.
+  [[nodiscard]] bool read() const;
 
   UniqueFd route_;
   const int attention_;

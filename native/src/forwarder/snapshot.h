@@ -86,6 +86,8 @@ struct OutputStatus {
   Transmit transmit;
   // How many of relays.
   size_t outputs = 0;
+  // The kind of queue discipline that super-frames avoid; empty if there is none.
+  std::string queue;
 };
 
 struct ForwarderStatus {

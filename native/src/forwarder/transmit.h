@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "ring/uring_sender.h"
@@ -17,6 +18,8 @@ enum class Transmit : uint8_t {
   kGsoKernel,
   kFramesAsked,
   kFramesOldKernel,
+  // A queue discipline of the interface may lose a part of a super-frame and tell success.
+  kFramesQueue,
   kFramesUring,
   // As io_uring was asked for, and cannot be had.
   kFramesUringForbidden,
@@ -25,6 +28,8 @@ enum class Transmit : uint8_t {
   // To a unicast address: to the neighbour, and cut by the device or the kernel.
   kUnicastDevice,
   kUnicastKernel,
+  // To a unicast address: to the neighbour, one by one, as kFramesQueue.
+  kUnicastQueue,
   // To a unicast address, through a raw socket: as asked for; since io_uring, which is asked for,
   // is for groups; for the host's policy; while the neighbour is not resolved; since frames to
   // groups are no super-frames either.
@@ -43,6 +48,8 @@ struct TransmitFacts {
   bool kernel_takes_super_frames = false;
   // The device cuts them (tx-udp-segmentation).
   bool device_segments = false;
+  // A queue discipline of the interface may lose a part of a super-frame (UnsafeQueues).
+  bool queue_unsafe = false;
   // Where it is asked for.
   UringSupport uring = UringSupport::kReady;
 };
@@ -57,12 +64,16 @@ bool falls_short(TransmitRequest request, Transmit transmit);
 constexpr bool sends_super_frames(Transmit transmit) {
   return transmit == Transmit::kGsoDevice || transmit == Transmit::kGsoKernel;
 }
+// Whether they leave one by one because of a queue discipline.
+constexpr bool avoids_queue(Transmit transmit) {
+  return transmit == Transmit::kFramesQueue || transmit == Transmit::kUnicastQueue;
+}
 // Stable name: "gso", "io_uring" or "sendmmsg".
 const char* transmit_name(Transmit transmit);
 // Stable code of both way and reason; native/forwarder.ts lists them.
 const char* transmit_code(Transmit transmit);
-// For people.
-const char* transmit_reason(Transmit transmit);
+// For people. `queue`: of what avoids_queue(), the kind of the queue discipline.
+std::string transmit_reason(Transmit transmit, std::string_view queue = {});
 
 // "auto", "gso", "sendmmsg" or "io_uring".
 std::optional<TransmitRequest> read_transmit_request(std::string_view text);

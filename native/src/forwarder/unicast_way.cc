@@ -3,12 +3,22 @@
 #include <sys/socket.h>
 
 namespace mcfleet {
+namespace {
+
+// How frames leave to a neighbour where those to groups leave so.
+Transmit unicast_frames(Transmit frames) {
+  if (frames == Transmit::kFramesQueue) return Transmit::kUnicastQueue;
+  return frames == Transmit::kGsoDevice ? Transmit::kUnicastDevice : Transmit::kUnicastKernel;
+}
+
+}  // namespace
 
 std::optional<Transmit> unicast_obstacle(TransmitRequest request, Transmit frames,
                                          HostPolicy policy, bool plain_route) {
   if (request == TransmitRequest::kSendmmsg) return Transmit::kPacketsAsked;
   if (request == TransmitRequest::kIoUring) return Transmit::kPacketsNoUring;
-  if (!sends_super_frames(frames)) return Transmit::kPackets;
+  // Frames to the neighbour need not be super-frames where those to groups are none for the queue.
+  if (!sends_super_frames(frames) && frames != Transmit::kFramesQueue) return Transmit::kPackets;
   // Who asks for super-frames by name takes them past the host's rules, as those to groups.
   if (request != TransmitRequest::kGso) {
     if (policy == HostPolicy::kPresent) return Transmit::kPacketsPolicy;
@@ -28,7 +38,7 @@ void UnicastWay::find_way(int ifindex, TransmitRequest request, Transmit frames,
   const auto route = find_next_hop(ifindex, destination_);
   obstacle_ = unicast_obstacle(request, frames, policy, route && route->mtu == 0);
   mtu_ = route ? route->mtu : 0;
-  direct_ = frames == Transmit::kGsoDevice ? Transmit::kUnicastDevice : Transmit::kUnicastKernel;
+  direct_ = unicast_frames(frames);
   has_neighbours_ = header != 0;
   // Rules may translate the address, or choose another route for it.
   const bool no_rules = policy == HostPolicy::kNone || request == TransmitRequest::kGso;

@@ -55,7 +55,7 @@ struct Output {
 
   void find_socket() {
     RetiredSockets retired;
-    port.refresh(retired);
+    port.refresh(UnsafeQueues(), retired);
     require(retired.plain.empty() && port.link().state == LinkState::kUp, "the link is up");
     // One message tells which socket is this port's.
     sent_by_socket.clear();

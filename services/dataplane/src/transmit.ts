@@ -11,6 +11,7 @@ const TOLD: Readonly<Record<TransmitCode, Told>> = {
   io_uring_requested: { transmit: IO_URING, transmitReason: TransmitReason.REQUESTED },
   sendmmsg_requested: { transmit: SENDMMSG, transmitReason: TransmitReason.REQUESTED },
   sendmmsg_kernel_too_old: { transmit: SENDMMSG, transmitReason: TransmitReason.KERNEL_TOO_OLD },
+  sendmmsg_queue_discipline: { transmit: SENDMMSG, transmitReason: TransmitReason.QUEUE_DISCIPLINE },
   sendmmsg_io_uring_forbidden: { transmit: SENDMMSG, transmitReason: TransmitReason.IO_URING_FORBIDDEN },
   sendmmsg_io_uring_too_old: { transmit: SENDMMSG, transmitReason: TransmitReason.IO_URING_TOO_OLD },
   sendmmsg_io_uring_failed: { transmit: SENDMMSG, transmitReason: TransmitReason.IO_URING_FAILED },

@@ -291,6 +291,11 @@ export const TransmitReason = {
   ROUTE: 11,
   /** UNRESOLVED - The kernel has not resolved the link-layer address of the receiver or its gateway. */
   UNRESOLVED: 12,
+  /**
+   * QUEUE_DISCIPLINE - A queue discipline of the interface may lose a part of a super-frame and tell success: "tbf", "cake" and others. OutputStatus.reason
+   * names it.
+   */
+  QUEUE_DISCIPLINE: 13,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -310,6 +315,7 @@ export namespace TransmitReason {
   export type HOST_POLICY_UNKNOWN = typeof TransmitReason.HOST_POLICY_UNKNOWN;
   export type ROUTE = typeof TransmitReason.ROUTE;
   export type UNRESOLVED = typeof TransmitReason.UNRESOLVED;
+  export type QUEUE_DISCIPLINE = typeof TransmitReason.QUEUE_DISCIPLINE;
   export type UNRECOGNIZED = typeof TransmitReason.UNRECOGNIZED;
 }
 
@@ -354,6 +360,9 @@ export function transmitReasonFromJSON(object: any): TransmitReason {
     case 12:
     case "TRANSMIT_REASON_UNRESOLVED":
       return TransmitReason.UNRESOLVED;
+    case 13:
+    case "TRANSMIT_REASON_QUEUE_DISCIPLINE":
+      return TransmitReason.QUEUE_DISCIPLINE;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -389,6 +398,8 @@ export function transmitReasonToJSON(object: TransmitReason): string {
       return "TRANSMIT_REASON_ROUTE";
     case TransmitReason.UNRESOLVED:
       return "TRANSMIT_REASON_UNRESOLVED";
+    case TransmitReason.QUEUE_DISCIPLINE:
+      return "TRANSMIT_REASON_QUEUE_DISCIPLINE";
     case TransmitReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

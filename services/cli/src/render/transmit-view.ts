@@ -22,6 +22,7 @@ const REASONS: Readonly<Record<TransmitReason, string>> = {
   [TransmitReason.HOST_POLICY_UNKNOWN]: 'rules of the host not known',
   [TransmitReason.ROUTE]: 'for its route',
   [TransmitReason.UNRESOLVED]: 'neighbour not resolved',
+  [TransmitReason.QUEUE_DISCIPLINE]: 'for its queue discipline',
   [TransmitReason.UNSPECIFIED]: '',
   [TransmitReason.UNRECOGNIZED]: '',
 };
