@@ -96,6 +96,18 @@ describeWithLab('a queue discipline of the output', () => {
     }
   }
 
+  it('of a device below gets single packets, and those that it refuses are told', async () => {
+    await lab.ip('relay', 'link add link out1 name above type macvlan', 'link set above up');
+    await tc(`qdisc add dev out1 root tbf ${SHORT}`);
+    const outputs = [{ key: 'first', interface: 'above', address: '239.10.10.10', port: 6001 }];
+    expect(await forwarder.apply([{ ...simpleRelay, outputs }])).toEqual([]);
+    expect(await way()).toMatch(/^sendmmsg: .*: tbf$/);
+    const arrived = datagrams(await queued('ipv4', frames('ipv4', 200, 1000)), 1000);
+    expect(arrived).toBeGreaterThan(0);
+    expect(arrived).toBeLessThan(100);
+    expect(await counts()).toEqual({ tx: arrived, refused: 200 - arrived });
+  });
+
   it('that takes or refuses super-frames whole gets them, and those that it refuses are told', async () => {
     await tc('qdisc add dev out1 root handle 1: htb default 1');
     await tc('class add dev out1 parent 1: classid 1:1 htb rate 40mbit burst 2000 cburst 2000');

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
+#include "netlink/lower_devices.h"
 #include "netlink/queue_disciplines.h"
 
 namespace mcfleet {
@@ -30,15 +32,32 @@ bool takes_super_frames_whole(std::string_view kind) {
   return std::find(kWhole.begin(), kWhole.end(), kind) != kWhole.end();
 }
 
-UnsafeQueues UnsafeQueues::read() {
-  UnsafeQueues unsafe;
-  const auto queues = netlink::dump_queue_disciplines();
-  unsafe.unknown_ = !queues.ok();
-  if (!queues.ok()) return unsafe;
-  for (const netlink::QueueDiscipline& queue : queues.value()) {
-    if (!takes_super_frames_whole(queue.kind)) unsafe.kinds_.try_emplace(queue.ifindex, queue.kind);
+UnsafeQueues::UnsafeQueues(std::map<int, std::string> kinds, const std::multimap<int, int>& lower)
+    : kinds_(std::move(kinds)) {
+  // Up from device to device: the kernel allows eight levels (MAX_NEST_DEV). Each round adds one
+  // interface at least.
+  for (bool more = true; more;) {
+    more = false;
+    for (const auto& [upper, below] : lower) {
+      const auto found = kinds_.find(below);
+      if (found != kinds_.end()) more |= kinds_.try_emplace(upper, found->second).second;
+    }
   }
-  return unsafe;
+}
+
+UnsafeQueues UnsafeQueues::read() {
+  const auto queues = netlink::dump_queue_disciplines();
+  const auto lower = netlink::dump_lower_devices();
+  if (!queues.ok() || !lower.ok()) {
+    UnsafeQueues unsafe;
+    unsafe.unknown_ = true;
+    return unsafe;
+  }
+  std::map<int, std::string> kinds;
+  for (const netlink::QueueDiscipline& queue : queues.value()) {
+    if (!takes_super_frames_whole(queue.kind)) kinds.try_emplace(queue.ifindex, queue.kind);
+  }
+  return UnsafeQueues(std::move(kinds), lower.value());
 }
 
 std::string_view UnsafeQueues::of(int ifindex) const {

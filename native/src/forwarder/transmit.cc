@@ -33,8 +33,9 @@ const char* plain_reason(Transmit transmit) {
     case Transmit::kFramesOldKernel:
       return "frame by frame through a packet socket; super-frames need Linux 6.2";
     case Transmit::kFramesQueue:
-      return "frame by frame through a packet socket, for a queue discipline of the interface may "
-             "lose a part of a super-frame and tell success";
+      return "frame by frame through a packet socket, for a queue discipline of the interface or "
+             "of "
+             "a device below may lose a part of a super-frame and tell success";
     case Transmit::kFramesUring:
       return "frame by frame through a packet socket and io_uring, as asked for by --transmit";
     case Transmit::kFramesUringForbidden:
@@ -56,7 +57,8 @@ const char* plain_reason(Transmit transmit) {
              "kernel cuts them, for the device's tx-udp-segmentation is off";
     case Transmit::kUnicastQueue:
       return "frame by frame to the link-layer address of a unicast receiver or its gateway, for a "
-             "queue discipline of the interface may lose a part of a super-frame and tell success";
+             "queue discipline of the interface or of a device below may lose a part of a "
+             "super-frame and tell success";
     case Transmit::kPacketsAsked:
       return "packet by packet to unicast receivers through a raw socket, as asked for by "
              "--transmit";

@@ -5,7 +5,9 @@
 
 #include "forwarder/interface_statistics.h"
 #include "forwarder/neighbour.h"
+#include "netlink/lower_devices.h"
 #include "netlink/parse.h"
+#include "netlink/queue_disciplines.h"
 
 using namespace mcfleet;
 using namespace mcfleet::netlink;
@@ -37,9 +39,12 @@ void read_neighbour_and_route(Bytes payload) {
 void read_statistics(Bytes payload) {
   const auto statistics = parse_interface_statistics(payload);
   if (statistics) require(!statistics->name.empty(), "an interface has a name");
+  const auto queue = parse_queue_discipline(payload);
+  if (!queue) return;
+  require(!queue->kind.empty(), "a queue discipline has a kind");
   InterfaceStatistics own;
-  if (const auto header = read_struct<tcmsg>(payload)) own.ifindex = header->tcm_ifindex;
-  if (!take_root_queue(payload, own)) require(!own.queue, "what is truncated tells nothing");
+  own.ifindex = queue->ifindex;
+  if (!take_root_queue(*queue, own)) require(!own.queue, "what is truncated tells nothing");
 }
 
 }  // namespace
@@ -51,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)parse_address(message.payload);
     read_neighbour_and_route(message.payload);
     read_statistics(message.payload);
+    (void)parse_link_position(message.payload);
   });
   (void)whole;
   return 0;

@@ -292,8 +292,8 @@ export const TransmitReason = {
   /** UNRESOLVED - The kernel has not resolved the link-layer address of the receiver or its gateway. */
   UNRESOLVED: 12,
   /**
-   * QUEUE_DISCIPLINE - A queue discipline of the interface may lose a part of a super-frame and tell success: "tbf", "cake" and others. OutputStatus.reason
-   * names it.
+   * QUEUE_DISCIPLINE - A queue discipline of the interface or of a device below may lose a part of a super-frame and tell success: "tbf", "cake" and others.
+   * OutputStatus.reason names it.
    */
   QUEUE_DISCIPLINE: 13,
   UNRECOGNIZED: -1,
