@@ -142,6 +142,7 @@ export const benchCases: readonly BenchCase[] = [
   throughput('1to1-exclusive', '1 -> 1, 1316 B, exclusive input', {
     plan: plan({ options: exclusive }),
     engines: alone,
+    quick: none,
   }),
   throughput('no-uso', '1 -> 1, 1316 B, output device without USO', { ...cutByKernel, quick: none }),
   throughput('10000-relays', '1 -> 1, 1316 B, 9,999 other relays', {
@@ -156,6 +157,7 @@ export const benchCases: readonly BenchCase[] = [
   throughput('1to8-exclusive', '1 -> 8, 1316 B, exclusive input', {
     plan: plan({ copies: 8, options: exclusive }),
     engines: alone,
+    quick: none,
   }),
   throughput('1to8-no-uso', '1 -> 8, 1316 B, output device without USO', {
     ...cutByKernel,
@@ -192,6 +194,12 @@ export const benchCases: readonly BenchCase[] = [
   throughput('super-1to1-spin', '1 -> 1, 1316 B, super-frames arriving, spinning 200 us', {
     ...superFrames,
     plan: plan({ options: spinning }),
+    engines: alone,
+    quick: none,
+  }),
+  throughput('super-1to1-exclusive', '1 -> 1, 1316 B, super-frames arriving, exclusive input, spinning 200 us', {
+    ...superFrames,
+    plan: plan({ options: [...exclusive, ...spinning] }),
     engines: alone,
     quick: none,
   }),

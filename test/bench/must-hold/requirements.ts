@@ -21,11 +21,17 @@ export interface Requirement extends Judgement {
 /** Cases that differ only in how the relay is set: the best counts, for each of them is a way to use it. */
 const SINGLE = ['1to1', 'spin-200'];
 
+const EXCLUSIVE = ['1to1-exclusive'];
+const SUPER_EXCLUSIVE = ['super-1to1-exclusive'];
+
 const throughputRules: readonly Rule[] = [
   rate('1to1-rate', '1 -> 1, 1316 B, single packets arriving, without loss', SINGLE, 'in_pps', 700_000),
   ratio('1to1-to-socat', 'the same, compared with tuned socat', SINGLE, ['1to1', 'socat-tuned'], 5),
   ratio('1to1-to-kernel-mfc', 'the same, compared with the kernel MFC', SINGLE, ['1to1', 'kernel-mfc'], 1.6),
-  beside(rate('1to1-exclusive-rate', '1 -> 1, 1316 B, exclusive input', ['1to1-exclusive'], 'in_pps', 700_000)),
+  beside(rate('1to1-exclusive-rate', '1 -> 1, 1316 B, exclusive input', EXCLUSIVE, 'in_pps', 700_000)),
+  beside(
+    ratio('1to1-exclusive-to-socat', 'the same, compared with tuned socat', EXCLUSIVE, ['1to1', 'socat-tuned'], 5),
+  ),
   rate('1to8-rate', '1 -> 8, packets out, the device segments', ['1to8', '1to8-spin'], 'out_pps', 5_000_000),
   beside(rate('1to8-exclusive-rate', '1 -> 8, packets out, exclusive input', ['1to8-exclusive'], 'out_pps', 5_000_000)),
   rate(
@@ -37,6 +43,15 @@ const throughputRules: readonly Rule[] = [
   ),
   rate('1to32-rate', '1 -> 32, packets out', ['1to32', '1to32-spin'], 'out_pps', 8_000_000),
   rate('super-rate', '1 -> 1, super-frames arriving', ['super-1to1', 'super-1to1-spin'], 'in_pps', 5_000_000),
+  beside(
+    rate(
+      'super-exclusive-rate',
+      '1 -> 1, super-frames arriving, exclusive input',
+      SUPER_EXCLUSIVE,
+      'in_pps',
+      5_000_000,
+    ),
+  ),
   {
     id: 'super-boundaries',
     what: 'super-frames arriving: datagrams of a plain UDP receiver that are as they were sent',
