@@ -118,6 +118,19 @@ describeWithLab('forwarder and interfaces', () => {
     expect(await exchange()).toEqual([20, 10]);
   });
 
+  it('goes on by itself when interfaces are replaced by others of their index before it has heard of it', async () => {
+    const [out1, input] = [await lab.device('relay', 'out1'), await lab.device('relay', 'in')];
+    await forwarder.whilePaused(async () => {
+      await lab.ip('relay', 'link delete out1');
+      await lab.connectSink(1, out1.ifindex);
+      await lab.ip('relay', 'link delete in');
+      await lab.connectSource(input.ifindex);
+    });
+    await eventually(async () => expect(await lab.read('relay', 'cat', '/proc/net/igmp')).toContain('010101EF'));
+    await expectOutputs('');
+    expect(await exchange()).toEqual([20, 10]);
+  });
+
   it('takes an output whose interface is not there yet', async () => {
     const relay = { ...twoOutputs, outputs: [...twoOutputs.outputs, { interface: 'later', address: '239.3.3.3' }] };
     expect(await forwarder.apply([relay])).toEqual([]);

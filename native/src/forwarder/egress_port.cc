@@ -31,13 +31,13 @@ EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& dest
 void EgressPort::refresh(const UnsafeQueues& queues, RetiredSockets& retired) {
   queue_unsafe_ = !queues.of(ifindex_).empty();
   const Result<LinkFacts> facts = read_link(ifindex_);
+  // Frames go by the interface that the socket was bound to, even if another one has its index;
+  // packets by the index.
+  const bool lost =
+      kind_ == Kind::kFrames && socket_ != nullptr && !is_bound_to(socket_->fd.get(), ifindex_);
+  if (!facts.ok() || lost) close_sockets(retired);
   if (!facts.ok()) {
-    // A socket stays bound to the device that is gone, even if another one gets its index.
     publish(facts.error().code == ENODEV ? LinkState::kMissing : LinkState::kNoSocket, 0, 0);
-    view_.store(nullptr, std::memory_order_release);
-    tracked_view_.store(nullptr, std::memory_order_release);
-    if (socket_ != nullptr) retired.plain.push_back(std::move(socket_));
-    if (tracked_socket_ != nullptr) retired.tracked.push_back(std::move(tracked_socket_));
     return;
   }
   LinkState state = link_state(facts.value());
@@ -52,6 +52,13 @@ void EgressPort::refresh(const UnsafeQueues& queues, RetiredSockets& retired) {
   device_tells_.store(unicast_ && facts.value().has_queue && device_tells_what_leaves(ifindex_),
                       std::memory_order_relaxed);
   publish(state, header > 0 ? header : 0, device_mtu_);
+}
+
+void EgressPort::close_sockets(RetiredSockets& retired) {
+  view_.store(nullptr, std::memory_order_release);
+  tracked_view_.store(nullptr, std::memory_order_release);
+  if (socket_ != nullptr) retired.plain.push_back(std::move(socket_));
+  if (tracked_socket_ != nullptr) retired.tracked.push_back(std::move(tracked_socket_));
 }
 
 Status EgressPort::open_sockets(uint32_t mtu) {

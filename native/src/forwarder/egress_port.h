@@ -124,6 +124,7 @@ class EgressPort final {
     return static_cast<Transmit>(packed >> 16 & 0xff);
   }
   [[nodiscard]] Status open_sockets(uint32_t mtu);
+  void close_sockets(RetiredSockets& retired);
   Status open_plain();
   Status open_tracked(uint32_t mtu);
   void publish(LinkState state, int header, uint32_t mtu);

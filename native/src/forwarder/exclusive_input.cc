@@ -48,14 +48,9 @@ Claimable claimable(const std::vector<Rule>& rules) {
 }
 
 void ExclusiveInput::refresh(bool receives) {
-  if (!receives) {
-    close("");
-    replaced_ = false;
-  } else if (link_.has_value() && !link_->attached()) {
-    close("another interface has its index");
-    replaced_ = true;
-  }
-  if (receives && !replaced_ && !link_.has_value()) {
+  // Also of an interface that is gone, and another one has its index.
+  if (!receives || (link_.has_value() && !link_->attached())) close("");
+  if (receives && !link_.has_value()) {
     open();
     if (link_.has_value()) put(wanted_.claims);
   }

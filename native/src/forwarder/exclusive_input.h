@@ -62,9 +62,6 @@ class ExclusiveInput final {
   // What rules take; it may not all have found room.
   Claimable wanted_;
   std::string reason_;
-  // Another interface had the index before relays were heard to have lost the old one: it is not
-  // known that they take from the new one.
-  bool replaced_ = false;
   mutable std::mutex reported_;
   ExclusiveStatus status_;
 };

@@ -275,11 +275,14 @@ void Forwarder::refresh_links() {
   const std::lock_guard control(control_);
   Retired retired;
   for (auto& [ifindex, input] : inputs_) {
-    const bool missing = input.receiver->state() == LinkState::kMissing;
+    const bool missing = input.receiver->state() == LinkState::kMissing || input.receiver->lost();
     // What failed is told by the receiver's state.
     const bool receives = input.receiver->refresh(retired).ok();
     if (receives && missing) memberships_.rejoin(ifindex);
-    if (input.exclusive != nullptr) input.exclusive->refresh(receives);
+    if (input.exclusive == nullptr) continue;
+    input.exclusive->refresh(receives);
+    // It may have got hold of an interface that came after those that the rings are bound to.
+    if (input.receiver->lost()) input.exclusive->refresh(false);
   }
   if (!ports_.empty()) read_queues();
   for (auto& [key, ports] : ports_) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ring/packet_socket.h"
+
 namespace mcfleet {
 Receiver::Receiver(int ifindex, size_t ring_bytes, int attention, Workers& workers)
     : ifindex_(ifindex),
@@ -12,11 +14,14 @@ Receiver::Receiver(int ifindex, size_t ring_bytes, int attention, Workers& worke
       table_(std::make_unique<const RuleTable>(std::span<const Rule>())),
       filter_(drop_all_filter()) {}
 
+bool Receiver::lost() const {
+  return !inputs_.empty() && !is_bound_to(inputs_.front()->ring.fd(), ifindex_);
+}
+
 Status Receiver::refresh(Retired& retired) {
   const Result<LinkFacts> facts = read_link(ifindex_);
+  if (!facts.ok() || lost()) close(retired);
   if (!facts.ok()) {
-    // The ring is bound to the device that is gone, even if another one gets its index.
-    close(retired);
     state_ = facts.error().code == ENODEV ? LinkState::kMissing : LinkState::kNoSocket;
     return facts.error();
   }

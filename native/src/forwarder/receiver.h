@@ -45,6 +45,8 @@ class Receiver final {
   // opened or wake up with it. ENODEV: no such interface; EAFNOSUPPORT: a kind that is not
   // supported.
   Status refresh(Retired& retired);
+  // Whether there are rings, and their interface is gone: there may be another one of that index.
+  [[nodiscard]] bool lost() const;
 
   // Lets everything pass that the present rules or `next` want. Before use_rules().
   void widen_filter(const std::vector<Rule>& next);

@@ -50,6 +50,13 @@ Result<UniqueFd> open_frame_sender(int ifindex) {
   return fd;
 }
 
+bool is_bound_to(int fd, int ifindex) {
+  sockaddr_ll address{};
+  socklen_t length = sizeof(address);
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+         address.sll_ifindex == ifindex;
+}
+
 Result<UniqueFd> open_packet_sender(int ifindex, int family) {
   UniqueFd fd(socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
   if (!fd.valid()) return Error::from_errno("open a raw socket for sending");

@@ -25,6 +25,11 @@ Status attach_filter(int fd, const Filter& filter);
 // receives nothing.
 Result<UniqueFd> open_frame_sender(int ifindex);
 
+// Whether a packet socket is still bound to the interface that it was opened for. The kernel
+// unbinds it when that goes, also if another one has its index by now (packet_notifier,
+// net/packet/af_packet.c).
+bool is_bound_to(int fd, int ifindex);
+
 // A socket that sends IP packets of one family (AF_INET or AF_INET6) with their headers as given,
 // routed and resolved by the kernel, out of one interface only. Receives nothing.
 Result<UniqueFd> open_packet_sender(int ifindex, int family);
