@@ -8,7 +8,7 @@ import { Agent } from './agent.ts';
 import { lockStateDirectory } from './cache/state-lock.ts';
 import { lockDataplane } from './dataplane/dataplane-lock.ts';
 import { readHostFacts } from './inventory/host-facts.ts';
-import { type AgentOptions, parseAgentOptions, USAGE } from './options.ts';
+import { type AgentOptions, parseAgentOptions } from './options.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -19,8 +19,8 @@ const LAUNCHER = process.env.MCFLEET_LAUNCHER ?? join(import.meta.dirname, '../.
 function readOptions(): AgentOptions {
   try {
     const options = parseAgentOptions(process.argv.slice(2), { env: process.env, uid: process.getuid?.() ?? -1 });
-    if (options !== undefined) return options;
-    process.stdout.write(USAGE);
+    if (typeof options !== 'string') return options;
+    process.stdout.write(options);
     process.exit(0);
   } catch (thrown) {
     const error = FleetError.from(thrown);

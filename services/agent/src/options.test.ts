@@ -1,9 +1,17 @@
+import { VERSION } from '@mcfleet/common/version';
 import { describe, expect, it } from 'vitest';
-import { parseAgentOptions, USAGE } from './options.ts';
+import { type AgentOptions, parseAgentOptions, USAGE } from './options.ts';
 
 const ROOT = { env: {}, uid: 0 };
 const USER = { env: { HOME: '/home/u' }, uid: 1000 };
 const REQUIRED = ['--name', 'edge-1', '--controller', '127.0.0.1:7401'];
+
+/** What an agent is started with by such a command line. */
+function started(args: readonly string[], around: Parameters<typeof parseAgentOptions>[1]): AgentOptions {
+  const options = parseAgentOptions(args, around);
+  if (typeof options === 'string') throw new Error(`prints ${options}`);
+  return options;
+}
 
 describe('parseAgentOptions', () => {
   it('fills in defaults for root and for others', () => {
@@ -32,13 +40,13 @@ describe('parseAgentOptions', () => {
       dataplaneSocket: '/home/u/.local/state/mcfleet/agent/dataplane.sock',
     });
     const xdg = { env: { HOME: '/home/u', XDG_STATE_HOME: '/state' }, uid: 1000 };
-    expect(parseAgentOptions(REQUIRED, xdg)?.stateDir).toBe('/state/mcfleet/agent');
+    expect(started(REQUIRED, xdg).stateDir).toBe('/state/mcfleet/agent');
   });
 
   it('takes the uid of a cluster, in either case', () => {
     const uid = '019a1b2c-3d4e-7f60-8a9b-0c1d2e3f4a5b';
-    expect(parseAgentOptions([...REQUIRED, '--adopt-cluster', uid], ROOT)?.adoptCluster).toBe(uid);
-    expect(parseAgentOptions([...REQUIRED, '--adopt-cluster', uid.toUpperCase()], ROOT)?.adoptCluster).toBe(uid);
+    expect(started([...REQUIRED, '--adopt-cluster', uid], ROOT).adoptCluster).toBe(uid);
+    expect(started([...REQUIRED, '--adopt-cluster', uid.toUpperCase()], ROOT).adoptCluster).toBe(uid);
   });
 
   it('takes several controllers and labels', () => {
@@ -72,7 +80,7 @@ describe('parseAgentOptions', () => {
       'sendmmsg',
       '--exclusive-input',
     ];
-    expect(parseAgentOptions([...REQUIRED, ...given], ROOT)?.dataplane).toEqual({
+    expect(started([...REQUIRED, ...given], ROOT).dataplane).toEqual({
       options: {
         ringBytes: 100 * 150 * 2048,
         busyPollUs: 50,
@@ -93,7 +101,8 @@ describe('parseAgentOptions', () => {
   });
 
   it('returns nothing for --help, which has the options of the data plane too', () => {
-    expect(parseAgentOptions(['--help'], ROOT)).toBeUndefined();
+    expect(parseAgentOptions(['--help'], ROOT)).toBe(USAGE);
+    expect(parseAgentOptions(['--version'], ROOT)).toBe(`${VERSION}\n`);
     for (const option of [
       'ring-ms N',
       'ring-bytes N',

@@ -5,6 +5,7 @@ import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { type Address, formatAddress, parseListenAddress } from '@mcfleet/common/listen';
 import { LOG_LEVELS, type LogLevel } from '@mcfleet/common/log';
 import { isUuid } from '@mcfleet/common/uuid';
+import { VERSION } from '@mcfleet/common/version';
 import {
   FORWARDER_ARGUMENTS,
   type ForwarderArguments,
@@ -62,6 +63,7 @@ Options:
                                goes on with what it holds and refuses that controller. A host that never met one takes any
   --insecure                   allow a plain-text session to a controller on another machine
   --log-level LEVEL            ${LOG_LEVELS.join(', ')}; default info
+  --version                    print the version
   --help                       print this
 
 Options of the data plane that it starts, and starts again; one that it adopts goes on with those that it was started with:
@@ -69,6 +71,7 @@ ${forwarderHelp(31)}
 
 The data plane goes on when the agent stops (SIGTERM) or dies, so packets do not notice; the next agent adopts it. To end forwarding
 on this host, stop the agent first and then the data plane, by the process id that the agent logs as dataplane_pid.
+Both log to stderr, as JSON: a pipe there is not at its end before the data plane has ended as well.
 
 Examples:
   mcfleet agent --name edge-1 --controller 127.0.0.1:7401
@@ -85,14 +88,15 @@ const MAX_LABELS = 64;
 /**
  * Reads the command line.
  *
- * @returns undefined if help is asked for.
+ * @returns a text to print if help or the version is asked for.
  * @throws FleetError INVALID_ARGUMENT (USAGE) with everything that is wrong: each violation names the option and the value.
  */
-export function parseAgentOptions(argv: readonly string[], around: Surroundings): AgentOptions | undefined {
+export function parseAgentOptions(argv: readonly string[], around: Surroundings): AgentOptions | string {
   const violations: FieldViolation[] = [];
   const wrong = (field: string, description: string): void => void violations.push({ field, description });
   const values = readArguments(argv);
-  if (values.help === true) return undefined;
+  if (values.help === true) return USAGE;
+  if (values.version === true) return `${VERSION}\n`;
 
   const name = values.name ?? '';
   if (values.name === undefined) wrong('--name', 'is required: the name of this host, for example --name edge-1');
@@ -152,6 +156,7 @@ interface Arguments extends ForwarderArguments {
   readonly insecure?: boolean;
   readonly 'log-level'?: string;
   readonly help?: boolean;
+  readonly version?: boolean;
 }
 
 function readArguments(argv: readonly string[]): Arguments {
@@ -166,6 +171,7 @@ function readArguments(argv: readonly string[]): Arguments {
     insecure: { type: 'boolean' },
     'log-level': { type: 'string' },
     help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean' },
   } as const;
   try {
     return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;

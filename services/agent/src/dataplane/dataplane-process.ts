@@ -15,8 +15,8 @@ export interface StartedDataplane {
 }
 
 /**
- * Starts a data plane in a session of its own: neither the end of the agent, nor a Ctrl-C at its terminal, reaches it. It writes
- * its log where the agent does.
+ * Starts a data plane in a session of its own: neither the end of the agent, nor a Ctrl-C at its terminal, reaches it. Its log
+ * goes where the agent's goes, to stderr.
  *
  * @param launcher the program that starts mcfleet's programs: services are started by path, they never import one another.
  * @param options more arguments
@@ -24,7 +24,8 @@ export interface StartedDataplane {
 export function startDataplane(launcher: string, socketPath: string, options: readonly string[]): StartedDataplane {
   const child: ChildProcess = spawn(launcher, ['dataplane', '--socket', socketPath, ...options], {
     detached: true,
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    // What it would print goes nowhere: whoever reads the agent's output in a pipe shall not wait for the data plane to end too.
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     env: { ...process.env, MCFLEET_FAILURE_FD: '3' },
   });
   const { promise, resolve } = Promise.withResolvers<Exit | Error>();
