@@ -1,14 +1,13 @@
 import { FleetError } from '@mcfleet/common/error';
 import { createLogger } from '@mcfleet/common/log';
 import { onShutdown } from '@mcfleet/common/shutdown';
-import { HELP } from './config/help.ts';
 import { type ControllerOptions, readOptions } from './config/options.ts';
 import { Controller } from './controller.ts';
 
 const USAGE_ERROR = 2;
 
 function fail(thrown: unknown, exitCode: number): never {
-  process.stderr.write(`mcfleet controller: ${FleetError.from(thrown).message}\n`);
+  process.stderr.write(`${FleetError.from(thrown).message.replaceAll(/^/gm, 'mcfleet controller: ')}\n`);
   process.exit(exitCode);
 }
 
@@ -21,7 +20,7 @@ async function serve({ logLevel, heartbeatMs, ...options }: ControllerOptions): 
   await starting;
 }
 
-function readOptionsOrFail(): ControllerOptions | undefined {
+function readOptionsOrFail(): ControllerOptions | string {
   try {
     return readOptions(process.argv.slice(2), process.env);
   } catch (thrown) {
@@ -30,5 +29,5 @@ function readOptionsOrFail(): ControllerOptions | undefined {
 }
 
 const options = readOptionsOrFail();
-if (options === undefined) process.stdout.write(HELP);
+if (typeof options === 'string') process.stdout.write(options);
 else await serve(options).catch((thrown: unknown) => fail(thrown, 1));

@@ -229,6 +229,8 @@ test('masks clear what is named and not given; "*" stands for all', async () => 
   });
   const unknown = await refused(update({ name: 'a' }, ['spec.nope', 'labels', 'spec.outputs[0].port']));
   expect(unknown.violations.map(({ field }) => field)).toEqual(['update_mask.paths[0]', 'update_mask.paths[2]']);
+  const besideAll = await refused(update({ name: 'a', spec }, ['spec.bogus', '*']));
+  expect(besideAll).toMatchObject({ reason: 'INVALID_REQUEST', violations: [{ field: 'update_mask.paths[0]' }] });
 });
 
 test('an update creates what is missing only if that is asked for', async () => {

@@ -26,21 +26,20 @@ export function applyMask<T extends object>(
   violations: Violations,
 ): T {
   const result = structuredClone(target);
-  if (paths?.includes(ALL_FIELDS)) {
-    for (const field of Object.keys(tree)) copy(result, source, [field], tree);
-  } else if (paths === undefined) {
+  if (paths === undefined) {
     for (const path of populated(source, tree)) copy(result, source, path, tree);
-  } else {
-    paths.forEach((text, i) => {
-      const path = text.split('.').map(snakeCase);
-      if (isKnown(path, tree)) copy(result, source, path, tree);
-      else
-        violations.add(
-          `update_mask.paths[${i}]`,
-          `there is no field ${quote(text)} that can be updated: ${describe(tree)}`,
-        );
-    });
+    return result;
   }
+  paths.forEach((text, i) => {
+    const path = text.split('.').map(snakeCase);
+    if (text === ALL_FIELDS) for (const field of Object.keys(tree)) copy(result, source, [field], tree);
+    else if (isKnown(path, tree)) copy(result, source, path, tree);
+    else
+      violations.add(
+        `update_mask.paths[${i}]`,
+        `there is no field ${quote(text)} that can be updated: ${describe(tree)}`,
+      );
+  });
   return result;
 }
 

@@ -14,6 +14,7 @@ Options:
   --heartbeat-interval T    how often agents report, for example 5s (default: 15s); a host is lost after three times that
   --restored                the store was restored from a copy: hosts take what it says, though they know later revisions
   --log-level LEVEL         trace, debug, info, warn, error, fatal or silent (default: info)
+  --version                 print the version
   -h, --help                print this
 
 DIR belongs to one cluster. If the store in it is lost the controller does not start: restore DIR/store.db, with no old
