@@ -160,7 +160,9 @@ describe('mcfleet against a controller', () => {
     expect(await run('relay', 'add', 'v6', ...input, '--outputs', '[ff3e::2]:6001:eth1')).toMatchObject({ code: 70 });
     const refused = await run('relay', 'add', 'bad', ...input, '--outputs', '[ff3e::2]:6001:eth1,239.1.1.1:6001:eth1');
     expect(refused.code).toBe(67);
-    expect(refused.stderr).toMatch(/^--outputs, output 2: .*IPv4/);
+    expect(refused.stderr).toMatch(
+      /^--outputs, output 2: .*IPv4.*\nerror: the relay is not valid \(INVALID_ARGUMENT, INVALID_SPEC\)\n$/,
+    );
   });
 
   it('describes a relay, with what to do, and a host', async () => {

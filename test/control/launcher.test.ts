@@ -97,6 +97,11 @@ describe('the launcher', () => {
     expect(byHelp.stdout).toContain(`mcfleet ${program}`);
   });
 
+  it.each(['controller', 'agent', 'dataplane'])('mcfleet %s --version prints the version', (program) => {
+    const run = spawnSync(mcfleet, [program, '--version'], { encoding: 'utf8' });
+    expect(run).toMatchObject({ status: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
   it('does nothing when there is nowhere to write to, and says so', () => {
     const shell = (command: string) => spawnSync('sh', ['-c', command, mcfleet], { encoding: 'utf8' });
     expect(shell('exec "$0" get relays >&-')).toMatchObject({

@@ -62,6 +62,8 @@ describe('mcfleet', () => {
     ['a command to come with --help', ['why', '--help'], 'mcfleet why is not in this version yet'],
     ['a command to come with options', ['doctor', '--interface', 'eth0'], 'mcfleet doctor is not in this version yet'],
     ['help for a command to come', ['help', 'top'], 'mcfleet top is not in this version yet'],
+    ['a kind to come', ['get', 'events'], 'mcfleet get events is not in this version yet; mcfleet get instances -w'],
+    ['a kind to come, in singular', ['get', 'event', '-w'], 'mcfleet get events is not in this version yet'],
     ['an unknown option', ['get', 'relays', '--wach'], "unknown option '--wach'\n(Did you mean --watch?)"],
     ['an option that would turn the terminal red', ['get', 'relays', '--\u001b[31m'], "unknown option '--\\x1b[31m'"],
     ['an unknown kind', ['get', 'relas'], 'unknown kind "relas"; did you mean relays?'],

@@ -5,6 +5,7 @@ import { listInstancesCommand } from './get-instances.ts';
 import { listRelaysCommand } from './get-relays.ts';
 import { examples, type OutputFormat, outputOption, selectorOption } from './global-options.ts';
 import { type Kind, kindArgument } from './kinds.ts';
+import { refusePlannedKind } from './planned.ts';
 
 /** What `get` was asked for. */
 export interface GetRequest {
@@ -35,7 +36,7 @@ export function addGetCommand(program: Command, cli: Cli): void {
     .description(
       'Lists relays (what is wanted), hosts, or instances (what each host makes of each relay); with NAME only that one.\nNAME of instances is a relay, or HOST/RELAY.',
     )
-    .addArgument(kindArgument(['relays', 'hosts', 'instances'], ['relays', 'hosts', 'instances']))
+    .addArgument(kindArgument(['relays', 'hosts', 'instances'], ['relays', 'hosts', 'instances'], refusePlannedKind))
     .argument('[name]', 'only this one')
     .addOption(
       selectorOption('only those with these labels, as in role=edge,site=studio-2 (instances: of their relay)'),

@@ -7,7 +7,7 @@ import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { engineFromName } from '../document/enum-words.ts';
 import { CommandFailure } from '../exit.ts';
-import { failureExitCode, failureText } from '../render/failure.ts';
+import { failureExitCode, failureText, messageAlone } from '../render/failure.ts';
 import { defaultWaitMs } from './apply.ts';
 import { awaitOrFail, conditionHolds } from './await-ready.ts';
 import { examples, parsePort } from './global-options.ts';
@@ -84,7 +84,9 @@ async function addRelay(cli: Cli, name: string, options: AddOptions, command: Co
     await awaitOrFail(cli, connection, [{ name: relayName(id), isReached }], { timeoutMs, what: 'ready' });
   } catch (thrown) {
     if (!(thrown instanceof FleetError)) throw thrown;
-    const { code, reason, message, metadata } = thrown;
+    const { code, reason, metadata } = thrown;
+    // Before its fields get other names.
+    const message = messageAlone(thrown);
     const violations = thrown.violations.map(({ field, description }) => ({
       field: optionOfField(field),
       description,

@@ -276,9 +276,35 @@ describe('parseRelays', () => {
     expect(wrong(text)).toEqual(expected);
   });
 
-  it('shows the place of a tab', () => {
-    const [first] = wrong(withLine('  engine: AUTO', '\tengine: AUTO'));
-    expect(first).toMatch(/^relays\.yaml:8:\d+: is not valid YAML: tabs are not allowed as indentation$/);
+  it.each([
+    ['a tab', '  engine: AUTO', '\tengine: AUTO', ['8:1: is not valid YAML: tabs are not allowed as indentation']],
+    [
+      'a tab, and of what else is wrong',
+      '  engine: AUTO\n  input:\n    interface: eth0\n    group: 239.1.1.1',
+      '\tengine: AUTO\n  input:\n    interface: "\\z"\n\t\tgroup: 239.1.1.1',
+      [
+        '8:1: is not valid YAML: tabs are not allowed as indentation',
+        '10:17: is not valid YAML: invalid escape sequence \\z',
+        '11:1: is not valid YAML: tabs are not allowed as indentation',
+      ],
+    ],
+    [
+      'a brace too many',
+      '  hosts: {names: [edge-1]}',
+      '  hosts: {names: [edge-1]}}',
+      ['7:27: is not valid YAML: unexpected flow-map-end token in YAML stream: "}"'],
+    ],
+    [
+      'text behind values',
+      '  engine: AUTO\n  input:\n    interface: eth0',
+      '  engine: "AUTO" x\n  input:\n    interface: "eth0" y',
+      [
+        '8:18: is not valid YAML: unexpected scalar at node end',
+        '10:23: is not valid YAML: unexpected scalar at node end',
+      ],
+    ],
+  ])('shows the place of %s, and not what only follows from it', (_what, lines, replacement, expected) => {
+    expect(wrong(withLine(lines, replacement))).toEqual(expected.map((line) => `relays.yaml:${line}`));
   });
 
   it('reports every violation of every document at once', () => {

@@ -1,5 +1,16 @@
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
-import { type Document, isMap, isNode, isScalar, LineCounter, type Node, parseAllDocuments, visit } from 'yaml';
+import {
+  type Document,
+  type ErrorCode,
+  isMap,
+  isNode,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  visit,
+  type YAMLParseError,
+} from 'yaml';
 import { mostSimilar } from '../text/similar.ts';
 import { isOfApi, readOfApi } from './api-relays.ts';
 import { documentPath, jsonPath } from './field-paths.ts';
@@ -12,7 +23,7 @@ import { relayDocument, relayKind, resemblesDocument, toRelay } from './relay-do
 /** Aliases (`*name`) in one document, at most. Each costs a walk over the document, and nobody writes this many by hand. */
 const maxAliases = 100;
 
-/** Syntax errors shown of one document, at most: what follows the first ones is mostly their echo. */
+/** Syntax errors shown of one document, at most. */
 const maxSyntaxErrors = 10;
 
 /** One relay of a file, and where everything in it stands. */
@@ -106,7 +117,8 @@ function syntaxViolations(
   file: string,
   lines: LineCounter,
 ): { violations: Violation[]; isTooMuch: boolean } {
-  const violations: Violation[] = [...document.errors, ...document.warnings].slice(0, maxSyntaxErrors).map((error) => {
+  const found = [...causes(document.errors), ...document.warnings].slice(0, maxSyntaxErrors);
+  const violations: Violation[] = found.map((error) => {
     const { line, col } = lines.linePos(error.pos[0]);
     return { position: { file, line, column: col }, path: '', message: syntaxMessage(error.message) };
   });
@@ -125,6 +137,23 @@ function syntaxViolations(
     },
   });
   return { violations, isTooMuch: aliases > maxAliases };
+}
+
+/** Errors of a single value: what surrounds it is read as it is meant. */
+const errorsOfValues: readonly ErrorCode[] = ['BAD_ALIAS', 'BAD_DQ_ESCAPE', 'BAD_SCALAR_START', 'TAG_RESOLVE_FAILED'];
+
+/**
+ * Errors without those that may only follow from one before: where the structure is lost the parser stumbles over the lines after
+ * it, which are as they should be. Tabs, and errors of single values, stand for themselves wherever they are.
+ */
+function causes(errors: readonly YAMLParseError[]): YAMLParseError[] {
+  let isLost = false;
+  return errors.filter(({ code, message }) => {
+    if (errorsOfValues.includes(code) || (code === 'UNEXPECTED_TOKEN' && message.endsWith('at node end'))) return true;
+    const isFirst = !isLost;
+    isLost = true;
+    return isFirst || code === 'TAB_AS_INDENT';
+  });
 }
 
 /** The parser's message as a sentence of ours. */
