@@ -281,7 +281,7 @@ export class Agent {
     };
   }
 
-  #heartbeat(): Heartbeat {
+  #heartbeat(): Omit<Heartbeat, 'countersTimeUnixNano'> {
     const fault =
       this.#fault ?? (this.#trouble === '' ? undefined : { reason: 'NotAnswering', message: this.#trouble });
     return {

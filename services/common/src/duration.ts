@@ -12,3 +12,8 @@ export function toDuration(ms: number): Duration {
 export function toMilliseconds(duration: Duration): number {
   return Number(duration.seconds) * 1000 + duration.nanos / NANOS_PER_MS;
 }
+
+/** Nanoseconds since 1970 as a date, to the millisecond; undefined of 0, which stands for never. */
+export function fromUnixNano(unixNano: bigint): Date | undefined {
+  return unixNano === 0n ? undefined : new Date(Number(unixNano / 1_000_000n));
+}

@@ -7,6 +7,7 @@ import {
   InstanceState,
   InterfaceInput,
   InterfaceOutput,
+  RelayCounters,
   type RelayInstance,
   TransmitReason,
   TransmitWay,
@@ -230,6 +231,53 @@ test('counters are shown, and only of relays that the host shall run', async () 
   const shown = await eventually(harness.instance, (each) => each.counters !== undefined);
   expect(shown.counters).toEqual(counters);
   expect(shown.countersTime?.getTime()).toBe(time);
+});
+
+test('a heartbeat says that counters were read again and are the same, of those that are read', async () => {
+  const agent = harness.connect();
+  await agent.welcomed;
+  const { uid } = await harness.create(relay('a'));
+  const tell = (ms: number, counters: RelayCounters | undefined): void =>
+    agent.send({
+      $case: 'telemetry',
+      value: {
+        timeUnixNano: BigInt(ms) * 1_000_000n,
+        relays: [{ uid, counters }],
+        inputs: undefined,
+        outputs: undefined,
+      },
+    });
+  const readAgain = (ms: number): void =>
+    agent.heartbeat(agent.hash, { countersTimeUnixNano: BigInt(ms) * 1_000_000n });
+  const until = (ms: number) => eventually(harness.instance, ({ countersTime }) => countersTime?.getTime() === ms);
+  await eventually(harness.instance, ({ state }) => state === InstanceState.READY);
+  readAgain(1000);
+  tell(2000, RelayCounters.fromPartial({ rxPackets: 7n }));
+  await until(2000);
+  readAgain(5000);
+  expect((await until(5000)).counters?.rxPackets).toBe(7n);
+  // From here on it is not read: what is known of it does not become newer, nor older.
+  tell(6000, undefined);
+  readAgain(9000);
+  const name = defined(relay('a').spec?.input).interface;
+  const inputs = { interfaces: [InterfaceInput.fromPartial({ interface: name, kernelDrops: 9n })] };
+  agent.send({ $case: 'telemetry', value: { timeUnixNano: 1n, relays: [], inputs, outputs: undefined } });
+  const last = await eventually(harness.instance, ({ input }) => input?.kernelDrops === 9n);
+  expect(last.countersTime?.getTime()).toBe(5000);
+  expect(last.counters?.rxPackets).toBe(7n);
+  tell(10_000, RelayCounters.fromPartial({ rxPackets: 8n }));
+  readAgain(11_000);
+  await until(11_000);
+  // The next session has not told yet that it reads it.
+  const next = harness.connect();
+  await next.welcomed;
+  next.heartbeat(next.hash, { countersTimeUnixNano: 20_000n * 1_000_000n });
+  next.send({
+    $case: 'telemetry',
+    value: { timeUnixNano: 1n, relays: [], inputs: { interfaces: [] }, outputs: undefined },
+  });
+  const after = await eventually(harness.instance, ({ input }) => input === undefined);
+  expect(after.countersTime?.getTime()).toBe(11_000);
 });
 
 test('what an input interface lost is shown with the host and with the relays that take packets there', async () => {

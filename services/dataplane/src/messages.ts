@@ -1,3 +1,4 @@
+import { fromUnixNano } from '@mcfleet/common/duration';
 import type {
   DropCount,
   ForwarderOptions,
@@ -44,7 +45,7 @@ export function toOutputLosses(loss: InterfaceLoss): OutputLosses {
     { reason: 'device_dropped', packets: loss.deviceDropped },
     { reason: 'device_error', packets: loss.deviceErrors },
   ];
-  return { ifindex: loss.ifindex, drops: toDrops(drops), startTime: toDate(loss.startUnixNano) };
+  return { ifindex: loss.ifindex, drops: toDrops(drops), startTime: fromUnixNano(loss.startUnixNano) };
 }
 
 export function toInputStatus(input: ForwarderStatus['inputs'][number]): InputStatus {
@@ -84,26 +85,21 @@ function toRelayCounters(counts: RelayCounts): RelayCounters {
     outputs: counts.outputs.map(({ key, drops, startUnixNano, transmit, ...rest }) => ({
       output: key,
       drops: toDrops(drops),
-      startTime: toDate(startUnixNano),
+      startTime: fromUnixNano(startUnixNano),
       lastDropTime: undefined,
       warning: '',
       ...toTransmit(transmit),
       ...rest,
     })),
     drops: toDrops(counts.drops),
-    lastPacketTime: toDate(counts.lastPacketUnixNano),
-    startTime: toDate(counts.startUnixNano),
+    lastPacketTime: fromUnixNano(counts.lastPacketUnixNano),
+    startTime: fromUnixNano(counts.startUnixNano),
     warning: counts.warning,
     latency:
       counts.latencyBuckets.length === 0
         ? undefined
         : { counts: [...counts.latencyBuckets], sumNanoseconds: counts.latencySumNano },
   };
-}
-
-/** Undefined for 0, which is never. */
-function toDate(unixNano: bigint): Date | undefined {
-  return unixNano === 0n ? undefined : new Date(Number(unixNano / 1_000_000n));
 }
 
 function toDrops(drops: readonly DropCount[]): DropCounter[] {

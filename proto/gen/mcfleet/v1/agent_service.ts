@@ -340,6 +340,11 @@ export interface Heartbeat {
    * and time. Those of types that are the controller's own are passed over.
    */
   conditions: Condition[];
+  /**
+   * The agent's clock when counters were last read of which all was told in this session before this message: what was not told since is
+   * as it was. 0 before that.
+   */
+  countersTimeUnixNano: bigint;
 }
 
 /** Counters of relays. */
@@ -372,7 +377,7 @@ export interface InterfaceOutputs {
 export interface RelayTelemetry {
   /** Relay.uid. */
   uid: string;
-  /** Its counters. */
+  /** Its counters. Absent if they are no longer read, because the data plane no longer has the relay; the last ones remain. */
   counters: RelayCounters | undefined;
 }
 
@@ -1932,6 +1937,7 @@ function createBaseHeartbeat(): Heartbeat {
     workers: [],
     options: undefined,
     conditions: [],
+    countersTimeUnixNano: 0n,
   };
 }
 
@@ -1980,6 +1986,12 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     }
     for (const v of message.conditions) {
       Condition.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.countersTimeUnixNano !== 0n) {
+      if (BigInt.asUintN(64, message.countersTimeUnixNano) !== message.countersTimeUnixNano) {
+        throw new globalThis.Error("value provided for field message.countersTimeUnixNano of type fixed64 too large");
+      }
+      writer.uint32(105).fixed64(message.countersTimeUnixNano);
     }
     return writer;
   },
@@ -2093,6 +2105,14 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
             message.conditions.push(Condition.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.countersTimeUnixNano = reader.fixed64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2155,6 +2175,11 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
       conditions: globalThis.Array.isArray(object?.conditions)
         ? object.conditions.map((e: any) => Condition.fromJSON(e))
         : [],
+      countersTimeUnixNano: isSet(object.countersTimeUnixNano)
+        ? BigInt(object.countersTimeUnixNano)
+        : isSet(object.counters_time_unix_nano)
+        ? BigInt(object.counters_time_unix_nano)
+        : 0n,
     };
   },
 
@@ -2196,6 +2221,9 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
     if (message.conditions?.length) {
       obj.conditions = message.conditions.map((e) => Condition.toJSON(e));
     }
+    if (message.countersTimeUnixNano !== 0n) {
+      obj.countersTimeUnixNano = message.countersTimeUnixNano.toString();
+    }
     return obj;
   },
 
@@ -2222,6 +2250,9 @@ export const Heartbeat: MessageFns<Heartbeat, "mcfleet.v1.Heartbeat"> = {
       ? PacketPathOptions.fromPartial(object.options)
       : undefined;
     message.conditions = object.conditions?.map((e) => Condition.fromPartial(e)) || [];
+    message.countersTimeUnixNano = (object.countersTimeUnixNano !== undefined && object.countersTimeUnixNano !== null)
+      ? BigInt(object.countersTimeUnixNano)
+      : 0n;
     return message;
   },
 };

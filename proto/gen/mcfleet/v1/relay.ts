@@ -687,7 +687,10 @@ export interface RelayInstance {
   counters:
     | RelayCounters
     | undefined;
-  /** When the counters were read on the host. Absent before the first telemetry. */
+  /**
+   * When the counters were last read on the host, as far as is known. A host tells counters that changed at once, and with its next
+   * heartbeat that others are as they were. Absent before the first telemetry.
+   */
   countersTime:
     | Date
     | undefined;

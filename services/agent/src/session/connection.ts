@@ -223,7 +223,7 @@ export class Connection {
     const telemetry = await this.#options.handler.telemetry();
     if (telemetry === undefined || this.#over) return;
     const time = BigInt(Math.round(this.#options.clock.now())) * 1_000_000n;
-    this.#outbox.addTelemetry(this.#telemetry.next(telemetry, time));
+    this.#outbox.addTelemetry(this.#telemetry.next(telemetry, time), time);
   }
 
   /** Sends what the outbox holds, one message at a time, until the stream is over. */

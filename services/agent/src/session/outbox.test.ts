@@ -17,7 +17,7 @@ describe('Outbox', () => {
       inventory: () => ({ interfaces: [] }),
       result: (uid) => (uid === 'gone' ? undefined : RelayResult.fromPartial({ uid })),
     });
-    outbox.addTelemetry([{ timeUnixNano: 1n, relays: [], inputs: undefined, outputs: undefined }]);
+    outbox.addTelemetry([{ timeUnixNano: 1n, relays: [], inputs: undefined, outputs: undefined }], 1n);
     expect(outbox.wantsTelemetry).toBe(false);
     outbox.addInventory();
     outbox.addReports(['a', 'gone', 'b']);
@@ -39,6 +39,29 @@ describe('Outbox', () => {
     expect(beats).toBe(1n);
     expect(sent[3]).toMatchObject({ value: { results: [{ uid: 'a' }, { uid: 'b' }] } });
     expect(outbox.wantsTelemetry).toBe(true);
+  });
+
+  it('says with a heartbeat until when all counters have been told', () => {
+    const outbox = new Outbox({
+      heartbeat: () => Heartbeat.fromPartial({}),
+      inventory: () => ({ interfaces: [] }),
+      result: () => undefined,
+    });
+    const batch = { timeUnixNano: 0n, relays: [], inputs: undefined, outputs: undefined };
+    const told = (): bigint | undefined => {
+      outbox.addHeartbeat();
+      const body = outbox.take();
+      return body?.$case === 'heartbeat' ? body.value.countersTimeUnixNano : undefined;
+    };
+    expect(told()).toBe(0n);
+    outbox.addTelemetry([batch, batch], 5n);
+    expect(told()).toBe(0n);
+    outbox.take();
+    expect(told()).toBe(0n);
+    outbox.take();
+    expect(told()).toBe(5n);
+    outbox.addTelemetry([], 6n);
+    expect(told()).toBe(6n);
   });
 
   it('answers for ten thousand relays in messages below 48 KiB, refused ones first', () => {

@@ -13,7 +13,8 @@ type Body = NonNullable<AgentMessage['body']>;
 
 /** Where an outbox gets the newest of what it shall tell. */
 export interface OutboxSource {
-  readonly heartbeat: () => Heartbeat;
+  /** Without the time of the counters. */
+  readonly heartbeat: () => Omit<Heartbeat, 'countersTimeUnixNano'>;
   readonly inventory: () => Inventory;
   /** What a relay is now; undefined if it is not assigned any more. */
   readonly result: (uid: string) => RelayResult | undefined;
@@ -32,6 +33,9 @@ export class Outbox {
   #inventory = false;
   #reports = new Set<string>();
   #telemetry: TelemetryBatch[] = [];
+  /** When the counters of the last round were read, and of the last one that has all been sent. */
+  #readUnixNano = 0n;
+  #toldUnixNano = 0n;
   #wake: (() => void) | undefined;
 
   constructor(source: OutboxSource) {
@@ -63,8 +67,11 @@ export class Outbox {
     return this.#telemetry.length === 0;
   }
 
-  addTelemetry(batches: readonly TelemetryBatch[]): void {
+  /** Adds a round, without batches if nothing changed since the one before. */
+  addTelemetry(batches: readonly TelemetryBatch[], readUnixNano: bigint): void {
     this.#telemetry.push(...batches);
+    this.#readUnixNano = readUnixNano;
+    if (this.wantsTelemetry) this.#toldUnixNano = readUnixNano;
     this.#wake?.();
   }
 
@@ -74,7 +81,7 @@ export class Outbox {
     if (configStatus !== undefined) return { $case: 'configStatus', value: this.#trimmed(configStatus) };
     if (this.#heartbeat) {
       this.#heartbeat = false;
-      return { $case: 'heartbeat', value: this.#source.heartbeat() };
+      return { $case: 'heartbeat', value: { ...this.#source.heartbeat(), countersTimeUnixNano: this.#toldUnixNano } };
     }
     const results = this.#takeReports();
     if (results.length > 0) return { $case: 'instanceReport', value: { results } };
@@ -83,7 +90,9 @@ export class Outbox {
       return { $case: 'inventory', value: this.#source.inventory() };
     }
     const telemetry = this.#telemetry.shift();
-    return telemetry === undefined ? undefined : { $case: 'telemetry', value: telemetry };
+    if (telemetry === undefined) return undefined;
+    if (this.wantsTelemetry) this.#toldUnixNano = this.#readUnixNano;
+    return { $case: 'telemetry', value: telemetry };
   }
 
   /** With as many results as fit into one message, refused ones first. The others are reported after it. */

@@ -46,6 +46,16 @@ describe('TelemetryDiff', () => {
     expect(told(telemetry('a', 1n), telemetry('b', 2n))).toEqual([]);
   });
 
+  it('tells once of a relay that is not counted any more', () => {
+    const diff = new TelemetryDiff();
+    const next = (...relays: RelayTelemetry[]) =>
+      diff.next({ relays, inputs: [], outputs: [] }, 1n).flatMap((batch) => batch.relays);
+    next(telemetry('a', 1n), telemetry('b', 1n));
+    expect(next(telemetry('b', 1n))).toEqual([{ uid: 'a', counters: undefined }]);
+    expect(next(telemetry('b', 1n))).toEqual([]);
+    expect(next(telemetry('a', 1n), telemetry('b', 1n))).toEqual([telemetry('a', 1n)]);
+  });
+
   it('keeps every message below 48 KiB and loses no relay', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 64 }), { maxLength: 60 }), (outputs) => {
@@ -154,7 +164,9 @@ describe('inputTelemetry', () => {
     expect(told(1n)).toEqual([]);
     expect(told(2n)).toMatchObject([{ relays: [], inputs: { interfaces: [{ kernelDrops: 2n }] } }]);
     // The last input has gone.
-    expect(diff.next({ relays: [], inputs: [], outputs: [] }, 1n)).toMatchObject([{ inputs: { interfaces: [] } }]);
+    expect(diff.next({ relays: [telemetry('a', 1n)], inputs: [], outputs: [] }, 1n)).toMatchObject([
+      { inputs: { interfaces: [] } },
+    ]);
   });
 });
 

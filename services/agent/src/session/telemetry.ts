@@ -8,7 +8,7 @@ import type { SnapshotResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_servi
 import type { InterfaceInput, InterfaceOutput, RelayCounters } from '@mcfleet/proto/mcfleet/v1/relay';
 import { downOutput } from '../reconcile/relay-result.ts';
 import type { RelayPlan } from '../resolve/resolve-relay.ts';
-import { inBatches } from './batches.ts';
+import { ITEM_OVERHEAD, inBatches } from './batches.ts';
 import { dropTotal, type LossWatch } from './loss-watch.ts';
 
 /** All that is told of counters, as they were read at one time. */
@@ -30,7 +30,7 @@ export class TelemetryDiff {
   #toldInputs: Uint8Array = new Uint8Array();
   #toldOutputs: Uint8Array = new Uint8Array();
 
-  /** Batches of relays whose counters changed, and inputs and outputs if one of them did. What is returned counts as told. */
+  /** Batches of relays whose counters changed or are no longer read, and inputs and outputs if one of them did. What is returned counts as told. */
   next({ relays, inputs, outputs }: HostTelemetry, timeUnixNano: bigint): TelemetryBatch[] {
     const told = new Map<string, Buffer>();
     const sizes = new Map<RelayTelemetry, number>();
@@ -38,6 +38,9 @@ export class TelemetryDiff {
       const bytes = Buffer.from(RelayTelemetry.encode(relay).finish());
       if (!this.#told.get(relay.uid)?.equals(bytes)) sizes.set(relay, bytes.length);
       told.set(relay.uid, bytes);
+    }
+    for (const uid of this.#told.keys()) {
+      if (!told.has(uid)) sizes.set({ uid, counters: undefined }, uid.length + ITEM_OVERHEAD);
     }
     this.#told = told;
     const batches = inBatches(sizes.keys(), (relay) => sizes.get(relay) ?? 0).map(

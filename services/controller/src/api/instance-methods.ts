@@ -106,7 +106,7 @@ export class InstanceMethods {
       const now = new Map<string, number>();
       for (const key of this.#keys(parent)) {
         const view = fleet.instances.get(key);
-        const time = view === undefined ? undefined : fleet.withCounters(view).countersTime?.getTime();
+        const time = view === undefined ? undefined : fleet.countersChanged(view)?.getTime();
         if (view === undefined || time === undefined) continue;
         now.set(key, time);
         if (seen.get(key) !== time) queue.offer({ before: view, after: view });

@@ -7,7 +7,7 @@ import type { Change, FleetStore, Transaction } from '../store/store.ts';
 import { Board } from './board.ts';
 import { HostBook, type HostFacts } from './host-book.ts';
 import { hostView } from './host-view.ts';
-import { InstanceBook } from './instance-book.ts';
+import { countersTimeOf, InstanceBook } from './instance-book.ts';
 import { type InstanceFacts, instanceView } from './instance-view.ts';
 import { keyOf, Placement, selectedHosts } from './placement.ts';
 import { relayView } from './relay-view.ts';
@@ -121,6 +121,16 @@ export class Fleet {
     if (this.planOf(host).assignments.has(uid)) this.#instanceBook.noteCounters(host, uid, counters, time);
   }
 
+  /** The host no longer reads the counters of a relay; without `uid`: a new session begins, which tells all that are read. */
+  noteUncounted(host: string, uid?: string): void {
+    this.#instanceBook.noteUncounted(host, this.#hostBook.get(host).countersTime, uid);
+  }
+
+  /** When the counters of an instance were last told. They may have been read again since, and been the same. */
+  countersChanged({ host, relayUid }: RelayInstance): Date | undefined {
+    return this.#instanceBook.get(keyOf({ name: host }), relayUid)?.countersTime;
+  }
+
   /** The host said what it receives on its interfaces. Passed over if the host is not (or no longer) stored. */
   noteInputs(host: string, inputs: readonly InterfaceInput[]): void {
     if (this.store.tables.host.has(host)) this.#hostBook.noteInputs(host, inputs);
@@ -154,7 +164,8 @@ export class Fleet {
     const used = new Set(spec?.outputs.map((output) => output.interface));
     const known = this.#hostBook.outputs(host);
     const outputInterfaces = [...used].sort().flatMap((name) => known.get(name) ?? []);
-    return { ...view, counters: record?.counters, countersTime: record?.countersTime, input, outputInterfaces };
+    const countersTime = countersTimeOf(record, this.#hostBook.get(host).countersTime);
+    return { ...view, counters: record?.counters, countersTime, input, outputInterfaces };
   }
 
   /** Adds when the host was last seen, what its interfaces count and what its workers took, which is no part of the board. */

@@ -20,6 +20,8 @@ export interface HostFacts {
   readonly bootId: string;
   readonly capabilities: readonly string[];
   readonly interfaces: readonly NetworkInterface[];
+  /** Until when all changes of counters have been told in this session; undefined before its first heartbeat that says so. */
+  readonly countersTime: Date | undefined;
   /** Of the last heartbeat. */
   readonly receiving: readonly InputStatus[];
   readonly sending: readonly OutputStatus[];
@@ -62,6 +64,7 @@ const UNMET: HostFacts = {
   bootId: '',
   capabilities: [],
   interfaces: [],
+  countersTime: undefined,
   receiving: [],
   sending: [],
   workers: [],

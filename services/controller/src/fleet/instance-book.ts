@@ -10,7 +10,10 @@ export interface InstanceRecord {
   /** Its last answer; undefined if the host is only known to hold the relay. */
   readonly result: RelayResult | undefined;
   readonly counters: RelayCounters | undefined;
+  /** When these were read. */
   readonly countersTime: Date | undefined;
+  /** Whether the host goes on reading them, and would tell in this session if they changed. */
+  readonly isCounted: boolean;
 }
 
 const NOTHING: InstanceRecord = {
@@ -19,6 +22,7 @@ const NOTHING: InstanceRecord = {
   result: undefined,
   counters: undefined,
   countersTime: undefined,
+  isCounted: false,
 };
 
 /**
@@ -52,7 +56,21 @@ export class InstanceBook {
   }
 
   noteCounters(host: string, uid: string, counters: RelayCounters, time: Date): void {
-    this.#set(host, uid, { ...(this.get(host, uid) ?? NOTHING), counters, countersTime: time });
+    this.#set(host, uid, { ...(this.get(host, uid) ?? NOTHING), counters, countersTime: time, isCounted: true });
+  }
+
+  /**
+   * The host no longer reads the counters of a relay, or, without `uid`, a new session of it is to tell which it reads.
+   *
+   * @param until when they were read last, if that is later than when they were told
+   */
+  noteUncounted(host: string, until: Date | undefined, uid?: string): void {
+    const uids = uid === undefined ? [...(this.#hosts.get(host)?.keys() ?? [])] : [uid];
+    for (const each of uids) {
+      const record = this.get(host, each);
+      if (record?.isCounted !== true) continue;
+      this.#set(host, each, { ...record, countersTime: countersTimeOf(record, until), isCounted: false });
+    }
   }
 
   /** Forgets the relays of a host that are not among `uids`. */
@@ -67,6 +85,17 @@ export class InstanceBook {
     if (records === undefined) this.#hosts.set(host, new Map([[uid, record]]));
     else records.set(uid, record);
   }
+}
+
+/**
+ * When the counters of a relay were last read.
+ *
+ * @param until when its host last read counters and told of all that changed
+ */
+export function countersTimeOf(record: InstanceRecord | undefined, until: Date | undefined): Date | undefined {
+  const told = record?.countersTime;
+  if (record?.isCounted !== true || told === undefined || until === undefined) return told;
+  return until > told ? until : told;
 }
 
 /** Whether a host that says this carries the generation out: it forwards, or waits for its interface. */

@@ -1,6 +1,6 @@
 import { Backoff } from '@mcfleet/common/backoff';
 import type { Clock, Timer } from '@mcfleet/common/clock';
-import { toDuration } from '@mcfleet/common/duration';
+import { fromUnixNano, toDuration } from '@mcfleet/common/duration';
 
 import { FleetError } from '@mcfleet/common/error';
 import type { BidiStream } from '@mcfleet/common/grpc/handlers';
@@ -151,7 +151,9 @@ export class Session {
     const { mode, held } = startSync(hello, store, fleet.planOf(host).assignments);
     this.#held = held;
     for (const { uid, generation } of hello.known) fleet.noteHeld(host, uid, generation);
+    fleet.noteUncounted(host);
     fleet.setHostFacts(host, {
+      countersTime: undefined,
       appliedRevision: this.#appliedRevision,
       desiredRevision: mode === SyncMode.UP_TO_DATE ? this.#appliedRevision : store.revision,
       stateHash: hello.stateHash,
@@ -283,7 +285,8 @@ export class Session {
     if (outputs !== undefined) this.#parts.fleet.noteOutputs(this.host, outputs.interfaces);
     const time = new Date(Number(timeUnixNano / 1_000_000n));
     for (const { uid, counters } of relays) {
-      if (counters !== undefined) this.#parts.fleet.noteCounters(this.host, uid, counters, time);
+      if (counters === undefined) this.#parts.fleet.noteUncounted(this.host, uid);
+      else this.#parts.fleet.noteCounters(this.host, uid, counters, time);
     }
   }
 
@@ -293,7 +296,8 @@ export class Session {
     const health = { dataplaneHealthy, dataplaneReason, dataplaneMessage, storageMessage };
     const { stateHash, inputs, outputs, workers, options, conditions } = heartbeat;
     const path = { receiving: inputs, sending: outputs, workers, options, told: conditions };
-    fleet.setHostFacts(host, { health, stateHash, ...path });
+    const countersTime = fromUnixNano(heartbeat.countersTimeUnixNano);
+    fleet.setHostFacts(host, { health, stateHash, countersTime, ...path });
     // While an update is under way the agent may hold either state.
     if (this.#flight !== undefined || this.#held === undefined) return;
     if (hashOf(this.#held).equals(heartbeat.stateHash)) {

@@ -122,6 +122,7 @@ export class TestAgent {
         workers: [],
         options: undefined,
         conditions: [],
+        countersTimeUnixNano: 0n,
         ...more,
       },
     });
