@@ -60,6 +60,12 @@ describe('mcfleet watching', () => {
     ]);
     expect(given.code).toBe(1);
     expect(given.stderr).toMatch(/^relay camera-7 is not ready: .*not connected/);
+    // Of the condition that it waits for, and of no other.
+    const waiting = (what: string) => run('wait', 'relay', 'camera-7', `--for=condition=${what}`, '--timeout', '1s');
+    expect((await waiting('Bogus')).stderr).toMatch(
+      /^relay camera-7 is not Bogus=true: it has no condition Bogus, only Accepted, [A-Za-z, ]*Ready;/,
+    );
+    expect((await waiting('Accepted=false')).stderr).toMatch(/^relay camera-7 is not Accepted=false: Accepted is true/);
     expect(applied).toMatchObject({ code: 1, stdout: 'relay camera-7 unchanged\n' });
   });
 });

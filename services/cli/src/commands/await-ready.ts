@@ -1,4 +1,4 @@
-import { ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
+import { type Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import type { Relay } from '@mcfleet/proto/mcfleet/v1/relay';
 import type { Cli } from '../cli.ts';
 import { type Awaited, awaitRelays } from '../client/await-relays.ts';
@@ -23,12 +23,21 @@ export function conditionHolds(relay: Relay, type: string, status: ConditionStat
   );
 }
 
+/** What is waited for. */
+interface AwaitOptions {
+  readonly timeoutMs: number;
+  /** Ends "relay camera-7 …". */
+  readonly what: string;
+  /** The type of condition that it depends on; all of them if none is given. */
+  readonly condition?: string | undefined;
+}
+
 /** Waits, and says what each relay still lacks when the time is up. */
 export async function awaitOrFail(
   cli: Cli,
   connection: Connection,
   awaited: readonly Awaited[],
-  { timeoutMs, what }: { readonly timeoutMs: number; readonly what: string },
+  { timeoutMs, what, condition }: AwaitOptions,
 ): Promise<void> {
   let reached = 0;
   const progress =
@@ -46,17 +55,35 @@ export async function awaitOrFail(
   if (left.size === 0) return;
   const shown = [...left].slice(0, maxShown);
   if (left.size > shown.length) cli.say(`${left.size} of ${awaited.length} relays are not ${what}, among them:`);
-  const lines = shown.map(([name, relay]) => `relay ${bare(name)} is not ${what}: ${lacking(relay)}`);
+  const lines = shown.map(([name, relay]) => `relay ${bare(name)} is not ${what}: ${lacking(relay, condition)}`);
   throw new CommandFailure(
     [...lines, `error: gave up after ${timeoutMs / 1000} s; a longer wait: --timeout`].join('\n'),
   );
 }
 
-function lacking(relay: Relay | undefined): string {
+function lacking(relay: Relay | undefined, condition: string | undefined): string {
   if (relay === undefined) return 'there is no such relay';
-  const failing = (relay.status?.conditions ?? []).filter(({ status }) => status !== ConditionStatus.TRUE);
-  const said = failing.map(({ type, reason, message }) => `${type}: ${message || reason || 'no'}`);
+  const conditions = relay.status?.conditions ?? [];
+  const said = condition === undefined ? failing(conditions) : [stateOf(condition, conditions)];
   const stale = relay.status === undefined || relay.status.observedGeneration < relay.generation;
   if (stale) said.push(`generation ${relay.generation} is not on every host yet`);
   return said.length === 0 ? 'see mcfleet describe relay' : said.join('; ');
+}
+
+function failing(conditions: readonly Condition[]): string[] {
+  const unmet = conditions.filter(({ status }) => status !== ConditionStatus.TRUE);
+  return unmet.map(({ type, reason, message }) => `${type}: ${message || reason || 'no'}`);
+}
+
+/** What is known of the one condition that is waited for. */
+function stateOf(wanted: string, conditions: readonly Condition[]): string {
+  const found = conditions.find(({ type }) => type.toLowerCase() === wanted.toLowerCase());
+  if (found === undefined) {
+    const types = conditions.map(({ type }) => type).join(', ');
+    return `it has no condition ${wanted}${types === '' ? '' : `, only ${types}`}`;
+  }
+  const { type, status, reason, message } = found;
+  const why = message || reason;
+  const word = status === ConditionStatus.TRUE ? 'true' : status === ConditionStatus.FALSE ? 'false' : 'unknown';
+  return `${type} is ${word}${why === '' ? '' : `: ${why}`}`;
 }

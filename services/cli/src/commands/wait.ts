@@ -37,6 +37,8 @@ interface Goal {
   /** Ends "relay camera-7 …". */
   readonly what: string;
   readonly deleted: boolean;
+  /** The type of condition that --for names. */
+  readonly condition?: string;
   isReached(relay: Relay): boolean;
 }
 
@@ -52,6 +54,7 @@ export function parseGoal(text: string): Goal {
   const wanted = ConditionStatus[value.toUpperCase() as 'TRUE' | 'FALSE' | 'UNKNOWN'];
   return {
     what: `${type}=${value.toLowerCase()}`,
+    condition: type,
     deleted: false,
     isReached: (relay) => conditionHolds(relay, type, wanted),
   };
@@ -78,5 +81,5 @@ async function waitFor(cli: Cli, names: readonly string[], text: string, command
         goal.deleted ? relay?.uid !== now?.uid || relay === undefined : relay !== undefined && goal.isReached(relay),
     });
   }
-  await awaitOrFail(cli, connection, awaited, { timeoutMs, what: goal.what });
+  await awaitOrFail(cli, connection, awaited, { timeoutMs, what: goal.what, condition: goal.condition });
 }
