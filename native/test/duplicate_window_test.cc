@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <random>
+#include <tuple>
 
 #include "check.h"
 #include "packet/identification.h"
@@ -148,7 +149,7 @@ void ends_what_went_round_unseen() {
   CHECK(!window.in_loop(kStart + 8 * kMillisecond + DuplicateWindow::kLoopNs + 1));
 }
 
-// Also those with one identification for all, as in IPv6, whose flow label does not count.
+// Also those with one identification for all, of whom a few are kept back until they are known.
 void takes_others_that_repeat_themselves_beside_a_loop() {
   DuplicateWindow window;
   Arrival round = numbered(0);
@@ -162,19 +163,24 @@ void takes_others_that_repeat_themselves_beside_a_loop() {
   Arrival elsewhere = numbered(2);
   elsewhere.station = 2;
   elsewhere.spec.destination++;
+  uint32_t kept_back = 0;
   for (uint64_t i = 0; i < 1000; i++) {
     const uint64_t now = kStart + i * kMillisecond;
     CHECK(window.in_loop(now));
-    CHECK(!repeated(window, other, now));
-    CHECK(!repeated(window, elsewhere, now));
+    kept_back += repeated(window, other, now);
+    kept_back += repeated(window, elsewhere, now);
   }
+  CHECK_EQ(kept_back, 2 * RepeatProbe::kCopies);
 }
 
 void takes_senders_that_repeat_themselves() {
   DuplicateWindow window;
+  uint32_t kept_back = 0;
   for (uint64_t i = 0; i < 100'000; i++) {
-    CHECK(!repeated(window, numbered(7), kStart + i * kMillisecond / 10));
+    kept_back += repeated(window, numbered(7), kStart + i * kMillisecond / 10);
   }
+  // To see that it goes on.
+  CHECK_EQ(kept_back, RepeatProbe::kCopies);
   // Two that say the same with the same identification, a hundred times a second each.
   Arrival other = numbered(7);
   other.station = 9;
@@ -201,6 +207,7 @@ void takes_many_who_say_the_same(bool in_loop) {
   std::vector<uint16_t> counters(100);
   for (uint16_t& counter : counters) counter = static_cast<uint16_t>(random());
   uint16_t stamp = kFirstIdentification;
+  uint32_t kept_back = 0;
   for (uint64_t i = 0; i < 200'000; i++) {
     auto host = static_cast<uint8_t>(random() % counters.size());
     if (in_loop) host = static_cast<uint8_t>(host & ~1U);
@@ -215,9 +222,77 @@ void takes_many_who_say_the_same(bool in_loop) {
     arrival.station = host;
     arrival.spec.source += host;
     const uint64_t now = kStart + i * (i % 2 == 0 ? 20'000 : 20'001);
-    CHECK(!repeated(window, arrival, now, stamp));
+    kept_back += repeated(window, arrival, now, stamp);
     if (++stamp == 0) stamp = kFirstIdentification;
   }
+  // Those of one host with the twenty identifications.
+  CHECK(kept_back <= RepeatProbe::kCopies);
+}
+
+// A relay put it into the loop with the headers that it comes back with.
+void ends_loops_that_look_like_a_sender() {
+  for (const uint64_t round_trip : {kMillisecond / 10, kMillisecond, 20 * kMillisecond}) {
+    DuplicateWindow window;
+    std::deque<std::pair<uint64_t, Arrival>> coming_back;
+    size_t passed = 0;
+    // A hundred packets a second, for ten seconds.
+    for (uint32_t i = 0; i < 1000 || !coming_back.empty();) {
+      const uint64_t next = kStart + i * 10 * kMillisecond;
+      Arrival arrival;
+      uint64_t now = next;
+      if (i < 1000 && (coming_back.empty() || next <= coming_back.front().first)) {
+        arrival = numbered(i++);
+      } else {
+        std::tie(now, arrival) = coming_back.front();
+        coming_back.pop_front();
+      }
+      if (repeated(window, arrival, now)) continue;
+      passed++;
+      CHECK(passed < 1'000'000);
+      coming_back.emplace_back(now + round_trip, arrival);
+    }
+    // Each at least once; and those that were there before the loop was known go round until then.
+    const uint64_t known_after = 2 * RepeatProbe::kWaitNs + 3 * 64 * round_trip;
+    CHECK(passed >= 1000);
+    CHECK(passed <= 1000 * 2 + known_after / (10 * kMillisecond) * (1 + known_after / round_trip));
+  }
+  // A single one.
+  DuplicateWindow window;
+  uint64_t rounds = 0;
+  while (!repeated(window, numbered(1), kStart + rounds * kMillisecond)) rounds++;
+  CHECK_EQ(rounds, uint64_t{DuplicateWindow::kOften});
+}
+
+// What is kept back may have been the last of it: once proves nothing.
+void takes_senders_that_stop() {
+  DuplicateWindow window;
+  for (uint64_t i = 0; i < 64; i++) CHECK(!repeated(window, numbered(1), kStart + i));
+  CHECK(repeated(window, numbered(1), kStart + 64));
+  for (uint64_t i = 0; i < 60; i++) {
+    CHECK(!repeated(window, numbered(2), kStart + kSecond + i));
+    CHECK(!window.in_loop(kStart + kSecond + i));
+  }
+}
+
+// Another router brings it from now on.
+void takes_senders_that_move() {
+  DuplicateWindow window;
+  Arrival arrival = numbered(7);
+  for (uint64_t i = 0; i < 25; i++) {
+    CHECK(!repeated(window, arrival, kStart + i * 20 * kMillisecond));
+  }
+  arrival.station = 9;
+  arrival.spec.ttl--;
+  uint32_t refused = 0;
+  uint64_t last_refused = 0;
+  for (uint64_t i = 25; i < 1000; i++) {
+    if (!repeated(window, arrival, kStart + i * 20 * kMillisecond)) continue;
+    refused++;
+    last_refused = i;
+  }
+  // It is refused as long as it may be a loop whose way takes so long, and never again.
+  CHECK(refused <= 2 * DuplicateWindow::kWindowNs / (20 * kMillisecond));
+  CHECK(last_refused < 500);
 }
 
 void takes_redundant_streams() {
@@ -268,6 +343,9 @@ int main() {
   takes_senders_that_repeat_themselves();
   takes_many_who_say_the_same(false);
   takes_many_who_say_the_same(true);
+  ends_loops_that_look_like_a_sender();
+  takes_senders_that_stop();
+  takes_senders_that_move();
   takes_redundant_streams();
   takes_streams_of_any_packets();
   forgets();

@@ -14,6 +14,8 @@ const BURST = 20;
 const MOST_ROUNDS = 8;
 const FIRST = '239.1.1.1';
 const SECOND = '239.2.2.2';
+/** What a third relay puts into the loop. */
+const FED = '239.3.3.3';
 /** Bytes of each payload: super-frames, which arrive as they were sent over such wires, are counted by it. */
 const SIZE = 32;
 
@@ -52,8 +54,8 @@ describeWithLab('a loop of two relays', () => {
   });
   afterAll(() => lab?.[Symbol.asyncDispose]());
 
-  /** Applies A: FIRST of wire 1 to SECOND on wire 2, and B: the other way round. */
-  async function close(output: object): Promise<void> {
+  /** Applies A: FIRST of wire 1 to SECOND on wire 2, and B: the other way round. `fed`: A sends FED of wire 1 there as well. */
+  async function close(output: object, { fed = false } = {}): Promise<void> {
     const relay = (name: string, host: string, from: [string, string], to: [string, string]) => ({
       apiVersion: 'mcfleet/v1',
       kind: 'Relay',
@@ -67,6 +69,7 @@ describeWithLab('a loop of two relays', () => {
     const documents = [
       relay('there', 'host-a', ['wire1', FIRST], ['wire2', SECOND]),
       relay('back', 'host-b', ['wire2', SECOND], ['wire1', FIRST]),
+      ...(fed ? [relay('feed', 'host-a', ['wire1', FED], ['wire2', SECOND])] : []),
     ];
     const input = documents.map((document) => JSON.stringify(document)).join('\n---\n');
     await fleet.command(['apply', '-f', '-', '--prune', '-l', 'test=loop', '--wait'], { input });
@@ -106,6 +109,22 @@ describeWithLab('a loop of two relays', () => {
   const cases = Object.entries(outputs).flatMap(([how, output]) =>
     Object.entries(SENDERS).map(([sender, make]) => [how, sender, output, make] as const),
   );
+
+  // First, while no loop is known.
+  it('dies down also where packets come into it just as they go round', async () => {
+    await close({ ttl: 16 }, { fed: true });
+    const frame = (i: number): Buffer => makeFrame({ destination: FED, payload: payload(`fed ${i}`), id: 5000 + i });
+    const { wire2 } = await seen(Array.from({ length: COUNT }, (_, i) => frame(i)));
+    console.log(`a loop that looks like a sender: ${COUNT} sent, ${wire2} on the wire`);
+    // Such a loop is asked for when a packet came 64 times.
+    expect(wire2).toBeGreaterThan(64);
+    const after = await capture('b', 'wire2');
+    expect((await after.rest()).map(readFrame).filter(({ port }) => port === 5001)).toEqual([]);
+    // Once it is known, what comes goes round no more.
+    const again = await seen(Array.from({ length: COUNT }, (_, i) => frame(COUNT + i)));
+    expect(again.wire2).toBeGreaterThanOrEqual(COUNT);
+    expect(again.wire2).toBeLessThanOrEqual(COUNT * 3);
+  });
 
   it.each(cases)('dies down where they %s, and the sender %s', async (how, sender, output, make) => {
     await close(output);

@@ -92,16 +92,28 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
                                uint64_t time_ns, uint16_t segment) {
   const uint32_t now_ms = milliseconds(time_ns);
   const uint64_t sender = sender_of(ip, link_header, datagram);
-  const auto [entry, coming] =
-      meet(key_of(ip, datagram, segment), origin_of(sender, datagram), now_ms);
+  const uint64_t packet = key_of(ip, datagram, segment);
+  const auto [entry, coming] = meet(packet, origin_of(sender, datagram), now_ms);
+  if (probe_.proves_loop(time_ns)) note_loop(probe_.path(), time_ns);
   if (coming == Coming::kNew) return false;
   const uint64_t path =
       mix(sender ^ (uint64_t{datagram.destination} << 32 | datagram.destination_port));
-  const bool looping = knows_loop(path, time_ns);
+  if (coming == Coming::kStill) {
+    loops_.forget(path);
+    return false;
+  }
+  const bool looping = loops_.holds(path, time_ns);
   if (coming == Coming::kAsFirst) {
     came_again_until_ns_ = time_ns + kLoopNs;
     // It may have gone round before it was watched, so that it came back when it was met first.
-    if (looping) return true;
+    if (looping) {
+      entry->refused = true;
+      return true;
+    }
+    // A super-frame is judged by its first datagram.
+    const bool often =
+        !datagram.ipv6 && entry->firsts >= kOften && now_ms - entry->taken_ms <= kOftenMs;
+    if (segment == 0 && probe_.keeps_back(packet, path, often, time_ns)) return true;
     count_first(*entry, now_ms);
     return false;
   }
@@ -112,27 +124,14 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
     entry->taken_ms = now_ms;
     return false;
   }
+  entry->refused = true;
   note_loop(path, time_ns);
   return true;
 }
 
-bool DuplicateWindow::knows_loop(uint64_t path, uint64_t time_ns) const {
-  return std::any_of(loops_.begin(), loops_.end(), [&](const Loop& loop) {
-    return loop.path == path && loop.until_ns - time_ns <= kLoopNs;
-  });
-}
-
 void DuplicateWindow::note_loop(uint64_t path, uint64_t time_ns) {
   loop_until_ns_ = time_ns + kLoopNs;
-  Loop* place = loops_.data();
-  for (Loop& loop : loops_) {
-    if (loop.path == path) {
-      place = &loop;
-      break;
-    }
-    if (loop.until_ns < place->until_ns) place = &loop;
-  }
-  *place = {path, loop_until_ns_};
+  loops_.note(path, time_ns);
 }
 
 void DuplicateWindow::remember(const uint8_t* ip, size_t link_header, const Datagram& datagram,
@@ -149,11 +148,16 @@ std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::mee
                                                                                   uint32_t now_ms) {
   const uint32_t key = static_cast<uint32_t>(hash) | 1;
   Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
-  Entry* entry = find(bucket, key, now_ms);
+  Entry* entry = find(bucket, key);
   if (entry == nullptr) {
     entry = &place(bucket, now_ms);
-    *entry = {key, now_ms, origin, 1, 0};
+    *entry = {key, now_ms, origin};
     return {entry, Coming::kNew};
+  }
+  if (now_ms - entry->taken_ms > kWindowMs) {
+    const bool still = entry->refused;
+    *entry = {key, now_ms, origin};
+    return {entry, still ? Coming::kStill : Coming::kNew};
   }
   return {entry, entry->origin == origin ? Coming::kAsFirst : Coming::kOtherwise};
 }
@@ -167,9 +171,9 @@ void DuplicateWindow::count_first(Entry& entry, uint32_t now_ms) {
   entry.taken_ms = now_ms;
 }
 
-DuplicateWindow::Entry* DuplicateWindow::find(Bucket& bucket, uint32_t key, uint32_t now_ms) {
+DuplicateWindow::Entry* DuplicateWindow::find(Bucket& bucket, uint32_t key) {
   for (Entry& entry : bucket.entries) {
-    if (entry.key == key && now_ms - entry.taken_ms <= kWindowMs) return &entry;
+    if (entry.key == key) return &entry;
   }
   return nullptr;
 }

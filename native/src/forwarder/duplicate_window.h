@@ -1,12 +1,13 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
 
 #include "base/counters.h"
+#include "forwarder/believed_paths.h"
+#include "forwarder/repeat_probe.h"
 #include "packet/parse.h"
 
 namespace mcfleet {
@@ -23,6 +24,12 @@ namespace mcfleet {
 // after that, of what comes to its destination with its headers, only one copy is taken, and none
 // of what was seen already without being watched.
 //
+// A packet that a relay put into the loop may come with the same headers from the first time on, as
+// that of a sender that repeats itself with one identification. A RepeatProbe finds out which it
+// is. Not in IPv6, where any sender may repeat itself: the flow label is that of a flow. What goes
+// on to come for kWindowNs although nothing of it is taken is no loop either: a sender that repeats
+// itself now comes from another station, after the failure of a router for example.
+//
 // One input and one thread.
 class DuplicateWindow final {
  public:
@@ -36,7 +43,11 @@ class DuplicateWindow final {
   // the same ones as the first: some senders repeat themselves with one identification.
   static constexpr uint32_t kTolerated = 7;
   // Where both counts are halved, so that a loop cannot live long on what was sent before it.
-  static constexpr uint16_t kMostFirsts = 64;
+  static constexpr uint8_t kMostFirsts = 64;
+  // So many copies with the headers of the first, the last at most so much after the one before,
+  // are often.
+  static constexpr uint8_t kOften = kMostFirsts;
+  static constexpr uint32_t kOftenMs = 100;
   // The same while a loop is known to be there, and for how long that is believed.
   static constexpr uint32_t kToleratedInLoop = 1;
   static constexpr uint64_t kLoopNs = 10'000'000'000;
@@ -75,8 +86,10 @@ class DuplicateWindow final {
     // Fingerprint of the headers it came with first.
     uint32_t origin = 0;
     // How often it came with these, and was taken with others.
-    uint16_t firsts = 0;
     uint16_t others = 0;
+    uint8_t firsts = 1;
+    // Whether a copy was not taken.
+    bool refused = false;
   };
   // What share a cache line share their place; the one that was taken longest ago gives way.
   static constexpr size_t kWays = kCacheLine / sizeof(Entry);
@@ -84,24 +97,20 @@ class DuplicateWindow final {
     Entry entries[kWays];
   };
 
-  // How a packet came: as the first one of its kind, with the same headers as that one, or with
-  // others.
-  enum class Coming : uint8_t { kNew, kAsFirst, kOtherwise };
+  // How a packet came: as the first one of its kind, as the first again after copies were refused
+  // and those taken are forgotten, with the same headers as the first, or with others.
+  enum class Coming : uint8_t { kNew, kStill, kAsFirst, kOtherwise };
   std::pair<Entry*, Coming> meet(uint64_t hash, uint32_t origin, uint32_t now_ms);
   static void count_first(Entry& entry, uint32_t now_ms);
-  static Entry* find(Bucket& bucket, uint32_t key, uint32_t now_ms);
+  static Entry* find(Bucket& bucket, uint32_t key);
   static Entry& place(Bucket& bucket, uint32_t now_ms);
 
   const std::unique_ptr<Bucket[]> buckets_;
-  // A destination with the headers that come back there, and until when that is believed.
-  struct Loop {
-    uint64_t path = 0;
-    uint64_t until_ns = 0;
-  };
-  [[nodiscard]] bool knows_loop(uint64_t path, uint64_t time_ns) const;
   void note_loop(uint64_t path, uint64_t time_ns);
 
-  std::array<Loop, kLoops> loops_{};
+  // Destinations with the headers that come back there.
+  BelievedPaths<kLoops, kLoopNs> loops_;
+  RepeatProbe probe_;
   // Of all of them.
   uint64_t loop_until_ns_ = 0;
   uint64_t came_again_until_ns_ = 0;

@@ -14,7 +14,8 @@ void LoopWatch::look_at(const uint8_t* ip, size_t link_header, Datagram& datagra
   // By its first datagram a super-frame is judged.
   if (window_.in_loop(time_ns)) return show(0);
   datagram.keeps_identification = window_.comes_again(time_ns);
-  if (affords(time_ns)) {
+  // What is kept back to see whether it goes on must not get by unseen.
+  if (datagram.keeps_identification || affords(time_ns)) {
     shown_ += datagram.segments;
     for (uint16_t i = 0; i < datagram.segments; i++) show(i);
   } else if (!datagram.ipv6) {

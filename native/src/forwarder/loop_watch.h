@@ -13,7 +13,7 @@ namespace mcfleet {
 // Shows a DuplicateWindow what arrives at an input: as much as it takes to know a loop, for to show
 // every packet would cost as much as to forward it. Once a loop is known each packet is judged.
 // Until then these are shown:
-// - all, while they are few: the first kBudget of each kPeriodNs;
+// - all, while they are few: the first kBudget of each kPeriodNs; and while packets come again;
 // - of IPv4, those whose identification is a multiple of kChosen, however many come. Nothing but
 //   the identification decides, so that it is the same packets at every relay and in every round;
 // - the first of each train, which is enough for a sender that numbers its packets in another way.
