@@ -52,11 +52,19 @@ describe('mcfleet', () => {
     expect(stdout).toMatch(/\n(Examples|Start here):\n {2}mcfleet /);
   });
 
+  it.each([[['relay', 'add']], [['probe', 'recv']]])('help %j is the help of that command', async (argv) => {
+    const byHelp = await mcfleet('help', ...argv);
+    expect(byHelp).toEqual(await mcfleet(...argv, '--help'));
+    expect(byHelp.stdout).toMatch(new RegExp(`^Usage: mcfleet ${argv.join(' ')} `));
+    expect((await mcfleet('help', argv[0] ?? '')).stdout).toMatch(new RegExp(`^Usage: mcfleet ${argv[0]} `));
+  });
+
   it.each([
     ['no command', [], 'Usage: mcfleet'],
     ['an unknown command', ['aply'], "unknown command 'aply'\n(Did you mean apply?)"],
     ['an unknown command with --help', ['aply', '--help'], "unknown command 'aply'\n(Did you mean apply?)"],
     ['help for an unknown command', ['help', 'aply'], "unknown command 'aply'\n(Did you mean apply?)"],
+    ['help for an unknown command of a group', ['help', 'relay', 'ad'], "unknown command 'ad'\n(Did you mean add?)"],
     ['an unknown command behind options', ['--server', 'x', 'aply', '-h'], "unknown command 'aply'"],
     ['a command to come', ['top'], 'mcfleet top is not in this version yet; mcfleet get instances'],
     ['a command to come with --help', ['why', '--help'], 'mcfleet why is not in this version yet'],

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { examples } from './global-options.ts';
+import { addGroup } from './group.ts';
 import { addReceiveCommand } from './probe-recv.ts';
 import { addSendCommand } from './probe-send.ts';
 
 /** `mcfleet probe send` and `mcfleet probe recv`. They need no controller. */
 export function addProbeCommands(program: Command, cli: Cli): void {
-  const probe = program
-    .command('probe')
+  const probe = addGroup(program, 'probe')
     .summary('send test traffic, or receive and judge it')
     .description('Test traffic, on any host, without a controller: start the receiver, then the sender.');
   addSendCommand(probe, cli);

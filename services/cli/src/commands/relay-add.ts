@@ -11,6 +11,7 @@ import { failureExitCode, failureText, messageAlone } from '../render/failure.ts
 import { defaultWaitMs } from './apply.ts';
 import { awaitOrFail, conditionHolds } from './await-ready.ts';
 import { examples, parsePort } from './global-options.ts';
+import { addGroup } from './group.ts';
 import { hostArgument, relayArgument } from './names.ts';
 import { optionOfField, parseOutputs } from './relay-add-options.ts';
 
@@ -26,7 +27,7 @@ interface AddOptions {
 }
 
 export function addRelayCommand(program: Command, cli: Cli): void {
-  const relay = program.command('relay').summary('add a relay in one line').description('Works on one relay.');
+  const relay = addGroup(program, 'relay').summary('add a relay in one line').description('Works on one relay.');
   const add = relay
     .command('add')
     .summary('create a relay from options')
