@@ -13,6 +13,8 @@ import { RelayResume } from './api/relay-watch.ts';
 import { Tokens } from './api/tokens.ts';
 import { Watches } from './api/watch.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { Keeper } from './fleet/keeper.ts';
+import { readObserved } from './fleet/observed.ts';
 import { agentService } from './sessions/agent-service.ts';
 import { DEFAULT_SESSION_OPTIONS, type SessionOptions } from './sessions/session-options.ts';
 import { SessionRegistry } from './sessions/session-registry.ts';
@@ -45,12 +47,14 @@ export class Controller {
   readonly #dataDir: string;
   readonly #log: Logger;
   readonly #store: SqliteStore;
+  readonly #keeper: Keeper;
   readonly #sessions: SessionRegistry;
   readonly #servers: readonly GrpcServer[];
 
   private constructor(
     parts: ControllerParts,
     store: SqliteStore,
+    keeper: Keeper,
     sessions: SessionRegistry,
     bound: readonly { readonly server: GrpcServer; readonly address: Address }[],
   ) {
@@ -61,6 +65,7 @@ export class Controller {
     this.#dataDir = parts.dataDir;
     this.#log = parts.log;
     this.#store = store;
+    this.#keeper = keeper;
     this.#sessions = sessions;
     this.#servers = bound.map(({ server }) => server);
   }
@@ -73,7 +78,9 @@ export class Controller {
   static async start(parts: ControllerParts): Promise<Controller> {
     const { log, dataDir, clock = systemClock, isRestored = false } = parts;
     const store = new SqliteStore({ dataDir, log, clock, isRestored });
-    const fleet = new Fleet(store, clock);
+    const observed = store.observations.all();
+    const fleet = new Fleet(store, clock, readObserved(observed, log));
+    const keeper = new Keeper({ fleet, observed, save: (writes) => store.observations.save(writes), clock, log });
     const options = { ...DEFAULT_SESSION_OPTIONS, ...parts.sessions };
     const sessions = new SessionRegistry({ fleet, options, clock, log });
     const tokens = new Tokens(store.tokenKey);
@@ -97,11 +104,12 @@ export class Controller {
         { server: admin, address: await admin.listen(parts.adminListen) },
         { server: agents, address: await agents.listen(parts.agentListen) },
       ];
-      const controller = new Controller(parts, store, sessions, bound);
+      const controller = new Controller(parts, store, keeper, sessions, bound);
       controller.#announce();
       return controller;
     } catch (thrown) {
       await Promise.all([admin, agents].map((server) => server.stop({ graceMs: 0 })));
+      keeper.close();
       await store.close();
       throw thrown;
     }
@@ -112,6 +120,7 @@ export class Controller {
     for (const server of this.#servers) server.setServing(false);
     this.#sessions.drain();
     await Promise.all(this.#servers.map((server) => server.stop({ graceMs: GRACE_MS })));
+    this.#keeper.close();
     await this.#store.close();
     rmSync(this.#file, { force: true });
   }

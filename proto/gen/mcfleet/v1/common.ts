@@ -159,7 +159,10 @@ export interface Condition {
    * `generation`, so that an old "Ready" is never taken for a new one.
    */
   observedGeneration: bigint;
-  /** When `status` last changed. */
+  /**
+   * When `status` last changed. That a controller is restarted changes nothing by itself; but what it can only tell while the host is
+   * connected ("Connected", "Ready", "DataplaneHealthy", "StateSaved") ends with the session, and so begins anew with the next one.
+   */
   lastTransitionTime:
     | Date
     | undefined;

@@ -53,13 +53,19 @@ export interface Host_AnnotationsEntry {
   value: string;
 }
 
-/** What the agent reports and what the controller sees of its session. */
+/**
+ * What the agent reports and what the controller sees of its session. While the agent is not connected: what it told last, also if the
+ * controller was restarted since, except for what is counted (`inputs`, `outputs`, `workers`).
+ */
 export interface HostStatus {
   /** Whether the agent's session is open now. */
   connected: boolean;
   /** Identifies the session, for logs. Empty if not connected. */
   sessionId: string;
-  /** When the agent was last heard of. */
+  /**
+   * When the agent was last heard of. After a restart of the controller, until it is back, as well; if the controller was killed, this
+   * may be up to a minute early.
+   */
   lastSeenTime:
     | Date
     | undefined;

@@ -674,7 +674,10 @@ export interface RelayInstance {
   relayUid: string;
   /** The generation that the host shall have. */
   desiredGeneration: bigint;
-  /** The generation that the host has applied; 0 if none. */
+  /**
+   * The generation that the host has applied, as it told last, also if the controller was restarted since. 0 if none; if `state` is
+   * INSTANCE_STATE_UNKNOWN, 0 if that is not known.
+   */
   appliedGeneration: bigint;
   /** How far it has come. */
   state: InstanceState;

@@ -15,7 +15,7 @@ import { engineName } from '../document/enum-words.ts';
 import { age } from './age.ts';
 import { conditionText } from './condition-view.ts';
 import { dropReasons, total } from './drops.ts';
-import { dropTotal, effectiveEngineText, stateWord } from './instance-view.ts';
+import { appliesUnknown, dropTotal, effectiveEngineText, stateWord } from './instance-view.ts';
 import { latencyText } from './latency-view.ts';
 import { bare, endpoint, labelList } from './names.ts';
 import { Outline } from './outline.ts';
@@ -104,6 +104,14 @@ function sourcesText(input: RelayInput | undefined): string {
   return (input?.sources ?? []).join(', ') || (excluded === '' ? 'any' : `any but ${excluded}`);
 }
 
+/** A host that has told nothing may hold any generation. */
+function generationText(instance: RelayInstance): string {
+  const { desiredGeneration } = instance;
+  return appliesUnknown(instance)
+    ? `${desiredGeneration} wanted, not known which is applied`
+    : `${instance.appliedGeneration} of ${desiredGeneration} applied`;
+}
+
 function describeInstance(outline: Outline, instance: RelayInstance, nowMs: number): void {
   const { counters } = instance;
   const engine = effectiveEngineText(instance);
@@ -113,7 +121,7 @@ function describeInstance(outline: Outline, instance: RelayInstance, nowMs: numb
       'Engine',
       engine === '' ? 'none' : `${engine}${instance.engineReason === '' ? '' : ` (${instance.engineReason})`}`,
     ],
-    ['Generation', `${instance.appliedGeneration} of ${instance.desiredGeneration} applied`],
+    ['Generation', generationText(instance)],
     ['Refused', instance.lastError === undefined ? '' : instance.lastError.message],
     ['Input warning', counters?.warning ?? ''],
     ['Received', counters === undefined ? '' : `${counters.rxPackets} packets, ${counters.rxBytes} bytes`],

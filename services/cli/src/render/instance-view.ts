@@ -42,6 +42,11 @@ function since({ conditions }: RelayInstance): Date | undefined {
   return conditions.find(({ type }) => type === 'Ready')?.lastTransitionTime;
 }
 
+/** Whether it is not known which generation the host has applied (RelayInstance.applied_generation). */
+export function appliesUnknown({ state, appliedGeneration }: RelayInstance): boolean {
+  return state === InstanceState.UNKNOWN && appliedGeneration === 0n;
+}
+
 /** Names are "HOST/RELAY" for people. */
 export function instanceName({ host, relay }: RelayInstance): string {
   return `${bare(host)}/${bare(relay)}`;
@@ -93,7 +98,8 @@ export function instanceColumns(nowMs: () => number, wide: boolean): Column<Rela
     ...columns,
     {
       title: 'GENERATION',
-      value: ({ appliedGeneration, desiredGeneration }) => `${appliedGeneration}/${desiredGeneration}`,
+      value: (instance) =>
+        `${appliesUnknown(instance) ? '?' : instance.appliedGeneration}/${instance.desiredGeneration}`,
       align: 'right',
     },
     {

@@ -358,3 +358,12 @@ describe('age', () => {
     expect(age(ago(seconds), now)).toBe(expected);
   });
 });
+
+it('a generation that no host told of is not shown as 0', () => {
+  const told = { ...instance, appliedGeneration: 0n };
+  const untold = { ...told, state: InstanceState.UNKNOWN };
+  const column = instanceColumns(() => 0, true).find(({ title }) => title === 'GENERATION');
+  expect([untold, told].map((each) => column?.value(each))).toEqual(['?/2', '0/2']);
+  expect(describeRelay(relay, [untold], 0)).toMatch(/Generation: +2 wanted, not known which is applied\n/);
+  expect(describeRelay(relay, [told], 0)).toMatch(/Generation: +0 of 2 applied\n/);
+});

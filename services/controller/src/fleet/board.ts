@@ -74,11 +74,11 @@ export class Board<View> {
     this.#timer ??= this.#options.clock.setTimeout(() => this.#flush(), COLLECT_MS);
   }
 
-  /** Computes a view now. */
-  refresh(key: string): void {
+  /** Computes a view now. `earlier` is what it was when the controller last ran, for a key that the board does not know yet. */
+  refresh(key: string, earlier?: View): void {
     this.#stale.delete(key);
     const before = this.#entries.get(key);
-    const after = this.#options.compute(key, before?.view);
+    const after = this.#options.compute(key, before?.view ?? earlier);
     if (after === undefined && before === undefined) return;
     const fingerprint = after === undefined ? undefined : this.#options.fingerprint(after);
     if (fingerprint !== undefined && before !== undefined && Buffer.compare(fingerprint, before.fingerprint) === 0)
@@ -88,6 +88,11 @@ export class Board<View> {
     if (after === undefined || fingerprint === undefined) this.#entries.delete(key);
     else this.#entries.set(key, { view: after, fingerprint, version });
     for (const listener of this.#listeners) listener({ key, before: before?.view, after, version });
+  }
+
+  /** Computes every view of which something may have changed. */
+  settle(): void {
+    for (const key of this.#stale) this.refresh(key);
   }
 
   /** Subscribes to changes; call the result to stop. Listeners must not throw. */

@@ -9,6 +9,7 @@ import { HostBook, type HostFacts } from './host-book.ts';
 import { hostView } from './host-view.ts';
 import { countersTimeOf, InstanceBook } from './instance-book.ts';
 import { type InstanceFacts, instanceView } from './instance-view.ts';
+import { factsOf, NOTHING_OBSERVED, type Observed, recordOf } from './observed.ts';
 import { keyOf, Placement, selectedHosts } from './placement.ts';
 import { relayView } from './relay-view.ts';
 
@@ -32,7 +33,8 @@ export class Fleet {
   readonly #planListeners = new Set<PlanListener>();
   #isLoaded = false;
 
-  constructor(store: FleetStore, clock: Clock) {
+  /** @param observed what was known when the controller last ran */
+  constructor(store: FleetStore, clock: Clock, observed: Observed = NOTHING_OBSERVED) {
     this.store = store;
     this.#clock = clock;
     this.#placement = new Placement(store.tables);
@@ -51,11 +53,15 @@ export class Fleet {
       compute: (key, previous) => this.#instanceView(key, previous),
       fingerprint: (view) => RelayInstance.encode(view).finish(),
     });
+    this.#restore(observed);
     // Watches that begin before anybody read an object must still learn of its first change.
-    for (const key of store.tables.relay.sortedKeys()) this.relays.refresh(key);
+    for (const key of store.tables.relay.sortedKeys()) this.relays.refresh(key, observed.relays.get(key));
     for (const key of store.tables.host.sortedKeys()) {
-      this.hosts.refresh(key);
-      for (const relay of this.#placement.relaysOf(key)) this.instances.refresh(`${key}/${relay}`);
+      this.hosts.refresh(key, observed.hosts.get(key));
+      for (const relay of this.#placement.relaysOf(key)) {
+        const instance = `${key}/${relay}`;
+        this.instances.refresh(instance, observed.instances.get(instance));
+      }
     }
     this.#isLoaded = true;
     store.onCommit((changes) => this.#committed(changes));
@@ -81,7 +87,7 @@ export class Fleet {
     return this.#hostBook.get(host);
   }
 
-  /** When the agent of a host was last heard of; undefined if not since the controller started. */
+  /** When the agent of a host was last heard of; undefined if it never was, as far as is known. */
   lastSeen(host: string): Date | undefined {
     return this.#hostBook.lastSeen(host);
   }
@@ -141,6 +147,11 @@ export class Fleet {
     if (this.store.tables.host.has(host)) this.#hostBook.noteOutputs(host, outputs);
   }
 
+  /** The last answer of the host for an instance. */
+  resultOf({ host, relayUid }: RelayInstance): RelayResult | undefined {
+    return this.#instanceBook.get(keyOf({ name: host }), relayUid)?.result;
+  }
+
   /** An instance with its counters; undefined if the relay does not select the host. */
   instance(host: string, relay: string): RelayInstance | undefined {
     const view = this.instances.get(`${host}/${relay}`);
@@ -182,6 +193,21 @@ export class Fleet {
   onPlansChanged(listener: PlanListener): () => void {
     this.#planListeners.add(listener);
     return () => this.#planListeners.delete(listener);
+  }
+
+  /** A host or relay that was deleted, and made again under its name, is another one. */
+  #restore({ hosts, instances, results }: Observed): void {
+    for (const [host, shown] of hosts) {
+      if (this.store.tables.host.get(host)?.uid !== shown.uid) continue;
+      this.#hostBook.set(host, factsOf(shown));
+      if (shown.status?.lastSeenTime !== undefined) this.#hostBook.see(host, shown.status.lastSeenTime);
+    }
+    for (const [key, shown] of instances) {
+      const host = keyOf({ name: shown.host });
+      const record = recordOf(shown, results.get(key));
+      if (record === undefined || !this.planOf(host).assignments.has(shown.relayUid)) continue;
+      this.#instanceBook.restore(host, shown.relayUid, record);
+    }
   }
 
   #committed(changes: readonly Change[]): void {

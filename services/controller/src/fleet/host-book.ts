@@ -81,7 +81,7 @@ const UNMET: HostFacts = {
 const NO_INPUTS: ReadonlyMap<string, InterfaceInput> = new Map();
 const NO_OUTPUTS: ReadonlyMap<string, InterfaceOutput> = new Map();
 
-/** What is known of hosts, in memory: agents tell it when they connect. Bounded by the hosts of the store. */
+/** What is known of hosts: agents tell it when they connect. Bounded by the hosts of the store. */
 export class HostBook {
   readonly #facts = new Map<string, HostFacts>();
   readonly #lastSeen = new Map<string, Date>();

@@ -2,6 +2,9 @@ import type { Host } from '@mcfleet/proto/mcfleet/v1/host';
 import { atTransition, type Observation, statusOf } from './conditions.ts';
 import type { HostFacts } from './host-book.ts';
 
+/** Whether one did before observations were kept cannot be told. */
+const NEVER_MET = 'no agent of this host is known to have connected';
+
 /** The host with its status, without what changes all the time (Fleet.withLastSeen). `relays` is how many it shall run. */
 export function hostView(host: Host, facts: HostFacts, relays: number, previous: Host | undefined, now: Date): Host {
   const { agentVersion, kernel, bootId, appliedRevision, desiredRevision, stateHash } = facts;
@@ -37,7 +40,7 @@ function observe(facts: HostFacts): Observation[] {
   const { connected, disconnectReason, health, duplicateAgent, otherCluster } = facts;
   const observedGeneration = 0n;
   const isKnown = connected && health !== undefined;
-  const away = { reason: 'HostNotConnected', message: disconnectReason || 'no agent of this host has connected yet' };
+  const away = { reason: 'HostNotConnected', message: disconnectReason || NEVER_MET };
   const waiting = connected ? { reason: 'NotReported', message: 'no heartbeat has come yet' } : away;
   const observation = (type: string, holds: boolean | undefined, reason: string, message: string): Observation => ({
     type,

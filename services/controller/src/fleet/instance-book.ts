@@ -25,15 +25,17 @@ const NOTHING: InstanceRecord = {
   isCounted: false,
 };
 
-/**
- * What hosts said of their relays. In memory only: agents tell it again when they connect. Bounded by the relays that are placed,
- * because `retain` drops the others.
- */
+/** What hosts said of their relays. Bounded by the relays that are placed, because `retain` drops the others. */
 export class InstanceBook {
   readonly #hosts = new Map<string, Map<string, InstanceRecord>>();
 
   get(host: string, uid: string): InstanceRecord | undefined {
     return this.#hosts.get(host)?.get(uid);
+  }
+
+  /** Takes in what was known when the controller last ran. */
+  restore(host: string, uid: string, record: InstanceRecord): void {
+    this.#set(host, uid, record);
   }
 
   /** The host said on connecting that it holds this generation. */

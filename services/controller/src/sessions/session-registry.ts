@@ -6,6 +6,7 @@ import { uuidv7 } from '@mcfleet/common/uuid';
 import type { AgentMessage, ControllerMessage, Hello } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { refusal } from '../errors.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { CONTROLLER_STOPPED } from '../fleet/observed.ts';
 import { type AgentIdentity, type Duplicate, DuplicateAgents } from './duplicate-agents.ts';
 import { PushScheduler } from './push-scheduler.ts';
 import { registerHost, validateHello } from './register-host.ts';
@@ -107,7 +108,8 @@ export class SessionRegistry {
       log.info({ session: session.id, host, peer, why }, 'session ended');
       if (this.#sessions.get(host)?.session === session) {
         this.#sessions.delete(host);
-        fleet.setHostFacts(host, { connected: false, sessionId: '', disconnectReason: why });
+        const disconnectReason = this.#isDraining ? CONTROLLER_STOPPED : why;
+        fleet.setHostFacts(host, { connected: false, sessionId: '', disconnectReason });
       }
     }
   }

@@ -7,7 +7,7 @@ import { FleetError } from '@mcfleet/common/error';
 import { uuidv7 } from '@mcfleet/common/uuid';
 import { refusal } from '../errors.ts';
 import { assertMayBeNew, assertNotLost, fileSize, SMALLEST_STORE_BYTES } from './earlier-cluster.ts';
-import { APPLICATION_ID, createSchema, SCHEMA_VERSION, startNewTerm } from './schema.ts';
+import { APPLICATION_ID, createSchema, SCHEMA_VERSION, startNewTerm, upgradeSchema } from './schema.ts';
 import { SqliteCode, sqliteCode } from './sqlite-code.ts';
 
 /** How long to wait for a controller that is just ending, in milliseconds. */
@@ -81,7 +81,9 @@ function open(file: string, isInspected: boolean, isRestored: boolean): Database
     database.exec('PRAGMA synchronous = FULL');
     database.exec('PRAGMA journal_size_limit = 67108864');
     database.exec('BEGIN IMMEDIATE');
-    if (Number(pragma(database, 'user_version')) === 0) createSchema(database, uuidv7(), randomBytes(32));
+    const version = Number(pragma(database, 'user_version'));
+    if (version === 0) createSchema(database, uuidv7(), randomBytes(32));
+    else if (version < SCHEMA_VERSION) upgradeSchema(database, version);
     if (isRestored) startNewTerm(database);
     database.exec('COMMIT');
     return database;

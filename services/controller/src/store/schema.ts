@@ -3,7 +3,17 @@ import type { DatabaseSync } from 'node:sqlite';
 /** PRAGMA application_id of our files: "MCFL". */
 export const APPLICATION_ID = 0x4d43464c;
 /** PRAGMA user_version: rises when the schema changes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
+
+/** What hosts told and what was made of it: no intent. Since version 2. */
+const OBSERVATIONS = `
+  CREATE TABLE observations (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (kind, key)
+  ) STRICT, WITHOUT ROWID;
+`;
 
 const SCHEMA = `
   -- One row: what the store is, and how far it has come.
@@ -56,6 +66,8 @@ const REVISIONS_LEFT_OUT = 1_000_000_000;
  */
 export function startNewTerm(database: DatabaseSync): void {
   database.exec('DELETE FROM changes');
+  // What hosts carry out may have changed since the copy was made.
+  database.exec("DELETE FROM observations WHERE kind IN ('instance', 'result')");
   database.exec(
     `UPDATE state SET term = term + 1, revision = revision + ${REVISIONS_LEFT_OUT}, ` +
       `compacted_revision = revision + ${REVISIONS_LEFT_OUT}`,
@@ -65,11 +77,18 @@ export function startNewTerm(database: DatabaseSync): void {
 /** Lays out a new store. To be called in a transaction. */
 export function createSchema(database: DatabaseSync, clusterUid: string, tokenKey: Uint8Array): void {
   database.exec(SCHEMA);
+  database.exec(OBSERVATIONS);
   database
     .prepare(
       'INSERT INTO state (id, cluster_uid, term, revision, compacted_revision, token_key) VALUES (1, ?, 1, 0, 0, ?)',
     )
     .run(clusterUid, tokenKey);
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+  database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+}
+
+/** Brings the store of an earlier version up to this one; nothing that it holds changes. To be called in a transaction. */
+export function upgradeSchema(database: DatabaseSync, version: number): void {
+  if (version < 2) database.exec(OBSERVATIONS);
   database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
 }

@@ -6,6 +6,7 @@ import type { Logger } from '@mcfleet/common/log';
 import { refusal } from '../errors.ts';
 import { rememberCluster } from './earlier-cluster.ts';
 import { createTables, KINDS, type Kind, type Tables } from './kinds.ts';
+import { SqliteObservations } from './observations.ts';
 import { corrupt, openDatabase } from './open-database.ts';
 import { SqliteCode, sqliteCode } from './sqlite-code.ts';
 import { DEFAULT_LOG_LIMITS, decode, encode, type LogLimits, SqliteLog } from './sqlite-log.ts';
@@ -42,6 +43,8 @@ export class SqliteStore implements FleetStore {
   readonly term: bigint;
   readonly tokenKey: Uint8Array;
   readonly tables: Tables = createTables();
+  /** What hosts said, beside the intent. Not to be used once the store is closed. */
+  readonly observations: SqliteObservations;
   readonly #file: string;
   readonly #log: Logger;
   readonly #database: DatabaseSync;
@@ -80,6 +83,7 @@ export class SqliteStore implements FleetStore {
     this.#revision = state.revision as bigint;
     this.#history = new SqliteLog(this.#database, state.compacted_revision as bigint, logLimits);
     this.#requests = new SqliteRequests(this.#database, clock);
+    this.observations = new SqliteObservations(this.#database);
     this.#upsertObject = this.#database.prepare(
       'INSERT OR REPLACE INTO objects (kind, key, revision, value) VALUES (?, ?, ?, ?)',
     );

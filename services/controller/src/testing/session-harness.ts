@@ -88,6 +88,9 @@ export class SessionHarness {
 
   readonly host = (name = 'edge-1'): Promise<Host> => callUnary(this.controller.fleet, 'getHost', { name }, TIMEOUT);
 
+  readonly removeHost = (name: string): Promise<object> =>
+    callUnary(this.controller.fleet, 'deleteHost', { name, etag: '', validateOnly: false }, TIMEOUT);
+
   /** Sets the labels of a host, and makes the host known if it is not. */
   readonly label = (name: string, labels: Record<string, string>): Promise<Host> => {
     const host = Host.fromPartial({ name, labels });
