@@ -87,6 +87,10 @@ describeWithLab('the agent and its data plane', () => {
         rxPackets: 20_000n,
         outputs: [{ output: '239.10.10.10:6001@veth3', txPackets: 20_000n, up: true }],
       });
+    // Nothing flows any more, so nothing is told, but that it is as it was.
+    const told = session.received.flatMap((body) => (body.$case === 'telemetry' ? [body.value.timeUnixNano] : []));
+    const last = told.at(-1) ?? 0n;
+    await session.waitFor('heartbeat', ({ countersTimeUnixNano }) => countersTimeUnixNano > last + 500_000_000n);
   });
 
   it('starts from its last good state with no controller', async () => {
