@@ -80,7 +80,7 @@ export class Controller {
     const store = new SqliteStore({ dataDir, log, clock, isRestored });
     const observed = store.observations.all();
     const fleet = new Fleet(store, clock, readObserved(observed, log));
-    const keeper = new Keeper({ fleet, observed, save: (writes) => store.observations.save(writes), clock, log });
+    const keeper = new Keeper({ fleet, save: (writes) => store.observations.save(writes), clock, log }, observed);
     const options = { ...DEFAULT_SESSION_OPTIONS, ...parts.sessions };
     const sessions = new SessionRegistry({ fleet, options, clock, log });
     const tokens = new Tokens(store.tokenKey);

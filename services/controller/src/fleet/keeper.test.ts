@@ -37,7 +37,7 @@ beforeEach(async () => {
     saved.push(writes);
     store.observations.save(writes);
   };
-  keeper = new Keeper({ fleet, observed: [], save, clock, log });
+  keeper = new Keeper({ fleet, save, clock, log }, []);
 });
 
 afterEach(async () => {

@@ -17,8 +17,6 @@ const RETRY_MS = 30_000;
 
 export interface KeeperParts {
   readonly fleet: Fleet;
-  /** What the controller before kept. */
-  readonly observed: readonly Observation[];
   /** Keeps and forgets, all or nothing; throws if it cannot. */
   readonly save: (writes: readonly ObservationWrite[]) => void;
   readonly clock: Clock;
@@ -39,12 +37,13 @@ export class Keeper {
   #lastSeen: Timer | undefined;
   #timer: Timer | undefined;
 
-  constructor(parts: KeeperParts) {
+  /** @param observed what the controller before kept; not held on to */
+  constructor(parts: KeeperParts, observed: readonly Observation[]) {
     this.#parts = parts;
     const { fleet } = parts;
     this.#changed = { host: new Set(), relay: new Set(), instance: new Set() };
     // What is shown of it now may be another thing: the host is no longer connected, the relay was deleted in between.
-    for (const { kind, key, value } of parts.observed) {
+    for (const { kind, key, value } of observed) {
       const about = kind === 'result' ? 'instance' : kind;
       const now = this.#writesOf(about, key).find((write) => write.kind === kind)?.value;
       if (now === undefined || Buffer.compare(now, value) !== 0) this.#changed[about].add(key);
