@@ -149,7 +149,7 @@ void ends_what_went_round_unseen() {
   CHECK(!window.in_loop(kStart + 8 * kMillisecond + DuplicateWindow::kLoopNs + 1));
 }
 
-// Also those with one identification for all, of whom a few are kept back until they are known.
+// Also those with one identification for all, as in IPv6, whose flow label does not count.
 void takes_others_that_repeat_themselves_beside_a_loop() {
   DuplicateWindow window;
   Arrival round = numbered(0);
@@ -163,14 +163,12 @@ void takes_others_that_repeat_themselves_beside_a_loop() {
   Arrival elsewhere = numbered(2);
   elsewhere.station = 2;
   elsewhere.spec.destination++;
-  uint32_t kept_back = 0;
   for (uint64_t i = 0; i < 1000; i++) {
     const uint64_t now = kStart + i * kMillisecond;
     CHECK(window.in_loop(now));
-    kept_back += repeated(window, other, now);
-    kept_back += repeated(window, elsewhere, now);
+    CHECK(!repeated(window, other, now));
+    CHECK(!repeated(window, elsewhere, now));
   }
-  CHECK_EQ(kept_back, 2 * RepeatProbe::kCopies);
 }
 
 void takes_senders_that_repeat_themselves() {
@@ -248,11 +246,12 @@ void ends_loops_that_look_like_a_sender() {
       }
       if (repeated(window, arrival, now)) continue;
       passed++;
-      CHECK(passed < 1'000'000);
+      CHECK(passed < 10'000'000);
       coming_back.emplace_back(now + round_trip, arrival);
     }
     // Each at least once; and those that were there before the loop was known go round until then.
-    const uint64_t known_after = 2 * RepeatProbe::kWaitNs + 3 * 64 * round_trip;
+    const uint64_t known_after =
+        RepeatProbe::kLongNs + 2 * RepeatProbe::kWaitNs + 4 * 64 * round_trip;
     CHECK(passed >= 1000);
     CHECK(passed <= 1000 * 2 + known_after / (10 * kMillisecond) * (1 + known_after / round_trip));
   }
@@ -260,17 +259,25 @@ void ends_loops_that_look_like_a_sender() {
   DuplicateWindow window;
   uint64_t rounds = 0;
   while (!repeated(window, numbered(1), kStart + rounds * kMillisecond)) rounds++;
-  CHECK_EQ(rounds, uint64_t{DuplicateWindow::kOften});
+  CHECK_EQ(rounds, DuplicateWindow::kOften + RepeatProbe::kLongNs / kMillisecond);
 }
 
 // What is kept back may have been the last of it: once proves nothing.
 void takes_senders_that_stop() {
   DuplicateWindow window;
-  for (uint64_t i = 0; i < 64; i++) CHECK(!repeated(window, numbered(1), kStart + i));
-  CHECK(repeated(window, numbered(1), kStart + 64));
+  const uint64_t count = DuplicateWindow::kOften + RepeatProbe::kLongNs / kMillisecond;
+  for (uint64_t i = 0; i < count; i++) {
+    CHECK(!repeated(window, numbered(1), kStart + i * kMillisecond));
+  }
+  CHECK(repeated(window, numbered(1), kStart + count * kMillisecond));
   for (uint64_t i = 0; i < 60; i++) {
-    CHECK(!repeated(window, numbered(2), kStart + kSecond + i));
-    CHECK(!window.in_loop(kStart + kSecond + i));
+    CHECK(!repeated(window, numbered(2), kStart + 2 * kSecond + i));
+    CHECK(!window.in_loop(kStart + 2 * kSecond + i));
+  }
+  // Less than a second of it is nothing, however fast.
+  DuplicateWindow other;
+  for (uint64_t i = 0; i < 10'000; i++) {
+    CHECK(!repeated(other, numbered(1), kStart + i * kMillisecond / 11));
   }
 }
 

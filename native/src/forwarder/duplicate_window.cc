@@ -111,9 +111,10 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
       return true;
     }
     // A super-frame is judged by its first datagram.
-    const bool often =
-        !datagram.ipv6 && entry->firsts >= kOften && now_ms - entry->taken_ms <= kOftenMs;
-    if (segment == 0 && probe_.keeps_back(packet, path, often, time_ns)) return true;
+    const bool often = entry->firsts >= kOften;
+    if (segment == 0 && !datagram.ipv6 && probe_.keeps_back(packet, path, often, time_ns)) {
+      return true;
+    }
     count_first(*entry, now_ms);
     return false;
   }

@@ -44,10 +44,8 @@ class DuplicateWindow final {
   static constexpr uint32_t kTolerated = 7;
   // Where both counts are halved, so that a loop cannot live long on what was sent before it.
   static constexpr uint8_t kMostFirsts = 64;
-  // So many copies with the headers of the first, the last at most so much after the one before,
-  // are often.
+  // So many copies with the headers of the first are often.
   static constexpr uint8_t kOften = kMostFirsts;
-  static constexpr uint32_t kOftenMs = 100;
   // The same while a loop is known to be there, and for how long that is believed.
   static constexpr uint32_t kToleratedInLoop = 1;
   static constexpr uint64_t kLoopNs = 10'000'000'000;

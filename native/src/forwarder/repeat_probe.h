@@ -7,14 +7,19 @@
 namespace mcfleet {
 
 // Tells a loop from a sender that repeats itself, where a packet comes again and again just as it
-// came first: a relay of the same host, or with the same TTL, may have put it into the loop. Some
-// copies in a row are kept back. A sender goes on, a loop does not. A sender that repeats payload
-// and identification fast loses kCopies for each time that it is found out to be one; RFC 6864,
-// section 4.1, forbids that unless fragmentation is forbidden.
+// came first: a relay of the same host, or with the same TTL, may have put it into the loop. When
+// that has lasted for kLongNs, some copies in a row are kept back. A sender goes on, a loop does
+// not. A sender that repeats payload and identification fast and for long loses kCopies for each
+// time that it is found out to be one; RFC 6864, section 4.1, forbids that unless fragmentation is
+// forbidden.
 //
 // One input and one thread.
 class RepeatProbe final {
  public:
+  // How long a packet comes again, each time at most kFastNs after the last, before it is asked:
+  // whoever tries a relay with some equal packets loses none.
+  static constexpr uint64_t kLongNs = 1'000'000'000;
+  static constexpr uint64_t kFastNs = 100'000'000;
   // A loop must not hold more of one packet.
   static constexpr uint32_t kCopies = 8;
   // How long is waited for the next copy.
@@ -27,8 +32,8 @@ class RepeatProbe final {
   static constexpr uint64_t kSenderNs = 600'000'000'000;
   static constexpr size_t kSenders = 64;
 
-  // For a copy that came as the first did. `often`: so many of them came so fast that it may be
-  // asked. Whether it has to be kept back.
+  // For a copy that came as the first did. `often`: so many of them came that it is worth a look.
+  // Whether it has to be kept back.
   bool keeps_back(uint64_t packet, uint64_t path, bool often, uint64_t time_ns) {
     if (packet_ == packet) {
       if (copies_ == kCopies) {
@@ -41,8 +46,9 @@ class RepeatProbe final {
       last_ns_ = time_ns;
       return true;
     }
-    if (!often || packet_ != 0 || senders_.holds(path, time_ns)) return false;
-    if (path_ != path || time_ns - last_ns_ > kProofsNs) proofs_ = 0;
+    if (packet_ != 0 || !lasts(packet, path, often, time_ns)) return false;
+    watched_ = 0;
+    if (!proven_once(path, time_ns)) proofs_ = 0;
     packet_ = packet;
     path_ = path;
     last_ns_ = time_ns;
@@ -61,6 +67,27 @@ class RepeatProbe final {
   [[nodiscard]] uint64_t path() const { return path_; }
 
  private:
+  [[nodiscard]] bool proven_once(uint64_t path, uint64_t time_ns) const {
+    return proofs_ > 0 && path_ == path && time_ns - last_ns_ <= kProofsNs;
+  }
+  // Whether this packet comes again for long enough.
+  bool lasts(uint64_t packet, uint64_t path, bool often, uint64_t time_ns) {
+    const bool fast = time_ns - watched_ns_ <= kFastNs;
+    if (watched_ == packet && fast) {
+      watched_ns_ = time_ns;
+      return time_ns - since_ns_ >= kLongNs || (often && proven_once(path, time_ns));
+    }
+    if (!often || (watched_ != 0 && fast) || senders_.holds(path, time_ns)) return false;
+    watched_ = packet;
+    since_ns_ = time_ns;
+    watched_ns_ = time_ns;
+    return proven_once(path, time_ns);
+  }
+
+  // What is looked at; 0: nothing. Since when, and when it came last.
+  uint64_t watched_ = 0;
+  uint64_t since_ns_ = 0;
+  uint64_t watched_ns_ = 0;
   // What is kept back; 0: nothing.
   uint64_t packet_ = 0;
   uint64_t path_ = 0;
