@@ -2,6 +2,7 @@
 #include "packet/identification.h"
 
 #include <initializer_list>
+#include <random>
 #include <vector>
 
 #include "check.h"
@@ -71,9 +72,28 @@ void come_to_rest_in_a_loop() {
   }
 }
 
+void identifications_come_again_late() {
+  Identifications identifications;
+  std::mt19937 random(71);
+  std::vector<uint64_t> given(65536);
+  uint64_t round = 0;
+  for (uint16_t before = 0; round < 4;) {
+    const size_t count = 1 + random() % 128;
+    const uint16_t first = identifications.take(count);
+    if (first < before) round++;
+    before = first;
+    CHECK(first >= kFirstIdentification && first + count <= given.size());
+    for (size_t i = first; i < first + count; i++) {
+      CHECK(given[i] != round + 1);
+      given[i] = round + 1;
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  identifications_come_again_late();
   differ_between_workers();
   leave_those_of_one_worker();
   never_look_missing();

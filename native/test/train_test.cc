@@ -379,28 +379,9 @@ void a_part_is_a_train() {
   CHECK_EQ(left, 1U);
 }
 
-void identifications_come_again_late() {
-  Identifications identifications;
-  std::mt19937 random(71);
-  std::vector<uint64_t> given(65536);
-  uint64_t round = 0;
-  for (uint16_t before = 0; round < 4;) {
-    const size_t count = 1 + random() % 128;
-    const uint16_t first = identifications.take(count);
-    if (first < before) round++;
-    before = first;
-    CHECK(first >= kFirstIdentification && first + count <= given.size());
-    for (size_t i = first; i < first + count; i++) {
-      CHECK(given[i] != round + 1);
-      given[i] = round + 1;
-    }
-  }
-}
-
 }  // namespace
 
 int main() {
-  identifications_come_again_late();
   a_part_is_a_train();
   any_datagrams_leave_once_and_in_order();
   trains_are_as_long_as_they_may_be();

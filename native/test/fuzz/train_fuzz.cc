@@ -13,6 +13,8 @@
 #include <map>
 #include <memory>
 
+#include "arriving.h"
+#include "expected.h"
 #include "forwarder/egress_ports.h"
 #include "forwarder/emitter.h"
 #include "forwarder/train.h"
@@ -20,8 +22,8 @@
 #include "taken.h"
 
 using namespace mcfleet;
+using namespace mcfleet::fuzz;
 using packets::Bytes;
-using taken::cut;
 using taken::require;
 using taken::residue;
 using taken::Sent;
@@ -73,19 +75,6 @@ struct Output {
 };
 
 // What residue() gives for a right checksum.
-constexpr uint16_t kRight = 0xffff;
-
-// What was added, and what is expected of it at each output: one datagram, or the segments of a
-// super-frame.
-struct Expected {
-  Bytes packet;
-  size_t ip_header;
-  UdpChecksum checksum;
-  bool any_id;
-  // Its residue() shall be this.
-  uint16_t residue;
-};
-
 // As a test that is skipped says it.
 [[noreturn]] void cannot_run(const char* why) {
   std::printf("skipped: %s\n", why);
@@ -122,196 +111,6 @@ struct Stage {
     }
   }
 };
-
-// Reads the input, and zeros when it is used up.
-struct Input {
-  const uint8_t* data;
-  size_t size;
-  uint8_t byte() {
-    if (size == 0) return 0;
-    size--;
-    return *data++;
-  }
-  uint16_t word() {
-    const unsigned high = byte();
-    return static_cast<uint16_t>(high << 8 | byte());
-  }
-};
-
-// One arriving frame: four words and a few bits decide.
-struct Arriving {
-  Bytes packet;
-  VnetHeader offload{};
-};
-
-// What the input says of the datagrams.
-struct Wanted {
-  uint8_t kind;
-  uint8_t flow;
-  uint8_t at;
-  size_t number;
-  Bytes payload;
-};
-
-Bytes ipv4_packet(const Wanted& wanted, size_t& header) {
-  packets::Spec spec;
-  spec.source = 0x0a000000U + wanted.flow % 5;
-  spec.source_port = static_cast<uint16_t>(4000 + wanted.flow / 64);
-  spec.id = static_cast<uint16_t>(wanted.flow % 3 == 0 ? 0 : 77 + wanted.number);
-  spec.flags = (wanted.kind & 8) != 0 ? 0x4000 : 0;
-  if ((wanted.kind & 0x80) != 0) {
-    spec.ttl = static_cast<uint8_t>(wanted.at % 4);
-    spec.tos = static_cast<uint8_t>(wanted.at & 0xf0);
-  }
-  if ((wanted.kind & 0x70) == 0x10) spec.options = {7, 3, 4, 0x94, 4, 0, 0, 0};
-  spec.payload = wanted.payload;
-  header = kIpv4Header + spec.options.size();
-  return packets::ip_packet(spec);
-}
-
-Bytes ipv6_packet(const Wanted& wanted, size_t& header) {
-  packets::ipv6::Spec spec;
-  packets::put32(spec.source.data() + 12, 0x0a000000U + wanted.flow % 5);
-  spec.source_port = static_cast<uint16_t>(4000 + wanted.flow / 64);
-  if ((wanted.kind & 8) != 0) spec.flow_label = wanted.flow;
-  if ((wanted.kind & 0x80) != 0) {
-    spec.hop_limit = static_cast<uint8_t>(wanted.at % 4);
-    spec.traffic_class = static_cast<uint8_t>(wanted.at & 0xf0);
-  }
-  if ((wanted.kind & 0x70) == 0x10) {
-    if ((wanted.flow & 2) != 0) spec.extensions.push_back({packets::ipv6::kHopByHop});
-    spec.extensions.push_back({packets::ipv6::kDestinationOptions});
-  }
-  spec.payload = wanted.payload;
-  header = packets::ipv6::header_size(spec);
-  return packets::ipv6::ip_packet(spec);
-}
-
-// Which families the frames are of.
-enum class Families : uint8_t { kIpv4, kIpv6, kBoth };
-
-Arriving arriving(Input& input, size_t usual_size, size_t number, Families families) {
-  const uint8_t kind = input.byte();
-  const uint8_t flow = input.byte();
-  const uint16_t own_size = input.word();
-  const uint8_t at = input.byte();
-  const uint8_t change = input.byte();
-  const bool super = (kind & 0x74) == 0x44;
-  const size_t size = (kind & 0x70) == 0x20 ? own_size % 5000 : usual_size;
-  Wanted wanted{kind, flow, at, number, Bytes(super ? own_size : size)};
-  // What an IP packet can hold; IPv6 would allow for 20 bytes more.
-  wanted.payload.resize(std::min<size_t>(wanted.payload.size(), 65'400));
-  for (size_t i = 0; i < wanted.payload.size(); i++) {
-    wanted.payload[i] = static_cast<uint8_t>(number * 31U + i * 7 + (i >> 8));
-  }
-  if (wanted.payload.size() >= 2) packets::put16(wanted.payload.data(), number);
-  const bool ipv6 = families == Families::kIpv6 || (families == Families::kBoth && (flow & 1) != 0);
-  size_t header = 0;
-  Arriving made;
-  made.packet = ipv6 ? ipv6_packet(wanted, header) : ipv4_packet(wanted, header);
-  uint8_t* udp = made.packet.data() + header;
-  if ((kind & 0x70) == 0x30) {
-    // Anything in the headers, the lengths included.
-    made.packet[at % (header + kUdpHeader)] ^= change;
-    if (ipv6) return made;
-    const size_t length = size_t{made.packet[0] & 15U} * 4;
-    if (length < 20 || length > made.packet.size()) return made;
-    packets::set_ip_checksum(made.packet);
-  } else if ((kind & 3) == 1) {
-    packets::put16(udp + 6, packets::get16(udp + 6) ^ (1U + change));
-  } else if ((kind & 3) == 2) {
-    packets::put16(udp + 6, 0);
-  } else if ((kind & 3) == 3) {
-    made.offload.flags = kVnetNeedsChecksum;
-    made.offload.csum_start = static_cast<uint16_t>(header);
-    made.offload.csum_offset = 6;
-    packets::put16(
-        udp + 6, taken::pseudo_sum(made.packet, static_cast<uint16_t>(8 + wanted.payload.size())));
-  }
-  if (super) {
-    made.offload.gso_type = kVnetGsoUdpL4;
-    made.offload.gso_size = static_cast<uint16_t>(usual_size);
-    made.offload.hdr_len = static_cast<uint16_t>(header + kUdpHeader);
-  }
-  return made;
-}
-
-uint8_t next_ttl(uint8_t ttl, const Rewrite& rewrite) {
-  return rewrite.ttl != 0 ? rewrite.ttl : ttl > 1 ? static_cast<uint8_t>(ttl - 1) : uint8_t{1};
-}
-
-// RFC 791.
-void rewrite_ipv4(Bytes& packet, const Rewrite& rewrite) {
-  packet[8] = next_ttl(packet[8], rewrite);
-  if (rewrite.dscp != kKeepDscp) {
-    packet[1] = static_cast<uint8_t>((packet[1] & 3) | rewrite.dscp << 2);
-  }
-  if (rewrite.source != 0) packets::put32(packet.data() + 12, rewrite.source);
-  packets::put32(packet.data() + 16, rewrite.destination);
-}
-
-// RFC 8200, section 3.
-void rewrite_ipv6(Bytes& packet, const Rewrite& rewrite) {
-  packet[7] = next_ttl(packet[7], rewrite);
-  if (rewrite.dscp != kKeepDscp) {
-    uint32_t first = packets::get32(packet.data());
-    first = (first & ~0x0fc00000U) | uint32_t{rewrite.dscp} << 22;
-    packets::put32(packet.data(), first);
-  }
-  const Ipv6Addresses& addresses = *rewrite.ipv6;
-  if (!addresses.keep_source) {
-    std::copy(addresses.source.begin(), addresses.source.end(), packet.begin() + 8);
-  }
-  std::copy(addresses.destination.begin(), addresses.destination.end(), packet.begin() + 24);
-}
-
-// As the rules say: what changes and what must not. The UDP checksum: RFC 768.
-void check_rewritten(const Expected& before, const Taken::One& after, const Rewrite& rewrite) {
-  Bytes wanted = before.packet;
-  const bool ipv6 = taken::is_ipv6(wanted);
-  if (ipv6) {
-    rewrite_ipv6(wanted, rewrite);
-  } else {
-    rewrite_ipv4(wanted, rewrite);
-  }
-  uint8_t* udp = wanted.data() + before.ip_header;
-  if (rewrite.source_port != 0) packets::put16(udp, rewrite.source_port);
-  if (rewrite.port != 0) packets::put16(udp + 2, rewrite.port);
-  require(after.packet.size() == wanted.size(), "a datagram keeps its size");
-  const uint16_t checksum = packets::get16(after.packet.data() + before.ip_header + 6);
-  packets::put16(udp + 6, checksum);
-  if (!ipv6) {
-    if (before.any_id || after.any_id) {
-      packets::put16(wanted.data() + 4, packets::get16(after.packet.data() + 4));
-    }
-    if (after.fragmented) packets::put16(wanted.data() + 6, 0);
-    packets::set_ip_checksum(wanted);
-  }
-  require(wanted == after.packet, "headers are rewritten and the payload is not");
-  if (before.checksum == UdpChecksum::kNone) {
-    require(checksum == 0, "no checksum stays none");
-    return;
-  }
-  require(checksum != 0, "a checksum stays one");
-  require(residue(after.packet, before.ip_header) == before.residue,
-          "a right checksum stays right and a wrong one wrong");
-}
-
-void expect(std::vector<Expected>& expected, const Bytes& ip, const Datagram& datagram) {
-  Bytes packet(ip.begin(), ip.begin() + datagram.ip_length);
-  if (datagram.segments == 1) {
-    const uint16_t arrived =
-        datagram.checksum == UdpChecksum::kFinished ? residue(packet, datagram.ip_header) : kRight;
-    expected.push_back({packet, datagram.ip_header, datagram.checksum, false, arrived});
-    return;
-  }
-  const size_t payload = datagram.udp_length - kUdpHeader;
-  for (size_t offset = 0; offset < payload; offset += datagram.segment_size) {
-    const size_t size = std::min<size_t>(datagram.segment_size, payload - offset);
-    expected.push_back({cut(packet, datagram.ip_header, offset, size), datagram.ip_header,
-                        UdpChecksum::kFinished, true, kRight});
-  }
-}
 
 // What one output does with the datagrams of one family.
 struct Way {
