@@ -61,7 +61,7 @@ const HELP: readonly (readonly [written: string, meaning: string])[] = [
   [
     '--exclusive-input',
     "keeps what relays take from an interface from this host's own IP stack: its programs, its multicast routing, and bridges and macvlans " +
-      'on that interface, relays of these included, do not get it. For hosts that only relay: it saves processor time where packets arrive. The host gets as without ' +
+      'on that interface do not get it, unless relays take from these as well. For hosts that only relay: it saves processor time where packets arrive. The host gets as without ' +
       'it: fragments, packets with IP options or IPv6 extension headers, and what relays take that have sources, a VLAN, or all ports of a ' +
       'unicast address. It ends with the data plane. It needs Linux 6.6, CAP_BPF and CAP_NET_ADMIN; where it cannot be had, relays ' +
       'forward as without it, and Status tells why',

@@ -99,10 +99,24 @@ void says_why_not() {
   CHECK_EQ(input.status().destinations, 0U);
 }
 
+// A bridge 10 with the ports 1 and 2, a VLAN 20 on the bridge, a macvlan 30 on 3.
+void finds_what_lies_above() {
+  const std::multimap<int, int> lower{{10, 1}, {10, 2}, {20, 10}, {30, 3}};
+  const auto above = [&](const std::vector<int>& inputs) {
+    return interfaces_above(inputs, lower);
+  };
+  CHECK(above({1, 2, 3}).empty());
+  CHECK((above({1, 20}) == std::map<int, int>{{10, 20}, {1, 20}, {2, 20}}));
+  CHECK((above({3, 30, 10}) == std::map<int, int>{{3, 30}, {1, 10}, {2, 10}}));
+  // The kernel allows for none.
+  CHECK((interfaces_above({1}, {{1, 2}, {2, 1}}) == std::map<int, int>{{2, 1}}));
+}
+
 }  // namespace
 
 int main() {
   asks_for_what_rules_take_entirely();
+  finds_what_lies_above();
   if (!enter_own_namespace()) return kSkipped;
   says_why_not();
   ExclusiveInput input(kLoopback);

@@ -255,6 +255,26 @@ describeWithLab('an exclusive input', () => {
     expect(await exchange(...sent)).toEqual({ relayed: texts(sent), heard: [] });
   });
 
+  it('leaves the host what it gives to another interface from which relays take', async () => {
+    await lab.ip('relay', 'link add link in name above type macvlan mode bridge');
+    await lab.ip('relay', 'link set above up');
+    const forwarder = await relaying(simpleRelay);
+    expect(await exclusive(forwarder)).toEqual(active(1));
+    const other = {
+      ...simpleRelay,
+      uid: 'above',
+      input: 'above',
+      outputs: [{ interface: 'out1', address: '239.20.20.20' }],
+    };
+    expect(await forwarder.apply([other])).toEqual([]);
+    const reason = expect.stringContaining('from which relays take');
+    expect(await exclusive(forwarder)).toMatchObject([{ active: false, reason }, { active: true }]);
+    const sent = frames(5);
+    expect((await exchange(...sent)).relayed).toEqual([...texts(sent), ...texts(sent)].sort());
+    expect(await forwarder.apply([], { removed: ['above'] })).toEqual([]);
+    expect(await exclusive(forwarder)).toEqual(active(1));
+  });
+
   it('lets two data planes have the same packets', async () => {
     const first = await relaying(simpleRelay);
     await relaying({ ...simpleRelay, outputs: [{ interface: 'out1', address: '239.20.20.20' }] });

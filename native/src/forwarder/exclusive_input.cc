@@ -47,10 +47,28 @@ Claimable claimable(const std::vector<Rule>& rules) {
   return result;
 }
 
-void ExclusiveInput::refresh(bool receives) {
+std::map<int, int> interfaces_above(const std::vector<int>& ifindexes,
+                                    const std::multimap<int, int>& lower) {
+  std::map<int, int> above;
+  for (const int ifindex : ifindexes) {
+    std::vector<int> down{ifindex};
+    for (size_t i = 0; i < down.size(); i++) {
+      const auto [first, last] = lower.equal_range(down[i]);
+      for (auto below = first; below != last; below++) {
+        if (std::find(down.begin(), down.end(), below->second) != down.end()) continue;
+        down.push_back(below->second);
+        above.try_emplace(below->second, ifindex);
+      }
+    }
+  }
+  return above;
+}
+
+void ExclusiveInput::refresh(bool receives, const std::string& needed) {
+  const bool wanted = receives && needed.empty();
   // Also of an interface that is gone, and another one has its index.
-  if (!receives || (link_.has_value() && !link_->attached())) close("");
-  if (receives && !link_.has_value()) {
+  if (!wanted || (link_.has_value() && !link_->attached())) close(receives ? needed : "");
+  if (wanted && !link_.has_value()) {
     open();
     if (link_.has_value()) put(wanted_.claims);
   }

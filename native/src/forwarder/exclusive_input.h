@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,6 +31,11 @@ struct Claimable {
 };
 Claimable claimable(const std::vector<Rule>& rules);
 
+// Which of these interfaces the host gives packets of another one to, by the index of that other
+// one: a bridge, a macvlan or a VLAN takes them through it. `lower`: netlink::dump_lower_devices().
+std::map<int, int> interfaces_above(const std::vector<int>& ifindexes,
+                                    const std::multimap<int, int>& lower);
+
 // Keeps what relays take from one input interface from the host's own IP stack. What is kept from
 // the host is at every time taken by a relay: rules that come first take, then claim; rules that go
 // first give up. Where it cannot be had, relays forward as without, and the status says why.
@@ -42,7 +48,8 @@ class ExclusiveInput final {
   ExclusiveInput& operator=(const ExclusiveInput&) = delete;
 
   // After the interface may have changed. `receives`: whether relays take packets from it.
-  void refresh(bool receives);
+  // `needed`: why the host needs its packets nevertheless; empty if it does not.
+  void refresh(bool receives, const std::string& needed = {});
   // Before the rules are replaced: gives up what `next` does not take.
   void give_up(const std::vector<Rule>& next);
   // After they were replaced, and no packet goes by others any more.

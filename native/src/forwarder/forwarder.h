@@ -122,6 +122,7 @@ class Forwarder final {
   void drop_unused(Retired& retired);
   void drop_unused_ports(EgressPort::Kind kind);
   void refresh_links();
+  void refresh_exclusive();
   bool retry_endpoints();
   // Why the host may refuse packets that the relay takes; empty if it does not.
   const char* warning_of(const CompiledRelay& relay) const;

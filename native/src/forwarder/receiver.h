@@ -47,6 +47,8 @@ class Receiver final {
   Status refresh(Retired& retired);
   // Whether there are rings, and their interface is gone: there may be another one of that index.
   [[nodiscard]] bool lost() const;
+  // Whether there are rings of the interface that was there at the last refresh().
+  [[nodiscard]] bool receives() const { return !inputs_.empty(); }
 
   // Lets everything pass that the present rules or `next` want. Before use_rules().
   void widen_filter(const std::vector<Rule>& next);
