@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "packets.h"
+#include "../packets.h"
 #include "taken.h"
 
 namespace mcfleet::fuzz {

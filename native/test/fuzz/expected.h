@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "../packets.h"
 #include "forwarder/relay_program.h"
 #include "packet/rewrite.h"
-#include "packets.h"
 #include "taken.h"
 
 namespace mcfleet::fuzz {
