@@ -62,6 +62,8 @@ const all: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned', 'kernel-m
 const withoutPlainSocat: readonly EngineName[] = ['mcfleet', 'socat-tuned', 'kernel-mfc'];
 const alone: readonly EngineName[] = ['mcfleet'];
 const none: readonly EngineName[] = [];
+/** The kernel forwards multicast to groups only. */
+const unicastEngines: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned'];
 
 interface PlanOptions {
   readonly streams?: number;
@@ -70,11 +72,20 @@ interface PlanOptions {
   readonly spread?: boolean;
   readonly idleRelays?: number;
   readonly options?: readonly string[];
+  readonly unicast?: boolean;
+  readonly hostRules?: boolean;
 }
 
-/** Streams to groups 239.1.1.1 or ff15::1:1 and up; each copy to a group of its own, on one interface where the relay can. */
+/** The sink, by the first cable. */
+const SINK_ADDRESS = '10.0.1.2';
+
+/**
+ * Streams to groups 239.1.1.1 or ff15::1:1 and up; each copy to a group of its own, on one interface where the relay can, or to a port
+ * of the sink's.
+ */
 function plan(asked: PlanOptions = {}): RelayPlan {
   const { streams = 1, copies = 1, family = 4, spread = false, idleRelays = 0, options = [] } = asked;
+  const { unicast = false, hostRules = false } = asked;
   const input = (stream: number): string => (family === 4 ? `239.1.1.${stream}` : `ff15::1:${stream}`);
   const output = (stream: number, copy: number): string =>
     family === 4 ? `239.10.${stream}.${copy}` : `ff15::10:${stream}:${copy}`;
@@ -82,10 +93,12 @@ function plan(asked: PlanOptions = {}): RelayPlan {
     { length: streams },
     (_, stream): PlannedStream => ({
       input: { group: input(stream + 1), port: 5001 },
-      outputs: Array.from({ length: copies }, (__, copy) => ({ group: output(stream + 1, copy + 1), port: 6001 })),
+      outputs: Array.from({ length: copies }, (__, copy) =>
+        unicast ? { group: SINK_ADDRESS, port: 6001 + copy } : { group: output(stream + 1, copy + 1), port: 6001 },
+      ),
     }),
   );
-  return { streams: planned, family, spread, idleRelays, options };
+  return { streams: planned, family, spread, idleRelays, options, hostRules };
 }
 
 type ThroughputDetails = Partial<Omit<ThroughputCase, 'kind' | 'id' | 'title'>>;
@@ -218,6 +231,16 @@ export const benchCases: readonly BenchCase[] = [
   throughput('64-bytes', '1 -> 1, 64 B', { size: 64, quick: none }),
   throughput('1472-bytes', '1 -> 1, 1472 B', { size: 1472, quick: none }),
   throughput('9000-bytes', '1 -> 1, 9000 B, MTU 9100', { size: 9000, quick: none }),
+  throughput('unicast', '1 -> 1 unicast, 1316 B', {
+    plan: plan({ unicast: true }),
+    engines: unicastEngines,
+    quick: none,
+  }),
+  throughput('unicast-rules', '1 -> 1 unicast, 1316 B, host with nftables rules', {
+    plan: plan({ unicast: true, hostRules: true }),
+    engines: unicastEngines,
+    quick: none,
+  }),
   throughput('engine-kernel', "1 -> 1, 1316 B, by mcfleet's engine KERNEL", {
     engines: ['mcfleet-kernel'],
     quick: ['mcfleet-kernel'],

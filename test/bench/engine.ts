@@ -10,13 +10,15 @@ export interface RelayPlan {
   readonly spread: boolean;
   /** Further relays on the same input that get no packets. */
   readonly idleRelays: number;
+  /** The relay's host has rules of its own for what it sends (nftables), which let all of it pass. */
+  readonly hostRules: boolean;
   /** Only for mcfleet: options of its data plane, for example ["--busy-poll-us", "200"]. */
   readonly options: readonly string[];
 }
 
 export interface PlannedStream {
   readonly input: Stream;
-  /** Where each copy goes, as asked; an engine that cannot rewrite keeps the input's group and port. */
+  /** Where each copy goes, as asked: groups, or the sink's address. An engine that cannot rewrite keeps the input's group and port. */
   readonly outputs: readonly Stream[];
 }
 

@@ -22,6 +22,7 @@ describeWithLab('bench', () => {
       family: 4 as const,
       spread: false,
       idleRelays: 0,
+      hostRules: false,
       options: [],
     };
     const traffic = { plan, size: 1316, segments: 20, rate: 2_000, seconds: 0.5 };

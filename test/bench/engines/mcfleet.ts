@@ -7,6 +7,7 @@ import { mcfleet as launcher } from '../../fleet/fleet.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import { type Engine, NotOffered, type PlannedStream, type RelayPlan, type RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
+import { prepareHost } from './host.ts';
 
 /** 10,000 relays are more than gRPC's default of 4 MiB. */
 const MAX_MESSAGE_BYTES = 2 ** 26;
@@ -23,6 +24,7 @@ export const mcfleet: Engine = {
 };
 
 async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
+  const host = await prepareHost(stage, plan);
   const socket = join(stage.lab.directory, 'dataplane.sock');
   const argv = [launcher, 'dataplane', '--socket', socket, ...plan.options];
   const started = stage.lab.start('relay', argv, { cpu: RELAY_CPU });
@@ -34,6 +36,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
   const stop = async (): Promise<void> => {
     client.close();
     await started.stop(2_000);
+    await host[Symbol.asyncDispose]();
   };
   try {
     await started.waitForOutput(/"serves"/);

@@ -2,6 +2,7 @@ import { until } from '../../fleet/until.ts';
 import type { LabProcess } from '../../lab/process.ts';
 import type { Engine, RelayPlan, RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
+import { prepareHost } from './host.ts';
 
 const TUNED_BUFFER_BYTES = 16 * 1024 * 1024;
 /** SOL_SOCKET, SO_RCVBUFFORCE (asm-generic/socket.h): past net.core.rmem_max. */
@@ -22,6 +23,11 @@ export function socat(tuned: boolean): Engine {
 }
 
 async function start(stage: Stage, plan: RelayPlan, tuned: boolean): Promise<RunningRelay> {
+  const host = await prepareHost(stage, plan);
+  const stop = async (): Promise<void> => {
+    await stopAll(processes);
+    await host[Symbol.asyncDispose]();
+  };
   const processes = plan.streams.flatMap(({ input, outputs }) =>
     outputs.map((output) => {
       const from = `UDP4-RECV:${input.port},bind=${input.group},reuseaddr,ip-add-membership=${input.group}:${INPUT_INTERFACE}`;
@@ -39,10 +45,10 @@ async function start(stage: Stage, plan: RelayPlan, tuned: boolean): Promise<Run
       ringBytes: 0,
       applyMs: null,
       change: null,
-      [Symbol.asyncDispose]: () => stopAll(processes),
+      [Symbol.asyncDispose]: stop,
     };
   } catch (error) {
-    await stopAll(processes);
+    await stop();
     throw error;
   }
 }
