@@ -121,6 +121,7 @@ function throughput(id: string, title: string, details: ThroughputDetails = {}):
 const spinning = ['--busy-poll-us', '200'];
 /** What the relay takes is not also given to its host's own stack, which costs the sender's core here. */
 const exclusive = ['--exclusive-input'];
+const exclusiveSpinning = [...exclusive, ...spinning];
 
 const superFrames: ThroughputDetails = { arriving: 'super', engines: ['mcfleet', 'kernel-mfc'] };
 const cutByKernel: ThroughputDetails = { outputSegmentation: false, engines: alone };
@@ -151,11 +152,19 @@ export const benchCases: readonly BenchCase[] = [
     engines: alone,
     quick: none,
   }),
-  throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', { plan: plan({ options: spinning }), engines: alone }),
+  throughput('spin-200', '1 -> 1, 1316 B, spinning 200 us', {
+    plan: plan({ options: spinning }),
+    engines: alone,
+    quick: none,
+  }),
   throughput('1to1-exclusive', '1 -> 1, 1316 B, exclusive input', {
     plan: plan({ options: exclusive }),
     engines: alone,
     quick: none,
+  }),
+  throughput('1to1-exclusive-spin', '1 -> 1, 1316 B, exclusive input, spinning 200 us', {
+    plan: plan({ options: exclusiveSpinning }),
+    engines: alone,
   }),
   throughput('no-uso', '1 -> 1, 1316 B, output device without USO', { ...cutByKernel, quick: none }),
   throughput('10000-relays', '1 -> 1, 1316 B, 9,999 other relays', {
@@ -166,11 +175,16 @@ export const benchCases: readonly BenchCase[] = [
   throughput('1to8-spin', '1 -> 8, 1316 B, spinning 200 us', {
     plan: plan({ copies: 8, options: spinning }),
     engines: alone,
+    quick: none,
   }),
   throughput('1to8-exclusive', '1 -> 8, 1316 B, exclusive input', {
     plan: plan({ copies: 8, options: exclusive }),
     engines: alone,
     quick: none,
+  }),
+  throughput('1to8-exclusive-spin', '1 -> 8, 1316 B, exclusive input, spinning 200 us', {
+    plan: plan({ copies: 8, options: exclusiveSpinning }),
+    engines: alone,
   }),
   throughput('1to8-no-uso', '1 -> 8, 1316 B, output device without USO', {
     ...cutByKernel,
@@ -184,6 +198,11 @@ export const benchCases: readonly BenchCase[] = [
   throughput('1to32', '1 -> 32, 1316 B', { plan: plan({ copies: 32 }), engines: ['mcfleet', 'kernel-mfc'] }),
   throughput('1to32-spin', '1 -> 32, 1316 B, spinning 200 us', {
     plan: plan({ copies: 32, options: spinning }),
+    engines: alone,
+    quick: none,
+  }),
+  throughput('1to32-exclusive-spin', '1 -> 32, 1316 B, exclusive input, spinning 200 us', {
+    plan: plan({ copies: 32, options: exclusiveSpinning }),
     engines: alone,
     quick: none,
   }),
@@ -212,9 +231,8 @@ export const benchCases: readonly BenchCase[] = [
   }),
   throughput('super-1to1-exclusive', '1 -> 1, 1316 B, super-frames arriving, exclusive input, spinning 200 us', {
     ...superFrames,
-    plan: plan({ options: [...exclusive, ...spinning] }),
+    plan: plan({ options: exclusiveSpinning }),
     engines: alone,
-    quick: none,
   }),
   throughput('super-1to1-no-uso', '1 -> 1, 1316 B, super-frames arriving, output device without USO', {
     ...superFrames,

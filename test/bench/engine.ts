@@ -39,6 +39,11 @@ export interface RunningRelay extends AsyncDisposable {
   readonly applyMs: number | null;
   /** Changes one relay that gets no packets, and gives the milliseconds from the request to the packet path using it; only mcfleet, if its plan has such a relay. */
   readonly change: (() => Promise<number>) | null;
+  /**
+   * After packets: what shows that it did not work as its plan asks, for example that one of two workers forwarded nothing; `undefined` if
+   * all is as asked. Omitted: it has no such way to work.
+   */
+  readonly fault?: () => Promise<string | undefined>;
 }
 
 /** Thrown by `Engine.start`: what was started says itself that it cannot do this. */

@@ -3,6 +3,7 @@ import type { BenchRun } from './bench-run.ts';
 import type { LatencyCase } from './cases.ts';
 import type { Engine } from './engine.ts';
 import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
+import { addedLatency, type Quantiles } from './latency-added.ts';
 import type { Prober } from './prober-client.ts';
 import type { Stream } from './prober-protocol.ts';
 import type { LatencyResult } from './results.ts';
@@ -11,12 +12,6 @@ import { median, threeDigits } from './statistics.ts';
 
 const SIZE = 1316;
 const SETTLE_MS = 50;
-
-interface Quantiles {
-  readonly p50_us: number;
-  readonly p99_us: number;
-  readonly p999_us: number;
-}
 
 /** From the source to a receiver. */
 interface Path {
@@ -51,7 +46,8 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
   const withoutRelay = await run.once(`latency without relay at ${benchCase.rate}`, async () => {
     const receiver = await stage.relayProber();
     const load = run.watch(stage, undefined);
-    return medians(await measure({ receiver, at: INPUT_INTERFACE, heard: stream.input, load }));
+    const runs = await measure({ receiver, at: INPUT_INTERFACE, heard: stream.input, load });
+    return { ...medians(runs), foreign_cores: mostForeignCores(runs) };
   });
   const relay = await run.startRelay(stage, engine, plan);
   try {
@@ -61,17 +57,21 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
       heard: relay.oneOutput,
       load: run.watch(stage, relay),
     });
+    const total = medians(runs);
     return {
       kind: 'latency',
       engine: engine.name,
       rate: benchCase.rate,
-      ...medians(runs),
+      ...total,
       without_relay: withoutRelay,
+      added: addedLatency(total, withoutRelay),
       lost: runs.reduce((sum, { lost }) => sum + lost, 0),
       runs: runs.length,
-      foreign_cores: threeDigits(Math.max(...runs.map(({ foreignCores }) => foreignCores))),
+      foreign_cores: mostForeignCores(runs),
       ratio_p50: {},
       ratio_p99: {},
+      ratio_added_p50: {},
+      ratio_added_p99: {},
       note: relay.note,
     };
   } finally {
@@ -114,4 +114,8 @@ async function once({ stage, rate, input, receiver, at, heard, load }: Path, sec
 function medians(runs: readonly Quantiles[]): Quantiles {
   const of = (key: keyof Quantiles): number => threeDigits(median(runs.map((one) => one[key])));
   return { p50_us: of('p50_us'), p99_us: of('p99_us'), p999_us: of('p999_us') };
+}
+
+function mostForeignCores(runs: readonly Run[]): number {
+  return threeDigits(Math.max(...runs.map(({ foreignCores }) => foreignCores)));
 }

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { benchCases } from './cases.ts';
 import { engineNames } from './engine.ts';
@@ -56,4 +58,10 @@ test('every case is listed once', () => {
       : [];
   expect(ids).toEqual(benchCases.map(({ id }) => id));
   expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('what the README says to type is understood', () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const typed = [...readme.matchAll(/^npm run bench -- (.*?) *(?:#.*)?$/gm)].map(([, args = '']) => args.split(' '));
+  expect(typed.map((args) => parseCommand(args).kind)).toEqual(['run', 'print']);
 });

@@ -28,7 +28,9 @@ const HELP = `Usage: npm run bench [-- [--quick] [--realtime] [--only CASE[,CASE
 
 Measures mcfleet's data plane and its peers (socat, the kernel's multicast routing set up by smcrouted) in network namespaces, in one run:
 the highest rate without loss, latency, and what an idle relay uses. It needs two cores that nobody else uses; it notices who does, repeats
-what was disturbed, and says so. At the end it judges what must hold, line by line: HOLDS, FAILS, or NOT MEASURED and why.
+what was disturbed, and says so. At the end it judges what must hold, line by line: HOLDS, FAILS, or NOT MEASURED and why. Of the ways to set
+a relay (spinning, exclusive input, or neither) the best counts; what the default alone reaches stands beside it, for comparison. Latency
+is judged by what is added to that of the path without a relay.
 
   --quick       shorter attempts and fewer cases; about two minutes
   --realtime    give sender, relays and peers real-time priority (SCHED_FIFO): for a machine that others use, whose work then waits

@@ -1,4 +1,5 @@
 import type { EngineName } from './engine.ts';
+import { LEAST_DIVISOR_US } from './latency-added.ts';
 import type { Result } from './results.ts';
 import { threeDigits } from './statistics.ts';
 
@@ -13,6 +14,18 @@ export function withRatios(results: readonly Result[]): Result[] {
         ...result,
         ratio_p50: ratios(result, results, (other) => other.kind === 'latency' && other.p50_us),
         ratio_p99: ratios(result, results, (other) => other.kind === 'latency' && other.p99_us),
+        ratio_added_p50: ratios(
+          result,
+          results,
+          (other) => other.kind === 'latency' && other.added.p50_us,
+          LEAST_DIVISOR_US,
+        ),
+        ratio_added_p99: ratios(
+          result,
+          results,
+          (other) => other.kind === 'latency' && other.added.p99_us,
+          LEAST_DIVISOR_US,
+        ),
       };
     }
     return result;
@@ -23,12 +36,13 @@ function ratios(
   result: Result,
   all: readonly Result[],
   figureOf: (result: Result) => number | false,
+  leastDivisor = Number.MIN_VALUE,
 ): Partial<Record<EngineName, number>> {
   const own = figureOf(result);
   const found: Partial<Record<EngineName, number>> = {};
   for (const other of all) {
     const value = figureOf(other);
-    if (other.engine !== result.engine && own !== false && value !== false && value > 0) {
+    if (other.engine !== result.engine && own !== false && value !== false && value >= leastDivisor) {
       found[other.engine] = threeDigits(own / value);
     }
   }

@@ -1,4 +1,5 @@
 import type { EngineName } from './engine.ts';
+import type { Quantiles } from './latency-added.ts';
 import type { Requirement } from './must-hold/requirements.ts';
 import type { Heard } from './prober-protocol.ts';
 
@@ -105,14 +106,19 @@ export interface LatencyResult {
   readonly p50_us: number;
   readonly p99_us: number;
   readonly p999_us: number;
-  /** The same without a relay, measured at the relay's input. */
-  readonly without_relay: { readonly p50_us: number; readonly p99_us: number; readonly p999_us: number };
+  /** The same without a relay, measured at the relay's input, and the cores that others used meanwhile. */
+  readonly without_relay: Quantiles & { readonly foreign_cores: number };
+  /** By how much the relay moves each quantile: that with it, minus that without. */
+  readonly added: Quantiles;
   readonly lost: number;
   readonly runs: number;
   readonly foreign_cores: number;
   /** This engine's p50 and p99 divided by another's. */
   readonly ratio_p50: Readonly<Partial<Record<EngineName, number>>>;
   readonly ratio_p99: Readonly<Partial<Record<EngineName, number>>>;
+  /** The same of what each of them adds; none where another adds less than can be divided by. */
+  readonly ratio_added_p50: Readonly<Partial<Record<EngineName, number>>>;
+  readonly ratio_added_p99: Readonly<Partial<Record<EngineName, number>>>;
   readonly note: string;
 }
 

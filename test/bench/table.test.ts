@@ -68,8 +68,16 @@ test('ratios are to the other engines of the same case', () => {
     { mcfleet: 0, 'socat-tuned': 0 },
     false,
   ]);
-  const latencies = withRatios([latency, { ...latency, engine: 'kernel-mfc', p50_us: 4, p99_us: 60 }]);
-  expect(latencies[0]).toMatchObject({ ratio_p50: { 'kernel-mfc': 1.5 }, ratio_p99: { 'kernel-mfc': 0.5 } });
+  const latencies = withRatios([latency, latencyResult({ engine: 'kernel-mfc', p50_us: 4, p99_us: 60 })]);
+  expect(latencies[0]).toMatchObject({
+    ratio_p50: { 'kernel-mfc': 1.5 },
+    ratio_p99: { 'kernel-mfc': 0.5 },
+    ratio_added_p50: { 'kernel-mfc': 2.33 },
+    ratio_added_p99: { 'kernel-mfc': 0.455 },
+  });
+  // 0.4 us are too little to divide by.
+  const [first] = withRatios([latency, latencyResult({ engine: 'socat', p50_us: 2.9 })]);
+  expect(first).toMatchObject({ ratio_p50: { socat: 2.07 }, ratio_added_p50: {}, ratio_added_p99: { socat: 1 } });
 });
 
 test('every kind of result has its row', () => {
@@ -83,7 +91,7 @@ test('every kind of result has its row', () => {
   expect(text).toContain('Commit abc+changes, 2026-01-02T03:04:05.000Z, took 117 s.');
   expect(cells(text, 'one to eight', 'mcfleet').slice(2, 5)).toEqual(['100,000', '800,000', 'relay']);
   expect(cells(text, 'one to eight', 'kernel-mfc').slice(2, 5)).toEqual(['>= 100,000', '>= 800,000', 'sender']);
-  expect(cells(text, 'latency', 'mcfleet').slice(2, 6)).toEqual(['6', '30', '40', '2.5 / 5']);
+  expect(cells(text, 'latency', 'mcfleet').slice(2, 7)).toEqual(['6', '30', '40', '2.5 / 5', '3.5 / 25']);
   expect(cells(text, 'idle', 'mcfleet').slice(2, 8)).toEqual(['1.23', '2', '-', '111', '34', '27']);
   expect(cells(text, 'made full', 'mcfleet').slice(2, 6)).toEqual(['20,000', '3', '300', '0']);
   expect(cells(text, 'HOLDS', 'one output interface made full: packets that the other outputs lose')).toContain('0');

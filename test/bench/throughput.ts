@@ -41,6 +41,8 @@ export async function measureThroughput(
       confirmations: CONFIRMATIONS,
       maxAttempts: run.effort.maxAttempts,
     });
+    const fault = await relay.fault?.();
+    if (fault !== undefined) throw new Error(fault);
     const cost = attempts.costNear(found.rate);
     measured = {
       kind: 'throughput',

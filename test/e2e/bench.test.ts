@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { mcfleet } from '../bench/engines/mcfleet.ts';
 import { socat } from '../bench/engines/socat.ts';
 import { ForeignLoad } from '../bench/foreign-load.ts';
 import type { BenchReport } from '../bench/results.ts';
@@ -42,6 +43,30 @@ describeWithLab('bench', () => {
       arrived: 1_000,
       lossless: false,
     });
+  });
+
+  test('of two workers both must have forwarded: with one group only one does', async () => {
+    await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
+    const load = new ForeignLoad([process.pid, ...stage.pids]);
+    const faultWith = async (groups: number): Promise<string | undefined> => {
+      const streams = Array.from({ length: groups }, (_, index) => ({
+        input: { group: `239.1.1.${index + 1}`, port: 5001 },
+        outputs: [{ group: `239.10.1.${index + 1}`, port: 6001 }],
+      }));
+      const plan = { streams, family: 4 as const, spread: false, idleRelays: 0, options: ['--workers', '2'] };
+      await using relay = await mcfleet.start(stage, plan);
+      const trial = await runTrial(stage, relay.pids, load, {
+        plan,
+        size: 200,
+        segments: 1,
+        rate: 2_000,
+        seconds: 0.2,
+      });
+      expect(trial.arrived).toBe(400);
+      return await relay.fault?.();
+    };
+    expect(await faultWith(1)).toMatch(/^1 of 2 workers forwarded packets; 2 run and took/);
+    expect(await faultWith(8)).toBeUndefined();
   });
 
   test('the command measures a case, writes JSON, and names what it does not measure', async () => {

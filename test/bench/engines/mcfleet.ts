@@ -8,6 +8,7 @@ import type { LabProcess } from '../../lab/process.ts';
 import { type Engine, NotOffered, type PlannedStream, type RelayPlan, type RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
 import { prepareHost } from './host.ts';
+import { idleWorkers } from './idle-workers.ts';
 
 /** 10,000 relays are more than gRPC's default of 4 MiB. */
 const MAX_MESSAGE_BYTES = 2 ** 26;
@@ -54,6 +55,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
       ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes + input.longRingBytes), 0),
       applyMs,
       change: plan.idleRelays === 0 ? null : changes(client, stage, plan),
+      fault: async () => idleWorkers(plan, (await callUnary(client, 'status', {}, { timeoutMs: 5_000 })).workers),
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {

@@ -14,13 +14,18 @@ export type Evidence =
     }
   | { readonly kind: 'none'; readonly why: string };
 
+/** A result of this kind, or why there is none. */
+export type Found<Kind extends Result['kind']> =
+  | Extract<Result, { kind: Kind }>
+  | { readonly kind: 'none'; readonly why: string };
+
 /** The result of one relay in one case. */
 export function resultOf<Kind extends Result['kind']>(
   cases: readonly CaseReport[],
   id: string,
   engine: EngineName,
   kind: Kind,
-): Extract<Result, { kind: Kind }> | { readonly kind: 'none'; readonly why: string } {
+): Found<Kind> {
   const report = cases.find((one) => one.id === id);
   if (report === undefined) return { kind: 'none', why: `${id} was not asked for` };
   const found = report.results.find((one) => one.engine === engine);

@@ -1,4 +1,5 @@
 import type { EngineName } from '../engine.ts';
+import { addedLatency } from '../latency-added.ts';
 import type {
   CaseReport,
   LatencyResult,
@@ -9,7 +10,7 @@ import type {
 } from '../results.ts';
 
 /** Results for tests: plausible ones, of which a test changes what it is about. */
-function example<T extends Result>(plausible: T): (details?: Partial<T>) => T {
+function example<T extends object>(plausible: T): (details?: Partial<T>) => T {
   return (details = {}) => ({ ...plausible, ...details });
 }
 
@@ -40,21 +41,30 @@ export const throughputResult = example<ThroughputResult>({
   note: '',
 });
 
-export const latencyResult = example<LatencyResult>({
+const withoutRelay = { p50_us: 2.5, p99_us: 5, p999_us: 9, foreign_cores: 0 };
+const plausibleLatency = example<Omit<LatencyResult, 'added'>>({
   kind: 'latency',
   engine: 'mcfleet',
   rate: 10_000,
   p50_us: 6,
   p99_us: 30,
   p999_us: 40,
-  without_relay: { p50_us: 2.5, p99_us: 5, p999_us: 9 },
+  without_relay: withoutRelay,
   lost: 0,
   runs: 3,
   foreign_cores: 0,
   ratio_p50: {},
   ratio_p99: {},
+  ratio_added_p50: {},
+  ratio_added_p99: {},
   note: '',
 });
+
+/** What is added follows from the rest. */
+export function latencyResult(details: Partial<Omit<LatencyResult, 'added'>> = {}): LatencyResult {
+  const result = plausibleLatency(details);
+  return { ...result, added: addedLatency(result, result.without_relay) };
+}
 
 export const upkeepResult = example<UpkeepResult>({
   kind: 'upkeep',

@@ -46,12 +46,20 @@ export function ratioAtLeast(own: Evidence, other: Evidence, bound: number): Jud
     : { verdict: 'FAILS', figure, why: from };
 }
 
+/** How two figures are compared. */
+export interface AtMost {
+  readonly bound: number;
+  readonly unit: string;
+  /** What is less than this can be measured, but not be divided by. */
+  readonly leastDivisor: number;
+}
+
 /** `own` must be at most `bound` times `other`, where a disturbance makes figures larger. */
-export function ratioAtMost(own: Evidence, other: Evidence, bound: number, unit: string): Judgement {
+export function ratioAtMost(own: Evidence, other: Evidence, { bound, unit, leastDivisor }: AtMost): Judgement {
   if (own.kind === 'none') return none(own.why);
   if (other.kind === 'none') return none(other.why);
-  const from = `${own.from} ${own.value} ${unit} / ${other.from} ${other.value} ${unit}`;
-  if (other.value <= 0) return none(`${from}: nothing to compare with`);
+  const from = `${own.value} ${unit} by ${own.from} / ${other.value} ${unit} by ${other.from}`;
+  if (other.value < leastDivisor) return none(`${from}: the second is too little to divide by`);
   const ratio = own.value / other.value;
   const figure = ratio.toFixed(2);
   if (ratio <= bound) {
