@@ -53,7 +53,14 @@ describeWithLab('bench', () => {
         input: { group: `239.1.1.${index + 1}`, port: 5001 },
         outputs: [{ group: `239.10.1.${index + 1}`, port: 6001 }],
       }));
-      const plan = { streams, family: 4 as const, spread: false, idleRelays: 0, options: ['--workers', '2'] };
+      const plan = {
+        streams,
+        family: 4 as const,
+        spread: false,
+        idleRelays: 0,
+        hostRules: false,
+        options: ['--workers', '2'],
+      };
       await using relay = await mcfleet.start(stage, plan);
       const trial = await runTrial(stage, relay.pids, load, {
         plan,

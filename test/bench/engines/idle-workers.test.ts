@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import type { RelayPlan } from '../engine.ts';
 import { idleWorkers } from './idle-workers.ts';
 
-const plan = (...options: string[]): RelayPlan => ({ streams: [], family: 4, spread: false, idleRelays: 0, options });
+const plan = (...options: string[]) => ({ options });
 const workers = (...packets: bigint[]) => packets.map((count, index) => ({ index, packets: count }));
 
 test('all workers that were asked for must have forwarded', () => {

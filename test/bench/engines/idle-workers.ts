@@ -2,7 +2,10 @@ import type { WorkerStatus } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { RelayPlan } from '../engine.ts';
 
 /** What is wrong if fewer workers forwarded than a plan's options ask for; `undefined` if all did. */
-export function idleWorkers({ options }: RelayPlan, workers: readonly WorkerStatus[]): string | undefined {
+export function idleWorkers(
+  { options }: Pick<RelayPlan, 'options'>,
+  workers: readonly WorkerStatus[],
+): string | undefined {
   const at = options.indexOf('--workers');
   const asked = at === -1 ? 1 : Number(options[at + 1]);
   const forwarded = workers.filter(({ packets }) => packets > 0n).length;
