@@ -41,6 +41,7 @@ describeWithLab('the examples of', () => {
     mkdirSync(`${lab.directory}/relays`);
     writeFileSync(`${lab.directory}/relays.yaml`, both);
     writeFileSync(`${lab.directory}/relays/all.yaml`, both);
+    writeFileSync(`${lab.directory}/smcroute.conf`, 'mroute from eth0 group 239.2.2.2 to eth1\n');
   });
   afterAll(() => lab?.[Symbol.asyncDispose]());
 
@@ -84,6 +85,10 @@ describeWithLab('the examples of', () => {
       await run(line, 0);
     }
     for (const line of waits.filter((wait) => wait.includes('--for=delete'))) await run(line, 0);
+  });
+
+  it('import prints what apply takes', async () => {
+    for (const line of [...(await examples('import')), ...(await examples('import', 'smcroute'))]) await run(line, 0);
   });
 
   it('probe send and receive', async () => {

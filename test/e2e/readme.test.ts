@@ -102,6 +102,17 @@ describeWithLab('the README', () => {
     for (const program of programs) expect(program.running).toBe(true);
   });
 
+  it('imports a configuration of smcroute', async () => {
+    writeFileSync(
+      join(clone, 'smcroute.conf'),
+      'mgroup from eth0 group 225.1.2.3\nmroute from eth0 group 225.1.2.3 to eth1\n',
+    );
+    for (const line of commands('smcroute:import')) await run('edge-1', line);
+    expect(await run('edge-1', 'npx mcfleet get relays -l imported-from=smcroute -o name')).toBe(
+      'edge-1-eth0-225-1-2-3\n',
+    );
+  });
+
   it(
     'looks inside with grpcurl',
     async (context) => {

@@ -8,6 +8,7 @@ import { addDescribeCommand } from './commands/describe.ts';
 import { addDiffCommand } from './commands/diff.ts';
 import { addExternalCommands } from './commands/external.ts';
 import { addGetCommand } from './commands/get.ts';
+import { addImportCommand } from './commands/import.ts';
 import { addPlannedCommands } from './commands/planned.ts';
 import { addProbeCommands } from './commands/probe.ts';
 import { addRelayCommand } from './commands/relay-add.ts';
@@ -65,6 +66,7 @@ export function buildProgram(cli: Cli): Command {
   addWaitCommand(program, cli);
   addRelayCommand(program, cli);
   addProbeCommands(program, cli);
+  addImportCommand(program, cli);
   addExternalCommands(program);
   addPlannedCommands(program);
   return program;

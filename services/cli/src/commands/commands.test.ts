@@ -44,6 +44,8 @@ describe('mcfleet', () => {
     [['wait', '--help']],
     [['relay', '--help']],
     [['relay', 'add', '--help']],
+    [['import', '--help']],
+    [['import', 'smcroute', '--help']],
   ])('%j prints help with examples on stdout', async (argv) => {
     const { code, stdout, stderr } = await mcfleet(...argv);
     expect(code).toBe(0);

@@ -47,6 +47,20 @@ export function loadRelays(paths: readonly string[]): LoadedRelays {
   return { relays, violations, files };
 }
 
+/**
+ * The text of one file, or of "-" (standard input); bytes that are not UTF-8 become U+FFFD.
+ * @throws UnreadableFile if it cannot be read.
+ */
+export function readText(path: string): string {
+  if (path === '-') return readStandardInput().toString('utf8');
+  try {
+    return readBounded(path).toString('utf8');
+  } catch (thrown) {
+    if (thrown instanceof UnreadableFile) throw thrown;
+    throw new UnreadableFile(`${path}: ${reason(thrown)}`, { cause: thrown });
+  }
+}
+
 interface Source {
   readonly shown: string;
   readonly bytes: Buffer;

@@ -1,7 +1,7 @@
+import { parseAddress } from '@mcfleet/common/address';
 import { contentHash } from '@mcfleet/common/state-hash';
 import { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { OversizePolicy, type Relay, RelayEngine, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
-import { parseAddress } from '../validate/address.ts';
 
 /** A relay as hosts get it, and its identity in state hashes. */
 export interface ResolvedAssignment {

@@ -1,5 +1,5 @@
+import { addressKind, type IpAddress, isPtpGroup, parseAddress } from '@mcfleet/common/address';
 import { quote } from '@mcfleet/common/quote';
-import { addressKind, type IpAddress, isPtpGroup, parseAddress } from './address.ts';
 import type { Violations } from './violations.ts';
 
 const HOW_ADDRESSES_LOOK =

@@ -1,5 +1,5 @@
+import { addressKind, type IpAddress, isUnroutableGroup, parseAddress } from '@mcfleet/common/address';
 import { OversizePolicy, type RelaySpec } from '@mcfleet/proto/mcfleet/v1/relay';
-import { addressKind, type IpAddress, isUnroutableGroup, parseAddress } from './address.ts';
 import { MAX_OUTPUTS } from './outputs.ts';
 import type { Violations } from './violations.ts';
 

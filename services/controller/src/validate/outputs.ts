@@ -1,6 +1,6 @@
+import { type IpAddress, isLoopback } from '@mcfleet/common/address';
 import { quote } from '@mcfleet/common/quote';
 import { OversizePolicy, type RelayInput, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
-import { type IpAddress, isLoopback } from './address.ts';
 import { validateDestination, validateInterface, validatePort, validateSource } from './fields.ts';
 import type { Violations } from './violations.ts';
 

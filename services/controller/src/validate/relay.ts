@@ -1,3 +1,4 @@
+import { type IpAddress, isLoopback } from '@mcfleet/common/address';
 import type { FieldViolation } from '@mcfleet/common/error';
 import { HOST_ID_PATTERN, RELAY_ID_PATTERN } from '@mcfleet/common/names';
 import { quote } from '@mcfleet/common/quote';
@@ -8,7 +9,6 @@ import {
   type RelayInput,
   type RelaySpec,
 } from '@mcfleet/proto/mcfleet/v1/relay';
-import { type IpAddress, isLoopback } from './address.ts';
 import { validateDestination, validateInterface, validatePort, validateSource } from './fields.ts';
 import { validateKernelEngine } from './kernel-engine.ts';
 import { validateAnnotations, validateDisplayName, validateLabels } from './metadata.ts';

@@ -18,13 +18,19 @@ export type AddressKind = 'multicast' | 'unicast' | 'reserved';
  */
 export function parseAddress(text: string): IpAddress | undefined {
   if (isIPv4(text)) {
-    const bytes = Uint8Array.from(text.split('.'), Number);
-    return { family: 4, bytes, text: Array.from(bytes).join('.') };
+    return addressOf(Uint8Array.from(text.split('.'), Number));
   }
   if (!isIPv6(text) || text.includes('%')) return undefined;
   const bytes = ipv6Bytes(text);
   const mapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-  return mapped ? undefined : { family: 6, bytes, text: formatIpv6(bytes) };
+  return mapped ? undefined : addressOf(bytes);
+}
+
+/** The address of 4 or 16 bytes, network order. */
+export function addressOf(bytes: Uint8Array): IpAddress {
+  return bytes.length === 4
+    ? { family: 4, bytes, text: Array.from(bytes).join('.') }
+    : { family: 6, bytes, text: formatIpv6(bytes) };
 }
 
 /** Whether packets can be sent to an address, and to one host or to a group. */
