@@ -1,0 +1,60 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "mroute/multicast_route.h"
+#include "mroute/multicast_table.h"
+#include "mroute/slot_map.h"
+
+namespace mcfleet::mroute {
+
+// The routes of one table, by interfaces instead of slots. Each call does all or nothing, and
+// disturbs no other route. One thread; the calls wait for the kernel's rtnl lock.
+class TableRoutes final {
+ public:
+  // `slots`: how many of the table may be used.
+  explicit TableRoutes(std::unique_ptr<MulticastTable> table, std::size_t slots = kSlots)
+      : table_(std::move(table)), slots_(slots) {}
+
+  // Adds the route, or replaces the one with the same key in place. Errors of validate() and of
+  // MulticastTable; ENOSPC: the table has no slot for one of its interfaces.
+  [[nodiscard]] Status set(const MulticastRoute& route);
+  // Succeeds if there is none.
+  [[nodiscard]] Status remove(const RouteKey& key);
+  // Looks which interfaces the kernel took out since they were deleted. Gives the routes that name
+  // one: they do not reach it, even if it is back, until they are set again.
+  [[nodiscard]] Result<std::vector<MulticastRoute>> refresh();
+
+  [[nodiscard]] std::size_t size() const { return routes_.size(); }
+  [[nodiscard]] const MulticastTable& table() const { return *table_; }
+
+ private:
+  struct Written final {
+    MulticastRoute route;
+    CacheEntry entry;
+    // By interface index; each counted once in slots_.
+    std::map<int, Slot> slots;
+    // Of entries that were to be deleted, and may not be.
+    std::vector<Slot> doubtful;
+  };
+
+  [[nodiscard]] Status write(const MulticastRoute& route);
+  // Whether it names an interface that the kernel took out.
+  [[nodiscard]] bool cut_off(const Written& written) const;
+  [[nodiscard]] Status take_all(const MulticastRoute& route, std::map<int, Slot>& taken);
+  [[nodiscard]] Result<Slot> take(int ifindex);
+  [[nodiscard]] Status end_quarantine();
+  [[nodiscard]] Status delete_entry(const CacheEntry& entry);
+  void release(Slot slot);
+  void release(const Written& written);
+
+  std::unique_ptr<MulticastTable> table_;
+  SlotMap slots_;
+  std::map<RouteKey, Written> routes_;
+};
+
+}  // namespace mcfleet::mroute
