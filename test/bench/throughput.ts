@@ -9,9 +9,8 @@ import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
 import { runTrial, type Trial, type TrialTraffic } from './trial.ts';
 
-/** Bytes that one send may hold, and packets that the sender hands over at once. */
+/** What one UDP datagram, and so one send, may hold. */
 const MOST_BYTES_PER_SEND = 65_507;
-const MOST_SEGMENTS = 20;
 const LOWEST_RATE = 2_000;
 /** The check of content and order: a receiver in software must be able to follow. */
 const CHECK = { part: 0.5, mostOut: 100_000, packets: 10_000 };
@@ -27,7 +26,7 @@ export async function measureThroughput(
   const mtu = size + 28 > 1500 ? 9_100 : 1_500;
   const stage = await run.stage({ mtu, outputs: engine.outputsFor(plan), family: plan.family });
   await stage.setSegmentation({ source: benchCase.arriving === 'super', outputs: benchCase.outputSegmentation });
-  const segments = Math.min(MOST_SEGMENTS, Math.floor(MOST_BYTES_PER_SEND / size));
+  const segments = Math.min(benchCase.perSend, Math.floor(MOST_BYTES_PER_SEND / size));
   const before = await run.senderAlone(stage, plan, size, segments);
 
   const relay = await run.startRelay(stage, engine, plan);

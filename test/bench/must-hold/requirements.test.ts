@@ -39,6 +39,9 @@ function goodRun(): CaseReport[] {
     rates('1to32', { mcfleet: 250_000 }, 32),
     rates('super-1to1-exclusive', { mcfleet: 1 }),
     rates('super-1to1', { mcfleet: 5_000_000 }),
+    rates('super-48', { mcfleet: 5_000_000 }),
+    rates('super-48-spin', { mcfleet: 1 }),
+    rates('super-48-exclusive', { mcfleet: 1 }),
     rates('super-1to8', { mcfleet: 1 }, 8),
     { ...latencies(20, 40), id: 'latency-10k' },
     { ...latencies(20, 40), id: 'latency-50k' },
@@ -69,6 +72,8 @@ test('everything holds at its bound', () => {
     '1to8-software-default-rate',
     '1to32-default-rate',
     'super-default-rate',
+    'super-20-rate',
+    'super-20-default-rate',
   ]);
   expect(new Set(judged.map(({ id }) => id)).size).toBe(32);
 });
