@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "check.h"
+#include "ipv6_packets.h"
 #include "packet/identification.h"
 #include "packets.h"
 
@@ -19,22 +20,52 @@ constexpr uint64_t kMillisecond = 1'000'000;
 constexpr uint64_t kSecond = 1000 * kMillisecond;
 constexpr uint64_t kStart = 1'700'000'000 * kSecond;
 
-// A packet as it arrives: its station is the last byte of the Ethernet source address.
+// A packet as it arrives: its station is the last byte of the Ethernet source address. As IPv6 it
+// has the spec's payload and TTL, and a flow label.
 struct Arrival {
   packets::Spec spec;
   uint8_t station = 1;
+  uint32_t flow_label = 0;
 };
 
-// What a worker does with it: `stamp` is given to what lacks an identification, which then stays in
-// `arrival`.
-bool repeated(DuplicateWindow& window, Arrival& arrival, uint64_t now, uint16_t stamp) {
-  Bytes frame = packets::frame(packets::ip_packet(arrival.spec));
+Bytes frame_of(const Arrival& arrival) {
+  Bytes frame;
+  if (arrival.flow_label != 0) {
+    packets::ipv6::Spec spec;
+    spec.payload = arrival.spec.payload;
+    spec.hop_limit = arrival.spec.ttl;
+    spec.flow_label = arrival.flow_label;
+    frame = packets::ipv6::frame(packets::ipv6::ip_packet(spec));
+  } else {
+    frame = packets::frame(packets::ip_packet(arrival.spec));
+  }
   frame[11] = arrival.station;
+  return frame;
+}
+
+// What a worker does with it: `stamp` is given to what lacks an identification, which then stays in
+// `arrival`, as a mark does.
+bool repeated(DuplicateWindow& window, Arrival& arrival, uint64_t now, uint16_t stamp) {
+  Bytes frame = frame_of(arrival);
   Datagram datagram;
   CHECK(parse_frame(frame.data(), frame.size(), frame.size(), 14, {}, datagram).status ==
         ParseStatus::kOk);
   uint8_t* ip = frame.data() + 14;
-  if (!lacks_identification(ip)) return window.repeated(ip, 14, datagram, now, 0);
+  if (datagram.ipv6 || !lacks_identification(ip)) {
+    const auto verdict = window.judge(ip, 14, datagram, now, 0, true);
+    if (verdict.mark == 0) return verdict.repeated;
+    CHECK(!verdict.repeated);
+    if (datagram.ipv6) {
+      CHECK(verdict.mark <= 0xfffff && verdict.mark != arrival.flow_label);
+      arrival.flow_label = verdict.mark;
+    } else {
+      CHECK(verdict.mark <= 0xffff && verdict.mark != arrival.spec.id);
+      arrival.spec.id = static_cast<uint16_t>(verdict.mark);
+      set_identification(ip, arrival.spec.id);
+      CHECK(!lacks_identification(ip));
+    }
+    return false;
+  }
   set_identification(ip, stamp);
   CHECK(packets::ip_checksum_right(ip));
   CHECK(!lacks_identification(ip));
@@ -171,14 +202,30 @@ void takes_others_that_repeat_themselves_beside_a_loop() {
   }
 }
 
+// Whether a copy is marked, of a sender of whom nothing is refused.
+bool marked(DuplicateWindow& window, const Arrival& sent, uint64_t now) {
+  Arrival arrival = sent;
+  CHECK(!repeated(window, arrival, now, kFirstIdentification));
+  return arrival.spec.id != sent.spec.id || arrival.flow_label != sent.flow_label;
+}
+
 void takes_senders_that_repeat_themselves() {
-  DuplicateWindow window;
-  uint32_t kept_back = 0;
-  for (uint64_t i = 0; i < 100'000; i++) {
-    kept_back += repeated(window, numbered(7), kStart + i * kMillisecond / 10);
+  for (const uint32_t flow_label : {0U, 0x12345U}) {
+    DuplicateWindow window;
+    Arrival sent = numbered(7);
+    sent.flow_label = flow_label;
+    uint64_t marks = 0;
+    constexpr uint64_t kCount = 250'000;
+    for (uint64_t i = 0; i < kCount; i++) {
+      marks += marked(window, sent, kStart + i * kMillisecond / 10);
+      CHECK(!window.in_loop(kStart + i * kMillisecond / 10));
+    }
+    // Some leave with another identification, now and then.
+    CHECK(marks >= RepeatProbe::kCopies);
+    CHECK(marks <=
+          RepeatProbe::kCopies * (1 + kCount * kMillisecond / 10 / RepeatProbe::kSenderNs));
   }
-  // To see that it goes on.
-  CHECK_EQ(kept_back, RepeatProbe::kCopies);
+  DuplicateWindow window;
   // Two that say the same with the same identification, a hundred times a second each.
   Arrival other = numbered(7);
   other.station = 9;
@@ -223,61 +270,139 @@ void takes_many_who_say_the_same(bool in_loop) {
     kept_back += repeated(window, arrival, now, stamp);
     if (++stamp == 0) stamp = kFirstIdentification;
   }
-  // Those of one host with the twenty identifications.
-  CHECK(kept_back <= RepeatProbe::kCopies);
+  CHECK_EQ(kept_back, 0U);
+}
+
+// What is equal but for identifications and flow labels, of which one may be that of a mark.
+void takes_senders_that_use_many_identifications() {
+  std::mt19937 random(47);
+  DuplicateWindow window;
+  const auto send_for_six_seconds = [&](const std::function<void(Arrival&, uint32_t)>& number) {
+    for (uint32_t i = 0; i < 60'000; i++) {
+      Arrival arrival = numbered(7);
+      number(arrival, i);
+      CHECK(!repeated(window, arrival, kStart + i * kMillisecond / 10));
+    }
+  };
+  // In turns, by chance, and as the segments of super-frames that overlap.
+  send_for_six_seconds([](Arrival& arrival, uint32_t i) {
+    arrival.spec.id = static_cast<uint16_t>(1024 + i % 1000);
+  });
+  send_for_six_seconds([&](Arrival& arrival, uint32_t) {
+    arrival.spec.id = static_cast<uint16_t>(1024 + random() % 1024);
+  });
+  for (const uint32_t segments : {20U, 64U, 128U}) {
+    send_for_six_seconds([&](Arrival& arrival, uint32_t i) {
+      arrival.spec.id = static_cast<uint16_t>(30'000 + i / segments + i % segments);
+    });
+  }
+  send_for_six_seconds([&](Arrival& arrival, uint32_t) {
+    arrival.flow_label = static_cast<uint32_t>(1 + random() % 0xfffff);
+  });
 }
 
 // A relay put it into the loop with the headers that it comes back with.
 void ends_loops_that_look_like_a_sender() {
-  for (const uint64_t round_trip : {kMillisecond / 10, kMillisecond, 20 * kMillisecond}) {
-    DuplicateWindow window;
-    std::deque<std::pair<uint64_t, Arrival>> coming_back;
-    size_t passed = 0;
-    // A hundred packets a second, for ten seconds.
-    for (uint32_t i = 0; i < 1000 || !coming_back.empty();) {
-      const uint64_t next = kStart + i * 10 * kMillisecond;
-      Arrival arrival;
-      uint64_t now = next;
-      if (i < 1000 && (coming_back.empty() || next <= coming_back.front().first)) {
-        arrival = numbered(i++);
-      } else {
-        std::tie(now, arrival) = coming_back.front();
-        coming_back.pop_front();
+  for (const uint32_t flow_label : {0U, 0x12345U}) {
+    for (const bool all_the_same : {false, true}) {
+      for (const uint64_t round_trip : {kMillisecond / 2, kMillisecond, 20 * kMillisecond}) {
+        DuplicateWindow window;
+        std::deque<std::pair<uint64_t, Arrival>> coming_back;
+        size_t passed = 0;
+        uint64_t known = 0;
+        // A hundred packets a second, for ten seconds.
+        for (uint32_t i = 0; i < 1000 || !coming_back.empty();) {
+          const uint64_t next = kStart + i * 10 * kMillisecond;
+          Arrival arrival;
+          uint64_t now = next;
+          if (i < 1000 && (coming_back.empty() || next <= coming_back.front().first)) {
+            arrival = numbered(all_the_same ? 0 : i);
+            arrival.flow_label = flow_label;
+            i++;
+          } else {
+            std::tie(now, arrival) = coming_back.front();
+            coming_back.pop_front();
+          }
+          const bool refused = repeated(window, arrival, now, kFirstIdentification);
+          if (known == 0 && window.in_loop(now)) known = now;
+          if (refused) continue;
+          passed++;
+          CHECK(passed < 10'000'000);
+          coming_back.emplace_back(now + round_trip, arrival);
+        }
+        // A packet is asked when it came often, in IPv4 also for a second, and then it takes a
+        // round for each proof.
+        const uint64_t rounds = DuplicateWindow::kOften + RepeatProbe::kProofs + 1;
+        const uint64_t known_after =
+            (flow_label == 0 ? RepeatProbe::kLongNs : 0) + rounds * round_trip;
+        CHECK(known != 0 && known - kStart <= known_after + 10 * kMillisecond);
+        // Where it is all the same, what the sender goes on to say is taken for what comes back,
+        // and then for that of a sender, until it is asked again.
+        if (all_the_same) continue;
+        // Those that were there before the loop was known went round until then.
+        const uint64_t before = 2 + known_after / (10 * kMillisecond);
+        CHECK(passed >= 1000);
+        CHECK(passed <= 1000 + before * (2 + known_after / round_trip));
       }
-      if (repeated(window, arrival, now)) continue;
-      passed++;
-      CHECK(passed < 10'000'000);
-      coming_back.emplace_back(now + round_trip, arrival);
+      // A single one.
+      DuplicateWindow window;
+      Arrival arrival = numbered(1);
+      arrival.flow_label = flow_label;
+      uint64_t rounds = 0;
+      while (!repeated(window, arrival, kStart + rounds * kMillisecond, kFirstIdentification)) {
+        rounds++;
+        CHECK(rounds < 10'000);
+      }
+      const uint64_t asked = flow_label == 0
+                                 ? DuplicateWindow::kOften + RepeatProbe::kLongNs / kMillisecond
+                                 : DuplicateWindow::kOften;
+      CHECK_EQ(rounds, asked - 1 + RepeatProbe::kProofs);
     }
-    // Each at least once; and those that were there before the loop was known go round until then.
-    const uint64_t known_after =
-        RepeatProbe::kLongNs + 2 * RepeatProbe::kWaitNs + 4 * 64 * round_trip;
-    CHECK(passed >= 1000);
-    CHECK(passed <= 1000 * 2 + known_after / (10 * kMillisecond) * (1 + known_after / round_trip));
   }
-  // A single one.
-  DuplicateWindow window;
-  uint64_t rounds = 0;
-  while (!repeated(window, numbered(1), kStart + rounds * kMillisecond)) rounds++;
-  CHECK_EQ(rounds, DuplicateWindow::kOften + RepeatProbe::kLongNs / kMillisecond);
 }
 
-// What is kept back may have been the last of it: once proves nothing.
-void takes_senders_that_stop() {
+// A packet with a mark may be lost, and one that never comes back proves nothing.
+void marks_again_what_was_lost() {
+  std::mt19937 random(53);
+  for (const uint32_t flow_label : {0U, 0x12345U}) {
+    DuplicateWindow window;
+    std::deque<std::pair<uint64_t, Arrival>> coming_back;
+    const auto begin = [&](uint32_t i, uint64_t now) {
+      Arrival arrival = numbered(i);
+      arrival.flow_label = flow_label;
+      coming_back.emplace_back(now, arrival);
+    };
+    // One in a thousand is lost, and new ones come for those.
+    uint32_t sent = 0;
+    for (; sent < 20; sent++) begin(sent, kStart + sent);
+    uint64_t now = kStart;
+    while (!coming_back.empty()) {
+      CHECK(now < kStart + 20 * kSecond);
+      Arrival arrival;
+      std::tie(now, arrival) = coming_back.front();
+      coming_back.pop_front();
+      if (repeated(window, arrival, now, kFirstIdentification)) continue;
+      if (random() % 1000 != 0) {
+        coming_back.emplace_back(now + kMillisecond, arrival);
+      } else if (!window.in_loop(now)) {
+        begin(sent++, now + kMillisecond);
+      }
+    }
+    CHECK(window.in_loop(now));
+  }
+  // The last of a sender had one.
   DuplicateWindow window;
-  const uint64_t count = DuplicateWindow::kOften + RepeatProbe::kLongNs / kMillisecond;
-  for (uint64_t i = 0; i < count; i++) {
-    CHECK(!repeated(window, numbered(1), kStart + i * kMillisecond));
+  for (uint64_t i = 0; i < DuplicateWindow::kOften; i++) {
+    Arrival arrival = numbered(1);
+    arrival.flow_label = 0x12345;
+    const bool is_marked = marked(window, arrival, kStart + i * kMillisecond);
+    CHECK(is_marked == (i == DuplicateWindow::kOften - 1));
   }
-  CHECK(repeated(window, numbered(1), kStart + count * kMillisecond));
-  for (uint64_t i = 0; i < 60; i++) {
-    CHECK(!repeated(window, numbered(2), kStart + 2 * kSecond + i));
-    CHECK(!window.in_loop(kStart + 2 * kSecond + i));
-  }
-  // Less than a second of it is nothing, however fast.
-  DuplicateWindow other;
-  for (uint64_t i = 0; i < 10'000; i++) {
-    CHECK(!repeated(other, numbered(1), kStart + i * kMillisecond / 11));
+  for (uint64_t i = 0; i < 1000; i++) {
+    Arrival arrival = numbered(2);
+    arrival.flow_label = 0x12345;
+    CHECK(!repeated(window, arrival, kStart + kSecond + i * kMillisecond));
+    CHECK(!window.in_loop(kStart + kSecond + i * kMillisecond));
   }
 }
 
@@ -351,7 +476,8 @@ int main() {
   takes_many_who_say_the_same(false);
   takes_many_who_say_the_same(true);
   ends_loops_that_look_like_a_sender();
-  takes_senders_that_stop();
+  takes_senders_that_use_many_identifications();
+  marks_again_what_was_lost();
   takes_senders_that_move();
   takes_redundant_streams();
   takes_streams_of_any_packets();

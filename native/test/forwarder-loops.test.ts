@@ -4,11 +4,12 @@ import { describeWithLab, labObstacle } from '../../test/lab/when-possible.ts';
 import type { RelayDraft } from './forwarder-process.ts';
 import { ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { makeFrame, readFrame } from './ipv4-frame.ts';
+import { makeIpv6Frame, readIpv6Frame } from './ipv6-frame.ts';
 
 describeWithLab('loops of relays', () => {
   let lab: ForwarderTopology;
   beforeAll(async () => {
-    if (labObstacle() === undefined) lab = await ForwarderTopology.create();
+    if (labObstacle() === undefined) lab = await ForwarderTopology.create({ ipv6: true });
   });
   afterEach(() => lab?.endProcesses());
   afterAll(() => lab?.delete());
@@ -91,6 +92,91 @@ describeWithLab('loops of relays', () => {
     expect((await forwarder.relay('ends')).drops).toEqual([{ reason: 'duplicate', packets: 15 - 8 + 3 }]);
     expect((await forwarder.relay('keeps')).drops).toEqual([]);
     expect((await forwarder.relay('high')).drops).toEqual([{ reason: 'loop', packets: 10 }]);
+  });
+
+  const families = [
+    {
+      family: 'ipv4' as const,
+      own: '10.5.0.1',
+      fed: '239.1.1.1',
+      round: '239.20.0.8',
+      sink: '239.9.0.1',
+      make: (payload: Buffer, i: number) => makeFrame({ payload, id: 5000 + i }),
+      read: (frame: Buffer) => ({ text: readFrame(frame).payload.toString(), mark: readFrame(frame).id }),
+    },
+    {
+      family: 'ipv6' as const,
+      own: '2001:db8:5::1',
+      fed: 'ff3e::8000:1',
+      round: 'ff3e::8000:8',
+      sink: 'ff3e::8000:9',
+      make: (payload: Buffer) => makeIpv6Frame({ payload, flowLabel: 0x4321 }),
+      read: (frame: Buffer) => ({
+        text: readIpv6Frame(frame).payload.toString(),
+        mark: readIpv6Frame(frame).flowLabel,
+      }),
+    },
+  ];
+
+  it.each(families)('are ended where packets come into them just as they go round, $family', async (given) => {
+    const { family, own, fed, round, sink, make, read } = given;
+    await lab.ip(
+      'relay',
+      'link add near type veth peer name back',
+      ...['near', 'back'].map((name) => `link set ${name} up`),
+    );
+    try {
+      const forwarder = await lab.forwarder();
+      const into = { key: round, interface: 'near', address: round, source: own, ttl: 16 };
+      const relays: RelayDraft[] = [
+        { ...simpleRelay, uid: 'feeds', group: fed, outputs: [into] },
+        { ...simpleRelay, uid: 'goes round', input: 'back', group: round, outputs: [into, to(sink)] },
+      ];
+      expect(await forwarder.apply(relays)).toEqual([]);
+      const capture = await lab.capture(1, family);
+      const sender = lab.sender();
+      const payloadOf = (i: number): string => `${i} of what goes round`;
+      const count = 20;
+      const all = Array.from({ length: 2 * count }, (_, i) => payloadOf(i)).sort();
+      await sender.frames(...all.slice(0, count).map((payload, i) => make(Buffer.from(payload), i)));
+      // At rest: what goes round has come to an end.
+      const rounds = (await capture.rest()).map(read).map(({ text }) => text);
+      expect([...new Set(rounds)].sort()).toEqual(all.slice(0, count));
+      // It did go round. Before the loop is known, one of them came 64 times, and with four marks; the others as well.
+      expect(rounds.length).toBeGreaterThan(64);
+      const again = await lab.capture(1, family);
+      await sender.frames(...all.slice(count).map((payload, i) => make(Buffer.from(payload), count + i)));
+      const known = (await again.rest()).map(read).map(({ text }) => text);
+      expect([...new Set(known)].sort()).toEqual(all.slice(count));
+      expect(known.length).toBeLessThanOrEqual(2 * count);
+      expect((await forwarder.relay('goes round')).drops).toMatchObject([{ reason: 'duplicate' }]);
+      expect((await forwarder.relay('feeds')).drops).toEqual([]);
+    } finally {
+      await lab.endProcesses();
+      await lab.ip('relay', 'link del near');
+    }
+  });
+
+  it.each(families)('are not seen where a sender repeats itself, of whom nothing is lost, $family', async (given) => {
+    const { family, fed, sink, make, read } = given;
+    const forwarder = await lab.forwarder();
+    expect(await forwarder.apply([{ ...simpleRelay, group: fed, outputs: [to(sink)] }])).toEqual([]);
+    const capture = await lab.capture(1, family);
+    const sender = lab.sender();
+    // For more than a second, at once and in between.
+    const times = 30;
+    const burst = Array.from({ length: 20 }, () => make(Buffer.from('said over and over'), 0));
+    for (let i = 0; i < times; i++) {
+      await sender.frames(...burst);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const arrived = (await capture.rest()).map(read);
+    expect(arrived.length).toBe(times * burst.length);
+    const counts = Object.values(Object.groupBy(arrived, ({ mark }) => mark)).map((packets) => packets?.length ?? 0);
+    // Some have a mark, by which it was told that they do not come back.
+    expect(counts.length).toBe(2);
+    expect(Math.min(...counts)).toBeLessThanOrEqual(8);
+    expect((await forwarder.relay('simple')).drops).toEqual([]);
   });
 
   it.each([1, 2])('are ended where each round cuts the packets into fragments, %i packet threads', async (workers) => {

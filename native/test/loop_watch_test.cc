@@ -69,7 +69,7 @@ class Loop {
       spec.payload = Bytes(kSize, 1);
       for (uint32_t i = 0; i < LoopWatch::kBudget; i++) {
         packets::put32(spec.payload.data(), i);
-        const Frame frame{packets::frame(packets::ip_packet(spec))};
+        Frame frame{packets::frame(packets::ip_packet(spec))};
         Datagram datagram = parse(frame);
         relay.watch.arrive(frame.bytes.data() + kLink, kLink, datagram, now_);
         CHECK(datagram.shown && !datagram.repeated);

@@ -87,6 +87,24 @@ describeWithLab('a document', () => {
     );
   });
 
+  it('drops what arrives with a lower TTL than it asks for, and nothing else', async () => {
+    const high = { interface: 'veth3', address: '239.9.0.1' };
+    const any = { interface: 'veth3', address: '239.9.0.2' };
+    await apply({ input, outputs: [high], loopProtection: { minTtl: 4 } }, { input, outputs: [any] });
+    const ttls = [255, 64, 5, 4, 3, 2, 1];
+    const arrived = await relayed(...ttls.map((ttl) => frame({ ttl, sourcePort: ttl })));
+    const sentAs = (address: string): number[] =>
+      arrived.filter(({ destination }) => destination === address).map(({ sourcePort }) => sourcePort);
+    // A relay without it takes them all.
+    expect(sentAs('239.9.0.1')).toEqual([255, 64, 5, 4]);
+    expect(sentAs('239.9.0.2')).toEqual(ttls);
+    await until('the drops are told', async () =>
+      /\bloop 3\b/.test(await fleet.command(['describe', 'relay', 'option-0'])),
+    );
+    expect(await fleet.command(['describe', 'relay', 'option-0'])).toContain('TTL 4 at least');
+    expect(await fleet.command(['describe', 'relay', 'option-1'])).not.toMatch(/\bloop \d/);
+  });
+
   it('sets DSCP and source port, and drops what is too long', async () => {
     const output = { interface: 'veth3', address: '239.9.0.1', dscp: 46, sourcePort: 7777, oversize: 'DROP' };
     await apply({ input, outputs: [output] });

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "packet/bytes.h"
+#include "packet/identification.h"
 
 namespace mcfleet {
 namespace {
@@ -57,19 +58,24 @@ uint32_t identification_of(const uint8_t* ip, uint16_t segment) {
 
 // Of the payload, the identification, and where it is sent. Of a super-frame it is that of one
 // datagram, for on its way it may be cut and put together otherwise.
-uint64_t key_of(const uint8_t* ip, const Datagram& datagram, uint16_t segment) {
+uint64_t key_of(const uint8_t* ip, const Datagram& datagram, uint16_t segment,
+                uint32_t identification) {
   const size_t before = size_t{segment} * datagram.segment_size;
   const uint8_t* payload = ip + datagram.ip_header + kUdpHeader + before;
   const size_t left = size_t{datagram.udp_length} - kUdpHeader - before;
   const size_t size = datagram.segments > 1 ? std::min(left, size_t{datagram.segment_size}) : left;
   uint64_t hash = add_word(uint64_t{datagram.destination} << 32 | datagram.destination_port,
-                           uint64_t{identification_of(ip, segment)} << 32 | size);
+                           uint64_t{identification} << 32 | size);
   hash = add_bytes(hash, payload, std::min(size, kSample));
   if (size > kSample) {
     const size_t tail = std::min(size - kSample, kSample);
     hash = add_bytes(hash, payload + size - tail, tail);
   }
   return mix(hash);
+}
+
+uint64_t key_of(const uint8_t* ip, const Datagram& datagram, uint16_t segment) {
+  return key_of(ip, datagram, segment, identification_of(ip, segment));
 }
 
 // Who put it on the wire: station and source.
@@ -80,6 +86,11 @@ uint64_t sender_of(const uint8_t* ip, size_t link_header, const Datagram& datagr
   return add_bytes(source, ip - link_header + kStation, kStation);
 }
 
+// 0 is none.
+uint32_t key_in_bucket(uint64_t hash) {
+  return static_cast<uint32_t>(hash) | 1;
+}
+
 uint32_t origin_of(uint64_t sender, const Datagram& datagram) {
   return static_cast<uint32_t>(mix(sender ^ datagram.ttl));
 }
@@ -88,19 +99,27 @@ uint32_t origin_of(uint64_t sender, const Datagram& datagram) {
 
 DuplicateWindow::DuplicateWindow() : buckets_(std::make_unique<Bucket[]>(kEntries / kWays)) {}
 
-bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram,
-                               uint64_t time_ns, uint16_t segment) {
+DuplicateWindow::Verdict DuplicateWindow::judge(const uint8_t* ip, size_t link_header,
+                                                const Datagram& datagram, uint64_t time_ns,
+                                                uint16_t segment, bool may_mark) {
   const uint32_t now_ms = milliseconds(time_ns);
   const uint64_t sender = sender_of(ip, link_header, datagram);
   const uint64_t packet = key_of(ip, datagram, segment);
-  const auto [entry, coming] = meet(packet, origin_of(sender, datagram), now_ms);
-  if (probe_.proves_loop(time_ns)) note_loop(probe_.path(), time_ns);
-  if (coming == Coming::kNew) return false;
+  const uint32_t origin = origin_of(sender, datagram);
+  const auto [entry, coming] = meet(packet, origin, now_ms);
   const uint64_t path =
       mix(sender ^ (uint64_t{datagram.destination} << 32 | datagram.destination_port));
+  const RepeatProbe::Arrival arrival{packet, path, origin, time_ns};
+  probe_.expire(time_ns);
+  if (may_mark && probe_.comes_back(arrival)) {
+    came_again_until_ns_ = time_ns + kLoopNs;
+    if (!probe_.proven()) return {false, draw_mark(ip, datagram, time_ns)};
+    return refuse(*entry, path, time_ns);
+  }
+  if (coming == Coming::kNew) return {};
   if (coming == Coming::kStill) {
     loops_.forget(path);
-    return false;
+    return {};
   }
   const bool looping = loops_.holds(path, time_ns);
   if (coming == Coming::kAsFirst) {
@@ -108,26 +127,50 @@ bool DuplicateWindow::repeated(const uint8_t* ip, size_t link_header, const Data
     // It may have gone round before it was watched, so that it came back when it was met first.
     if (looping) {
       entry->refused = true;
-      return true;
-    }
-    // A super-frame is judged by its first datagram.
-    const bool often = entry->firsts >= kOften;
-    if (segment == 0 && !datagram.ipv6 && probe_.keeps_back(packet, path, often, time_ns)) {
-      return true;
+      return {true, 0};
     }
     count_first(*entry, now_ms);
-    return false;
+    const bool often = entry->firsts >= kOften;
+    // No sender meets a flow label by chance.
+    if (!may_mark || !probe_.wants_mark(arrival, often, datagram.ipv6)) return {};
+    if (probe_.mark() != 0) return {false, probe_.mark()};
+    return {false, draw_mark(ip, datagram, time_ns)};
   }
   const uint32_t tolerated = looping ? kToleratedInLoop : kTolerated;
   if (entry->others < tolerated * entry->firsts) {
     entry->others++;
     if (entry->others > entry->firsts) came_again_until_ns_ = time_ns + kLoopNs;
     entry->taken_ms = now_ms;
-    return false;
+    return {};
   }
-  entry->refused = true;
+  return refuse(*entry, path, time_ns);
+}
+
+DuplicateWindow::Verdict DuplicateWindow::refuse(Entry& entry, uint64_t path, uint64_t time_ns) {
+  entry.refused = true;
   note_loop(path, time_ns);
-  return true;
+  return {true, 0};
+}
+
+uint32_t DuplicateWindow::draw_mark(const uint8_t* ip, const Datagram& datagram, uint64_t time_ns) {
+  constexpr uint32_t kFlowLabels = 0xfffff;
+  // Relays that cut packets have upper bits of their own, and keep what does not look as if it were
+  // missing without those (FragmentIdentifications).
+  constexpr uint32_t kLower = 0x3ff;
+  constexpr int kDraws = 16;
+  const uint32_t own = identification_of(ip, 0);
+  for (int i = 0; i < kDraws; i++) {
+    const uint32_t drawn = static_cast<uint32_t>(random_() >> 8);
+    const uint32_t mark = datagram.ipv6 ? drawn & kFlowLabels : (own & ~kLower) | (drawn & kLower);
+    const bool looks_missing = datagram.ipv6 ? mark == 0 : (mark & kLower) < kFirstIdentification;
+    if (looks_missing || mark == own) continue;
+    const uint64_t marked = key_of(ip, datagram, 0, mark);
+    if (remembers(marked, milliseconds(time_ns))) continue;
+    probe_.expect(marked, mark, time_ns);
+    return mark;
+  }
+  probe_.give_up(time_ns);
+  return 0;
 }
 
 void DuplicateWindow::note_loop(uint64_t path, uint64_t time_ns) {
@@ -147,8 +190,8 @@ void DuplicateWindow::remember(const uint8_t* ip, size_t link_header, const Data
 std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::meet(uint64_t hash,
                                                                                   uint32_t origin,
                                                                                   uint32_t now_ms) {
-  const uint32_t key = static_cast<uint32_t>(hash) | 1;
-  Bucket& bucket = buckets_[hash >> 32 & (kEntries / kWays - 1)];
+  const uint32_t key = key_in_bucket(hash);
+  Bucket& bucket = bucket_of(hash);
   Entry* entry = find(bucket, key);
   if (entry == nullptr) {
     entry = &place(bucket, now_ms);
@@ -161,6 +204,15 @@ std::pair<DuplicateWindow::Entry*, DuplicateWindow::Coming> DuplicateWindow::mee
     return {entry, still ? Coming::kStill : Coming::kNew};
   }
   return {entry, entry->origin == origin ? Coming::kAsFirst : Coming::kOtherwise};
+}
+
+bool DuplicateWindow::remembers(uint64_t hash, uint32_t now_ms) {
+  const Entry* entry = find(bucket_of(hash), key_in_bucket(hash));
+  return entry != nullptr && now_ms - entry->taken_ms <= kWindowMs;
+}
+
+DuplicateWindow::Bucket& DuplicateWindow::bucket_of(uint64_t hash) {
+  return buckets_[hash >> 32 & (kEntries / kWays - 1)];
 }
 
 void DuplicateWindow::count_first(Entry& entry, uint32_t now_ms) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <random>
 #include <utility>
 
 #include "base/counters.h"
@@ -25,10 +26,10 @@ namespace mcfleet {
 // of what was seen already without being watched.
 //
 // A packet that a relay put into the loop may come with the same headers from the first time on, as
-// that of a sender that repeats itself with one identification. A RepeatProbe finds out which it
-// is. Not in IPv6, where any sender may repeat itself: the flow label is that of a flow. What goes
-// on to come for kWindowNs although nothing of it is taken is no loop either: a sender that repeats
-// itself now comes from another station, after the failure of a router for example.
+// that of a sender that repeats itself with one identification, or in IPv6 at all: the flow label
+// is that of a flow. A RepeatProbe finds out which it is. What goes on to come for kWindowNs
+// although nothing of it is taken is no loop either: a sender that repeats itself now comes from
+// another station, after the failure of a router for example.
 //
 // One input and one thread.
 class DuplicateWindow final {
@@ -67,10 +68,18 @@ class DuplicateWindow final {
   [[nodiscard]] bool comes_again(uint64_t time_ns) const {
     return came_again_until_ns_ - time_ns <= kLoopNs;
   }
-  // Whether this packet, of which all was captured, came back too often. `link_header`: the bytes
-  // before `ip`. `segment`: which datagram of a super-frame it is about, from 0.
-  bool repeated(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns,
-                uint16_t segment);
+  struct Verdict {
+    // It came back too often.
+    bool repeated = false;
+    // It shall leave with this identification, or flow label, by which it is told whether it comes
+    // back; 0: with its own.
+    uint32_t mark = 0;
+  };
+  // Judges this packet, of which all was captured. `link_header`: the bytes before `ip`. `segment`:
+  // which datagram of a super-frame it is about, from 0. `may_mark`: whether it can still get a
+  // mark, which is a super-frame's first datagram's only.
+  Verdict judge(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns,
+                uint16_t segment, bool may_mark);
   // For a packet that cannot have come back.
   void remember(const uint8_t* ip, size_t link_header, const Datagram& datagram, uint64_t time_ns,
                 uint16_t segment);
@@ -99,6 +108,12 @@ class DuplicateWindow final {
   // and those taken are forgotten, with the same headers as the first, or with others.
   enum class Coming : uint8_t { kNew, kStill, kAsFirst, kOtherwise };
   std::pair<Entry*, Coming> meet(uint64_t hash, uint32_t origin, uint32_t now_ms);
+  // Whether it was met lately.
+  bool remembers(uint64_t hash, uint32_t now_ms);
+  Bucket& bucket_of(uint64_t hash);
+  Verdict refuse(Entry& entry, uint64_t path, uint64_t time_ns);
+  // A mark for a packet that shall have one; 0 if there is none.
+  uint32_t draw_mark(const uint8_t* ip, const Datagram& datagram, uint64_t time_ns);
   static void count_first(Entry& entry, uint32_t now_ms);
   static Entry* find(Bucket& bucket, uint32_t key);
   static Entry& place(Bucket& bucket, uint32_t now_ms);
@@ -109,6 +124,7 @@ class DuplicateWindow final {
   // Destinations with the headers that come back there.
   BelievedPaths<kLoops, kLoopNs> loops_;
   RepeatProbe probe_;
+  std::minstd_rand random_{std::random_device()()};
   // Of all of them.
   uint64_t loop_until_ns_ = 0;
   uint64_t came_again_until_ns_ = 0;

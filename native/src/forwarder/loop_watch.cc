@@ -1,26 +1,42 @@
 #include "forwarder/loop_watch.h"
 
 namespace mcfleet {
+namespace {
 
-void LoopWatch::look_at(const uint8_t* ip, size_t link_header, Datagram& datagram,
-                        uint64_t time_ns) {
+void put_mark(uint8_t* ip, const Datagram& datagram, uint32_t mark) {
+  if (datagram.ipv6) {
+    set_flow_label(ip, mark);
+  } else {
+    set_identification(ip, static_cast<uint16_t>(mark));
+  }
+}
+
+}  // namespace
+
+void LoopWatch::look_at(uint8_t* ip, size_t link_header, Datagram& datagram, uint64_t time_ns) {
+  uint32_t mark = 0;
   const auto show = [&](uint16_t segment) {
-    const bool again = window_.repeated(ip, link_header, datagram, time_ns, segment);
+    // By its first datagram a super-frame is judged.
+    const auto verdict = window_.judge(ip, link_header, datagram, time_ns, segment, segment == 0);
     datagram.keeps_identification = true;
     if (segment != 0) return;
     datagram.shown = true;
-    datagram.repeated = again;
+    datagram.repeated = verdict.repeated;
+    mark = verdict.mark;
   };
-  // By its first datagram a super-frame is judged.
-  if (window_.in_loop(time_ns)) return show(0);
-  datagram.keeps_identification = window_.comes_again(time_ns);
-  // What is kept back to see whether it goes on must not get by unseen.
-  if (datagram.keeps_identification || affords(time_ns)) {
-    shown_ += datagram.segments;
-    for (uint16_t i = 0; i < datagram.segments; i++) show(i);
-  } else if (!datagram.ipv6) {
-    each_chosen(load16(ip + 4), datagram.segments, show);
+  if (window_.in_loop(time_ns)) {
+    show(0);
+  } else {
+    datagram.keeps_identification = window_.comes_again(time_ns);
+    // What has a mark must not come back unseen.
+    if (datagram.keeps_identification || affords(time_ns)) {
+      shown_ += datagram.segments;
+      for (uint16_t i = 0; i < datagram.segments; i++) show(i);
+    } else if (!datagram.ipv6) {
+      each_chosen(load16(ip + 4), datagram.segments, show);
+    }
   }
+  if (mark != 0) put_mark(ip, datagram, mark);
 }
 
 void LoopWatch::leave(Train& train, size_t link_header, Identifications& identifications) {
@@ -28,7 +44,7 @@ void LoopWatch::leave(Train& train, size_t link_header, Identifications& identif
   const uint8_t* ip = train.packet(0);
   if (!cannot_be_told(first, ip)) {
     // Too late for this one: the others of its train were not judged.
-    if (!first.shown) window_.repeated(ip, link_header, first, train.time_ns(0), 0);
+    if (!first.shown) window_.judge(ip, link_header, first, train.time_ns(0), 0, false);
     return;
   }
   if (first.ipv6) return;

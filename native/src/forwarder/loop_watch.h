@@ -46,8 +46,9 @@ class LoopWatch final {
   static constexpr uint16_t kChosen = 1024;
 
   // For a packet of which all was captured, before it joins a train: tells in `datagram` whether it
-  // came back too often, and what follows for its train. `link_header`: the bytes before `ip`.
-  void arrive(const uint8_t* ip, size_t link_header, Datagram& datagram, uint64_t time_ns) {
+  // came back too often, and what follows for its train. It may get another identification or flow
+  // label, to see whether it comes back with that. `link_header`: the bytes before `ip`.
+  void arrive(uint8_t* ip, size_t link_header, Datagram& datagram, uint64_t time_ns) {
     if (cannot_be_told(datagram, ip)) return;
     if (window_.in_loop(time_ns) || window_.comes_again(time_ns) || affords(time_ns) ||
         (!datagram.ipv6 && before_chosen(load16(ip + 4)) < datagram.segments)) {
@@ -79,7 +80,7 @@ class LoopWatch final {
     }
     return shown_ < kBudget;
   }
-  void look_at(const uint8_t* ip, size_t link_header, Datagram& datagram, uint64_t time_ns);
+  void look_at(uint8_t* ip, size_t link_header, Datagram& datagram, uint64_t time_ns);
   // Calls `show(segment)` for each datagram of a super-frame, or the only one, that is chosen.
   template <typename Show>
   static void each_chosen(uint16_t identification, uint16_t segments, Show&& show) {

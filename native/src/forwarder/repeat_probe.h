@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "forwarder/believed_paths.h"
@@ -8,92 +9,126 @@ namespace mcfleet {
 
 // Tells a loop from a sender that repeats itself, where a packet comes again and again just as it
 // came first: a relay of the same host, or with the same TTL, may have put it into the loop. When
-// that has lasted for kLongNs, some copies in a row are kept back. A sender goes on, a loop does
-// not. A sender that repeats payload and identification fast and for long loses kCopies for each
-// time that it is found out to be one; RFC 6864, section 4.1, forbids that unless fragmentation is
-// forbidden.
+// that goes on, a copy is passed on with a mark: another identification, in IPv6 another flow
+// label, which was not seen lately. From a loop it comes back with that, and gets another mark.
+// kProofs marks that came back one after the other prove a loop. A sender loses nothing: some of
+// its packets leave with a mark.
+//
+// A relay of the loop that is none of ours must leave the field as it is, as IP routers do.
 //
 // One input and one thread.
 class RepeatProbe final {
  public:
-  // How long a packet comes again, each time at most kFastNs after the last, before it is asked:
-  // whoever tries a relay with some equal packets loses none.
+  // IPv4: how long a packet comes again, each time at most kFastNs after the last, before it gets a
+  // mark. The identifications of a segmenting sender overlap, and one that is still to come might
+  // be met by chance.
   static constexpr uint64_t kLongNs = 1'000'000'000;
   static constexpr uint64_t kFastNs = 100'000'000;
-  // A loop must not hold more of one packet.
+  // Copies that get the same mark, for some may be lost.
   static constexpr uint32_t kCopies = 8;
-  // How long is waited for the next copy.
+  // How long is waited until one comes back.
   static constexpr uint64_t kWaitNs = 250'000'000;
-  // Packets of one path that stopped, each at most kProofsNs after the one before, that prove a
-  // loop: a sender may just have said it for the last time.
-  static constexpr uint32_t kProofs = 2;
-  static constexpr uint64_t kProofsNs = 10'000'000'000;
-  // How long a sender that went on is taken for one, and how many of them.
-  static constexpr uint64_t kSenderNs = 600'000'000'000;
+  static constexpr uint32_t kProofs = 4;
+  // How long a sender that was found out to be one is taken for one, and how many of them.
+  static constexpr uint64_t kSenderNs = 10'000'000'000;
   static constexpr size_t kSenders = 64;
 
-  // For a copy that came as the first did. `often`: so many of them came that it is worth a look.
-  // Whether it has to be kept back.
-  bool keeps_back(uint64_t packet, uint64_t path, bool often, uint64_t time_ns) {
-    if (packet_ == packet) {
-      if (copies_ == kCopies) {
-        senders_.note(path, time_ns);
-        packet_ = 0;
-        proofs_ = 0;
-        return false;
-      }
+  // A packet, and how it came: where to, from which sender, and with which TTL.
+  struct Arrival {
+    uint64_t packet;
+    uint64_t path;
+    uint32_t origin;
+    uint64_t time_ns;
+  };
+
+  // To be called before each packet. Gives up what did not come back in time.
+  void expire(uint64_t time_ns) {
+    if (packet_ == 0 || time_ns - since_ns_ <= kWaitNs) return;
+    if (goes_on_) senders_.note(path_, time_ns);
+    packet_ = 0;
+  }
+
+  // For a copy that came as the first did. `often`: so many of them came that it is worth a look;
+  // `sure`: no sender meets a mark by chance. Whether it shall get the mark: mark(), if that is 0
+  // draw one and tell expect().
+  bool wants_mark(const Arrival& arrival, bool often, bool sure) {
+    if (packet_ == arrival.packet) {
+      goes_on_ = true;
+      if (proofs_ > 0 || copies_ == kCopies) return false;
       copies_++;
-      last_ns_ = time_ns;
       return true;
     }
-    if (packet_ != 0 || !lasts(packet, path, often, time_ns)) return false;
+    if (packet_ != 0 || !lasts(arrival, often, sure)) return false;
     watched_ = 0;
-    if (!proven_once(path, time_ns)) proofs_ = 0;
-    packet_ = packet;
-    path_ = path;
-    last_ns_ = time_ns;
+    packet_ = arrival.packet;
+    path_ = arrival.path;
+    origin_ = arrival.origin;
     copies_ = 1;
+    proofs_ = 0;
+    goes_on_ = false;
+    mark_ = 0;
     return true;
+  }
+  [[nodiscard]] uint32_t mark() const { return mark_; }
+  // The mark is given to a copy, which has this number then.
+  void expect(uint64_t marked, uint32_t mark, uint64_t time_ns) {
+    marked_ = marked;
+    mark_ = mark;
+    since_ns_ = time_ns;
+  }
+  // None is to be had: a sender uses them all.
+  void give_up(uint64_t time_ns) {
+    senders_.note(path_, time_ns);
+    packet_ = 0;
   }
 
-  // To be called before each packet. Whether a loop is proven by this time, which path() names.
-  bool proves_loop(uint64_t time_ns) {
-    if (packet_ == 0 || time_ns - last_ns_ <= kWaitNs) return false;
-    packet_ = 0;
-    if (++proofs_ < kProofs) return false;
-    proofs_ = 0;
+  // Whether this packet has the mark and came as the one that got it. Then a loop is proven(), or
+  // it shall get another mark.
+  bool comes_back(const Arrival& arrival) {
+    if (packet_ == 0 || arrival.packet != marked_ || arrival.origin != origin_) return false;
+    proofs_++;
     return true;
   }
-  [[nodiscard]] uint64_t path() const { return path_; }
+  // To be asked once after comes_back().
+  bool proven() {
+    if (proofs_ < kProofs) return false;
+    packet_ = 0;
+    return true;
+  }
 
  private:
-  [[nodiscard]] bool proven_once(uint64_t path, uint64_t time_ns) const {
-    return proofs_ > 0 && path_ == path && time_ns - last_ns_ <= kProofsNs;
-  }
   // Whether this packet comes again for long enough.
-  bool lasts(uint64_t packet, uint64_t path, bool often, uint64_t time_ns) {
-    const bool fast = time_ns - watched_ns_ <= kFastNs;
-    if (watched_ == packet && fast) {
-      watched_ns_ = time_ns;
-      return time_ns - since_ns_ >= kLongNs || (often && proven_once(path, time_ns));
+  bool lasts(const Arrival& arrival, bool often, bool sure) {
+    const bool fast = arrival.time_ns - watched_ns_ <= kFastNs;
+    if (watched_ == arrival.packet && fast) {
+      watched_ns_ = arrival.time_ns;
+      return arrival.time_ns - watched_since_ns_ >= kLongNs;
     }
-    if (!often || (watched_ != 0 && fast) || senders_.holds(path, time_ns)) return false;
-    watched_ = packet;
-    since_ns_ = time_ns;
-    watched_ns_ = time_ns;
-    return proven_once(path, time_ns);
+    if (!often || senders_.holds(arrival.path, arrival.time_ns)) return false;
+    if (sure) return true;
+    if (watched_ != 0 && fast) return false;
+    watched_ = arrival.packet;
+    watched_since_ns_ = arrival.time_ns;
+    watched_ns_ = arrival.time_ns;
+    return false;
   }
 
   // What is looked at; 0: nothing. Since when, and when it came last.
   uint64_t watched_ = 0;
-  uint64_t since_ns_ = 0;
+  uint64_t watched_since_ns_ = 0;
   uint64_t watched_ns_ = 0;
-  // What is kept back; 0: nothing.
+  // What got a mark; 0: nothing. How it came, and since when its mark is awaited.
   uint64_t packet_ = 0;
   uint64_t path_ = 0;
-  uint64_t last_ns_ = 0;
+  uint32_t origin_ = 0;
+  uint64_t since_ns_ = 0;
+  // The mark, and the packet with it.
+  uint32_t mark_ = 0;
+  uint64_t marked_ = 0;
   uint32_t copies_ = 0;
   uint32_t proofs_ = 0;
+  // Whether it came again without its mark.
+  bool goes_on_ = false;
   BelievedPaths<kSenders, kSenderNs> senders_;
 };
 

@@ -93,6 +93,10 @@ inline bool lacks_flow_label(const uint8_t* ip) {
   return (load32(ip) & 0xfffff) == 0;
 }
 
+inline void set_flow_label(uint8_t* ip, uint32_t label) {
+  store32(ip, (load32(ip) & ~0xfffffU) | label);
+}
+
 inline void set_identification(uint8_t* ip, uint16_t id) {
   ChecksumChange header;
   header.word(load16(ip + 4), id);

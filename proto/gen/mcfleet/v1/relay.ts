@@ -497,14 +497,15 @@ export interface RelaySpec {
  * IP identifications for two seconds, of packets that leave together those of the first. What comes back more than seven times with
  * another source, TTL or station than at first is in a loop: it goes to no output and is counted as "duplicate", and for ten seconds
  * only one returning copy of each packet is taken on that input. Where it comes back just as it came first (a relay or a program of
- * one of the hosts put it into the loop, with the TTL that it goes round with), up to eight copies are kept back after a second: if it
- * does not come again within a quarter of a second, and a second packet neither, that is a loop. A sender that repeats payload and
- * identification for longer than that, ten times a second or more, which RFC 6864 section 4.1 forbids unless DF is set, loses these
- * eight, once in ten minutes. In IPv6 such loops are not recognised. Senders of equal payloads are no loop: their identifications
- * differ, and packets that come without one (zero, or with DF below 128) get one, 128 to 65535. Packets that leave together count up
- * from the first one's, if they have DF (RFC 6864) or share identifications, as those of a sender that leaves the segmentation to its
- * kernel. In IPv6 the flow label tells senders apart; packets without one are never taken for a loop. One that repeats a payload and
- * comes by another router of a sudden may be taken for a loop until nothing of it was passed on for two seconds.
+ * one of the hosts put it into the loop, with the TTL that it goes round with), 64 times or more and in IPv4 for a second, a copy leaves
+ * with another identification, in IPv6 with another flow label: if it comes back with that, four times in a row, that is a loop. A
+ * sender that repeats itself loses nothing by this: of what it repeats, up to eight packets in ten seconds leave with another
+ * identification or flow label. A relay of another kind that gives packets identifications of its own hides a loop. Senders of equal
+ * payloads are no loop: their identifications differ, and packets that come without one (zero, or with DF below 128) get one, 128 to
+ * 65535. Packets that leave together count up from the first one's, if they have DF (RFC 6864) or share identifications, as those of a
+ * sender that leaves the segmentation to its kernel. In IPv6 the flow label tells senders apart; packets without one are never taken
+ * for a loop. One that repeats a payload and comes by another router of a sudden may be taken for a loop until nothing of it was passed
+ * on for two seconds. docs/adr/0006-how-loops-are-found-and-ended.md says why, and what each way costs.
  * RelayInstance's condition "LoopSuspected" tells of loops.
  */
 export interface LoopProtection {
