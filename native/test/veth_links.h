@@ -88,7 +88,11 @@ inline void add_links(const std::vector<std::string>& names) {
     lines += "link set dev " + name + " up\nlink set dev " + name + "-far up\n";
   }
   ip_batch(lines);
-  for (const std::string& name : names) set_sysctl("ipv4/conf/" + name + "/rp_filter", "0");
+  for (const std::string& name : names) {
+    set_sysctl("ipv4/conf/" + name + "/rp_filter", "0");
+    // The kernel routes IPv6 multicast from every interface, also the far ends.
+    set_sysctl("ipv6/conf/" + name + "-far/disable_ipv6", "1");
+  }
 }
 
 // A frame of this IPv4 or IPv6 packet, to the Ethernet address of its group.
@@ -104,17 +108,11 @@ inline packets::Bytes multicast_frame(const packets::Bytes& packet) {
   return frame;
 }
 
-// Counts the UDP datagrams to `port` that have arrived, of IPv4 or IPv6.
-inline size_t count_datagrams(Tap& tap, uint16_t port) {
-  size_t count = 0;
-  for (packets::Bytes frame = tap.receive(); !frame.empty(); frame = tap.receive()) {
-    const bool ipv4 = packets::get16(frame.data() + 12) == ETH_P_IP;
-    const size_t udp = ipv4 ? 34 : 54;
-    const size_t protocol = ipv4 ? 23 : 20;
-    if (frame.size() >= udp + 8 && frame[protocol] == IPPROTO_UDP &&
-        packets::get16(frame.data() + udp + 2) == port) {
-      count++;
-    }
-  }
-  return count;
+// The port that a frame's UDP datagram goes to, of IPv4 or IPv6 without options; 0 if it has none.
+inline uint16_t datagram_port(const packets::Bytes& frame) {
+  const bool ipv4 = packets::get16(frame.data() + 12) == ETH_P_IP;
+  const size_t udp = ipv4 ? 34 : 54;
+  const size_t protocol = ipv4 ? 23 : 20;
+  if (frame.size() < udp + 8 || frame[protocol] != IPPROTO_UDP) return 0;
+  return packets::get16(frame.data() + udp + 2);
 }
