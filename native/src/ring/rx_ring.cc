@@ -24,6 +24,9 @@ static_assert(RxRing::kBlockBytes % RxRing::kLongSlotBytes == 0);
 
 // Smallest frame of which the kernel queues a whole copy when it exceeds its slot.
 constexpr int kCopyThreshold = 65535;
+// Slots between one that is looked at and one that is fetched for the kernel.
+constexpr size_t kFetchAhead = 512;
+constexpr size_t kFetchAheadOfRoom = 64;
 
 // Limits that queue. It holds nothing while frames fit their slots. The kernel doubles the number,
 // to account for its own structures.
@@ -122,10 +125,15 @@ RxRing::~RxRing() {
   if (map_ != nullptr) munmap(map_, bytes_);
 }
 
+uint8_t* RxRing::slot_ahead(size_t ahead) const {
+  size_t index = head_ + taken_ + ahead;
+  while (index >= slots_) index -= slots_;
+  return map_ + index * slot_bytes_;
+}
+
 uint8_t* RxRing::next(uint32_t& status) const {
   if (taken_ == slots_) return nullptr;
-  const size_t index = head_ + taken_ < slots_ ? head_ + taken_ : head_ + taken_ - slots_;
-  uint8_t* slot = map_ + index * slot_bytes_;
+  uint8_t* slot = slot_ahead(0);
   const auto* header = reinterpret_cast<const tpacket2_hdr*>(slot);
   // Pairs with the kernel's smp_wmb() before it hands the slot over (__packet_set_status).
   status = __atomic_load_n(&header->tp_status, __ATOMIC_ACQUIRE);
@@ -151,6 +159,11 @@ bool RxRing::take(RxFrame& frame) {
   frame.time_ns = time_of(*header);
   frame.vlan = vlan_of(*header, status);
   frame.copy = (status & TP_STATUS_COPY) != 0;
+  // The kernel reads the header of the slot that it fills, and of one a quarter of the ring further
+  // on, to see whether there is room (__packet_rcv_has_room). The ring does not fit the caches, and
+  // where packets arrive time is shorter than here: it finds them in the cache of this core.
+  __builtin_prefetch(slot_ahead(std::min(kFetchAhead, slots_ / 2)));
+  __builtin_prefetch(slot_ahead(std::min(slots_ / 4 + kFetchAheadOfRoom, slots_ / 2)));
   taken_++;
   return true;
 }

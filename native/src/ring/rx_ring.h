@@ -80,6 +80,8 @@ class RxRing final {
 
  private:
   RxRing(UniqueFd fd, uint8_t* map, size_t bytes, size_t slot_bytes);
+  // The slot of the frame that comes `ahead` after the next one.
+  [[nodiscard]] uint8_t* slot_ahead(size_t ahead) const;
   // The slot of the next frame, if there is one, and its status.
   [[nodiscard]] uint8_t* next(uint32_t& status) const;
 
