@@ -100,6 +100,11 @@ export interface ProbeReceiveOptions {
   readonly raw: boolean;
   /** Whether to compute `payloadSha256`. */
   readonly digest: boolean;
+  /**
+   * Take super-frames whole, with the kernel's word on where their datagrams end (UDP_GRO), in place of one by one: a socket that the
+   * kernel can fill several times as fast. Of no effect with `raw`. Default false.
+   */
+  readonly whole?: boolean;
   /** Packets expected over all flows: ends `settleMs` after the last of them. `null`: not known. */
   readonly count: number | null;
   /** Ends after this, whatever came; milliseconds. */
@@ -241,7 +246,7 @@ export function sendProbe(options: ProbeSendOptions): ProbeSender {
  *   (raw without CAP_NET_RAW).
  */
 export function receiveProbe(options: ProbeReceiveOptions): ProbeReceiver {
-  const { count, durationMs, timeoutMs, idleMs, settleMs, ...rest } = options;
+  const { count, durationMs, timeoutMs, idleMs, settleMs, whole = false, ...rest } = options;
   checkAddress('group', options.group);
   checkRaw(options.group, options.raw);
   check('port', options.port, probeLimits.port);
@@ -251,6 +256,7 @@ export function receiveProbe(options: ProbeReceiveOptions): ProbeReceiver {
   }
   return loadAddon<Addon>().receiveProbe({
     ...rest,
+    whole,
     count: count === null ? null : BigInt(count),
     durationNs: nanoseconds(durationMs),
     timeoutNs: nanoseconds(timeoutMs),

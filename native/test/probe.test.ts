@@ -68,6 +68,25 @@ describeWithLab('probe', () => {
 
   const clean = { lost: 0, duplicates: 0, reordered: 0, corrupt: 0, stale: 0, foreign: 0, receiverDrops: 0 };
 
+  it('takes super-frames one by one or whole, with the same datagrams', async () => {
+    // Datagrams that a socket has taken are counted as often as it was read.
+    const taken = async (): Promise<number> => {
+      const { stdout } = await lab.run('right', ['cat', '/proc/net/snmp']);
+      return Number(/^Udp: (\d+)/m.exec(stdout)?.[1]);
+    };
+    // The last super-frame has 7.
+    const sending = { count: 2_007, segments: 20, size: 900, rate: 20_000 };
+    for (const [whole, reads] of [
+      [false, 2_007],
+      [true, 101],
+    ] as const) {
+      const before = await taken();
+      const { sent, received } = await exchange(sending, { count: 2_007, whole });
+      expect(received).toMatchObject({ ...clean, received: 2_007, payloadSha256: sent.payloadSha256 });
+      expect((await taken()) - before).toBe(reads);
+    }
+  });
+
   it('counts a multicast stream of three flows exactly', async () => {
     const count = 20_001;
     const { sent, received } = await exchange({ count, rate: 20_000, flows: 3, sourcePort: 7_000 }, { count });

@@ -39,6 +39,15 @@ export class Prober {
     return answer.answer as ProberAnswers[Do];
   }
 
+  /** Lets it stand still: it uses no processor time, and what it listens for waits in its socket. No requests until `resume`. */
+  pause(): void {
+    this.process.signal('SIGSTOP');
+  }
+
+  resume(): void {
+    this.process.signal('SIGCONT');
+  }
+
   /** Lets go of the process; the lab ends it. */
   disconnect(): void {
     this.#socket.destroy();

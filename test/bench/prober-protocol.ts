@@ -19,13 +19,24 @@ export type ProberRequest =
       readonly segments: number;
       /** Default false: payloads are to be looked at. True: they are counted only, and cost the sender less. */
       readonly fillOnce?: boolean;
+      /** Default false. Whether to tell the fingerprint of what the first stream sent; not with `fillOnce`. */
+      readonly digest?: boolean;
       /** Sent beside, until `streams` are done; not in the answer's `sent` and `seconds`. */
       readonly background?: { readonly stream: Stream; readonly rate: number; readonly segments: number };
     }
   /** Begin to receive. */
-  | { readonly do: 'listen'; readonly interface: string; readonly stream: Stream; readonly raw: boolean }
-  /** End to receive. */
-  | { readonly do: 'stop-listening' }
+  | {
+      readonly do: 'listen';
+      readonly interface: string;
+      readonly stream: Stream;
+      readonly raw: boolean;
+      /** Default false. Whether to tell the fingerprint of what came. */
+      readonly digest?: boolean;
+      /** Default false. Whether super-frames are to be taken whole (UDP_GRO). */
+      readonly whole?: boolean;
+    }
+  /** End to receive: at once, or `after` so many packets, or when no more come. */
+  | { readonly do: 'stop-listening'; readonly after?: number }
   /** What interfaces have received so far, together. */
   | { readonly do: 'count'; readonly interfaces: readonly string[] };
 
@@ -35,6 +46,8 @@ export interface SentStreams {
   readonly seconds: number;
   /** Packets of the background. */
   readonly background: number;
+  /** Of the first stream alone; the fingerprint is `null` if it was not asked for. */
+  readonly first: { readonly sent: number; readonly payloadSha256: string | null };
 }
 
 export interface Heard {
@@ -45,6 +58,8 @@ export interface Heard {
   readonly corrupt: number;
   /** Lost by the receiver itself. */
   readonly receiverDrops: number;
+  /** Fingerprint of what came, each packet once; `null` if it was not asked for. See native/src/probe/digest.h. */
+  readonly payloadSha256: string | null;
   /** `null` if nothing came. */
   readonly latencyUs: {
     readonly p50: number;

@@ -5,12 +5,17 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listInterfaces, type ProbeReceiver, type ProbeSender, receiveProbe, sendProbe } from '@mcfleet/native';
 import { parseInterfaceCounters } from '../lab/counters.ts';
 import type { Frames } from '../lab/datagram-count.ts';
 import type { Heard, ProberAnswer, ProberAnswers, ProberRequest, SentStreams, Stream } from './prober-protocol.ts';
 
 const TTL = 16;
+/** Nothing for so long: the receiver's socket is empty, and no more will come. */
+const QUIET_MS = 300;
+const POLL_MS = 5;
+const LATE_MS = 20;
 
 let listening: ProbeReceiver | undefined;
 
@@ -22,8 +27,14 @@ function indexOf(name: string): number {
 
 async function send(request: Extract<ProberRequest, { do: 'send' }>): Promise<SentStreams> {
   const ifindex = indexOf(request.interface);
-  const { streams, size, background, fillOnce = false } = request;
-  const start = (stream: Stream, rate: number, count: number | null, segments: number): ProbeSender =>
+  const { streams, size, background, fillOnce = false, digest = false } = request;
+  const start = (
+    stream: Stream,
+    rate: number,
+    count: number | null,
+    segments: number,
+    digested: boolean,
+  ): ProbeSender =>
     sendProbe({
       ifindex,
       ...stream,
@@ -36,18 +47,21 @@ async function send(request: Extract<ProberRequest, { do: 'send' }>): Promise<Se
       flows: 1,
       segments,
       raw: false,
-      digest: false,
+      digest: digested,
       fillOnce,
     });
-  const beside = background && start(background.stream, background.rate, null, background.segments);
+  const beside = background && start(background.stream, background.rate, null, background.segments, false);
   const each = Math.max(1, Math.round(request.count / streams.length));
-  const jobs = streams.map((stream) => start(stream, request.rate / streams.length, each, request.segments));
+  const jobs = streams.map((stream, index) =>
+    start(stream, request.rate / streams.length, each, request.segments, digest && index === 0),
+  );
   const reports = await Promise.all(jobs.map((job) => job.done));
   beside?.stop();
   return {
     sent: reports.reduce((sum, report) => sum + Number(report.sent), 0),
     seconds: Math.max(...reports.map((report) => Number(report.durationNs) / 1e9)),
     background: Number((await beside?.done)?.sent ?? 0),
+    first: { sent: Number(reports[0]?.sent ?? 0), payloadSha256: reports[0]?.payloadSha256 ?? null },
   };
 }
 
@@ -57,7 +71,8 @@ function listen(request: Extract<ProberRequest, { do: 'listen' }>): null {
     ifindex: indexOf(request.interface),
     ...request.stream,
     raw: request.raw,
-    digest: false,
+    digest: request.digest ?? false,
+    whole: request.whole ?? false,
     count: null,
     durationMs: null,
     timeoutMs: null,
@@ -67,12 +82,27 @@ function listen(request: Extract<ProberRequest, { do: 'listen' }>): null {
   return null;
 }
 
-async function stopListening(): Promise<Heard> {
+/** Waits until it has read so many packets, or finds no more. */
+async function haveRead(receiver: ProbeReceiver, count: number): Promise<void> {
+  let last = -1n;
+  for (let since = performance.now(); performance.now() - since < QUIET_MS; await sleep(POLL_MS)) {
+    const { received, duplicates, corrupt } = receiver.progress();
+    const now = received + duplicates + corrupt;
+    if (now !== last) since = performance.now();
+    last = now;
+    if (received >= BigInt(count)) break;
+  }
+  // For what came twice, last of all.
+  await sleep(LATE_MS);
+}
+
+async function stopListening(after: number): Promise<Heard> {
   const receiver = listening;
   if (receiver === undefined) throw new Error('does not listen');
   listening = undefined;
+  if (after > 0) await haveRead(receiver, after);
   receiver.stop();
-  const { latencyNs, ...report } = await receiver.done;
+  const { latencyNs, payloadSha256, ...report } = await receiver.done;
   const us = (ns: bigint): number => Number(ns) / 1000;
   return {
     received: Number(report.received),
@@ -81,6 +111,7 @@ async function stopListening(): Promise<Heard> {
     reordered: Number(report.reordered),
     corrupt: Number(report.corrupt),
     receiverDrops: Number(report.receiverDrops),
+    payloadSha256,
     latencyUs: latencyNs && {
       p50: us(latencyNs.p50),
       p99: us(latencyNs.p99),
@@ -109,7 +140,7 @@ async function carryOut(request: ProberRequest): Promise<ProberAnswers[keyof Pro
     case 'listen':
       return listen(request);
     case 'stop-listening':
-      return await stopListening();
+      return await stopListening(request.after ?? 0);
     case 'count':
       return count(request.interfaces);
   }

@@ -90,12 +90,44 @@ export interface ThroughputResult {
   readonly sender_cpu_seconds_per_million: number | null;
   /** Sender alone, no relay: packets per second. */
   readonly sender_ceiling_pps: number;
-  /** A plain UDP receiver's judgement of one output at a lower rate: order, content, boundaries. */
-  readonly checked: Heard & { readonly rate: number; readonly sent: number };
+  /** A UDP receiver's judgement of one output under load: order, content, boundaries. */
+  readonly checked: Checked;
   readonly disturbance: Disturbance;
   /** This engine's out_pps divided by another's, of the same case and run. */
   readonly ratio: Readonly<Partial<Record<EngineName, number>>>;
   readonly note: string;
+}
+
+/** What UDP receivers got of one output, while the relay worked at a rate. */
+export interface Checked extends CheckedAt {
+  /**
+   * Where a plain receiver could not follow the rate that was found: what one got that takes super-frames whole, with the kernel's word on
+   * where their datagrams end (UDP_GRO). Otherwise `null`.
+   */
+  readonly whole: CheckedAt | null;
+}
+
+/** What one receiver got, at the highest rate at which nothing was missing. */
+export interface CheckedAt extends Heard {
+  /** Packets per second that were sent meanwhile, over all streams: the rate that was found, or less (`earlier` tells why). */
+  readonly rate: number;
+  /** Packets of the stream that was heard. */
+  readonly sent: number;
+  /** Whether the fingerprint of all payloads (a sum of their SHA-256) was the sender's. */
+  readonly same_sha256: boolean;
+  /** Copies that did not come to the receiver's interfaces either: it was not its socket that lost them. */
+  readonly missing_at_interface: number;
+  /** Higher rates that were tried before, at which packets were missing. */
+  readonly earlier: readonly CheckAttempt[];
+}
+
+export interface CheckAttempt {
+  readonly rate: number;
+  readonly sent: number;
+  readonly received: number;
+  /** Lost by the receiver's socket. */
+  readonly receiver_drops: number;
+  readonly missing_at_interface: number;
 }
 
 export interface LatencyResult {

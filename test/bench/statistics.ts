@@ -11,3 +11,8 @@ export function median(values: readonly number[]): number {
 export function threeDigits(value: number): number {
   return Number(value.toPrecision(3));
 }
+
+/** A whole number for people: 1,234. */
+export function integer(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}

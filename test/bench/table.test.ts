@@ -117,9 +117,36 @@ test('what was lost, disturbed, unavailable or failed is not hidden', () => {
   });
   const row = cells(text, 'one', 'mcfleet');
   expect(row).toContain('relay (1 of 3)');
-  expect(row).toContain('3 lost, 1 reordered');
+  expect(row).toContain('3 lost, 1 reordered at 100,000');
   expect(row).toContain('yes (0.7 cores)');
   expect(text).toContain('- 1to1 (one), socat: not available: there is no socat');
   expect(text).toContain('- 1to1 (one), kernel-mfc: FAILED: it broke');
   expect(text).toContain('- left out by --quick: 1to1 (socat-tuned)');
+});
+
+test('at which rate it was checked is told, and what bounds it where that was lower', () => {
+  const { checked } = throughput;
+  const earlier = { rate: 95_000, sent: 100, received: 90, receiver_drops: 0, missing_at_interface: 12 };
+  const whole = { ...checked, same_sha256: false };
+  const text = report(
+    { id: 'fast', title: 'fast', results: [throughput] },
+    {
+      id: 'slow',
+      title: 'slow',
+      results: [{ ...throughput, checked: { ...checked, rate: 40_000, earlier: [earlier], whole } }],
+    },
+    { id: 'again', title: 'again', results: [{ ...throughput, checked: { ...checked, earlier: [earlier] } }] },
+  );
+  expect(cells(text, 'fast', 'mcfleet')).toContain('ok at 100,000');
+  expect(cells(text, 'slow', 'mcfleet')).toContain('ok at 40,000; whole: other SHA-256 at 100,000');
+  expect(text).toContain(
+    '- slow, mcfleet: at 95,000 pps a plain UDP receiver missed 10 of 100, at its interface too: ',
+  );
+  expect(text).not.toContain('- again,');
+  const behind = report({
+    id: 'one',
+    title: 'one',
+    results: [{ ...throughput, checked: { ...checked, rate: 50_000 } }],
+  });
+  expect(behind).toContain('- one, mcfleet: the sender did 50,000 pps; delivery');
 });

@@ -1,3 +1,4 @@
+import { checkedAtLess, checkVerdict } from './check-text.ts';
 import type { EngineName } from './engine.ts';
 import {
   type BenchReport,
@@ -9,6 +10,7 @@ import {
   type ThroughputResult,
   type UpkeepResult,
 } from './results.ts';
+import { integer } from './statistics.ts';
 
 /** Lines of a Markdown table, aligned so that it also reads well in a terminal. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -33,6 +35,7 @@ export function renderReport(report: BenchReport): string {
       `Sender pinned to core ${machine.sender_core}, relay to core ${machine.relay_core}${machine.realtime ? ', all with real-time priority (SCHED_FIFO)' : ''}. ` +
       `Load average ${load(machine.load_before)} before, ${load(machine.load_after)} after.`,
     section('Highest rate without loss', throughputHead, report, throughputRow),
+    checkedAtLess(report.cases),
     section('Latency', latencyHead, report, latencyRow),
     section('Upkeep', upkeepHead, report, upkeepRow),
     outputFailures(report),
@@ -66,7 +69,7 @@ const throughputHead = [
   'sender CPU s/M in',
   '/ socat tuned',
   '/ kernel MFC',
-  'checked',
+  'checked, at pps in',
   'disturbed',
 ];
 
@@ -82,15 +85,9 @@ function throughputRow({ title }: CaseReport, result: Result): string[] | undefi
     result.sender_cpu_seconds_per_million?.toString() ?? 'n/a',
     ratio(result.ratio, 'socat-tuned'),
     ratio(result.ratio, 'kernel-mfc'),
-    verdict(result),
+    checkVerdict(result.checked),
     disturbed(result),
   ];
-}
-
-/** What the plain UDP receiver said. */
-function verdict({ checked }: ThroughputResult): string {
-  const wrong = (['lost', 'duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
-  return wrong.length === 0 ? 'ok' : wrong.map((key) => `${checked[key]} ${key}`).join(', ');
 }
 
 function disturbed({ disturbance }: ThroughputResult): string {
@@ -219,8 +216,4 @@ function notAvailable(report: BenchReport): string {
 function ratio(ratios: Readonly<Partial<Record<EngineName, number>>>, to: EngineName): string {
   const value = ratios[to];
   return value === undefined ? '-' : value.toFixed(2);
-}
-
-function integer(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
 }

@@ -1,20 +1,18 @@
 import type { BenchRun, SenderAlone } from './bench-run.ts';
 import type { ThroughputCase } from './cases.ts';
+import { checkContent } from './content-check.ts';
 import { CONFIRMATIONS } from './effort.ts';
 import type { Engine, RelayPlan, RunningRelay } from './engine.ts';
 import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
 import type { ThroughputResult } from './results.ts';
 import { type Attempt, findZeroLossRate, KEEPS_UP } from './search.ts';
-import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
 import { runTrial, type Trial, type TrialTraffic } from './trial.ts';
 
 /** What one UDP datagram, and so one send, may hold. */
 const MOST_BYTES_PER_SEND = 65_507;
 const LOWEST_RATE = 2_000;
-/** The check of content and order: a receiver in software must be able to follow. */
-const CHECK = { part: 0.5, mostOut: 100_000, packets: 10_000 };
-const SETTLE_MS = 100;
 
 /** Looks for the highest rate without loss, and checks what arrives. */
 export async function measureThroughput(
@@ -55,7 +53,7 @@ export async function measureThroughput(
       sender_cpu_seconds_per_million:
         cost === undefined ? null : threeDigits(Math.max(0, cost.sender - before.secondsPerMillion)),
       sender_ceiling_pps: threeDigits(before.rate),
-      checked: await check(stage, relay, { plan, size, segments, rate: found.rate }),
+      checked: await checkContent(stage, relay, { plan, size, segments, rate: found.rate }),
       ratio: {},
       note: relay.note,
     };
@@ -132,28 +130,4 @@ class Attempts {
       sender_after_to_before: threeDigits(after.rate / before.rate),
     };
   }
-}
-
-/** Lets a plain UDP receiver judge one of the outputs. */
-async function check(
-  stage: Stage,
-  relay: RunningRelay,
-  { plan, size, segments, rate }: { plan: RelayPlan; size: number; segments: number; rate: number },
-): Promise<ThroughputResult['checked']> {
-  const [stream] = plan.streams;
-  if (stream === undefined) throw new Error('a plan has at least one stream');
-  const checkRate = Math.max(1_000, Math.min(rate * CHECK.part, CHECK.mostOut / copiesOf(plan)));
-  await stage.sink.ask({ do: 'listen', interface: SINK_INTERFACE, stream: relay.oneOutput, raw: false });
-  const { sent } = await stage.source.ask({
-    do: 'send',
-    interface: SOURCE_INTERFACE,
-    streams: [stream.input],
-    rate: checkRate,
-    count: Math.round(Math.min(CHECK.packets, checkRate)),
-    size,
-    segments,
-  });
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-  const heard = await stage.sink.ask({ do: 'stop-listening' });
-  return { ...heard, lost: sent - heard.received, rate: threeDigits(checkRate), sent };
 }

@@ -203,6 +203,7 @@ Napi::Value receive_probe(const Napi::CallbackInfo& info) {
   options.port = static_cast<std::uint16_t>(number(given, "port"));
   options.raw = flag(given, "raw");
   options.digest = flag(given, "digest");
+  options.whole = flag(given, "whole");
   options.count = wide(given, "count");
   options.duration = wide(given, "durationNs");
   options.timeout = wide(given, "timeoutNs");

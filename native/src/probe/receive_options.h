@@ -15,6 +15,9 @@ struct ReceiveOptions final {
   std::uint16_t port = 0;
   bool raw = false;  // IPv4 only
   bool digest = false;
+  // From a UDP socket: super-frames are taken whole, with the kernel's word on where their
+  // datagrams end (UDP_GRO), in place of one by one.
+  bool whole = false;
   std::optional<std::uint64_t> count;     // ends `settle` after so many first copies
   std::optional<std::uint64_t> duration;  // ends after this, whatever came
   std::optional<std::uint64_t> timeout;   // ends if no packet at all came for so long

@@ -1,5 +1,7 @@
 #include <linux/sock_diag.h>
+#include <linux/udp.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
@@ -18,19 +20,29 @@ namespace {
 constexpr int kBufferBytes = 128 << 20;
 constexpr std::size_t kBatch = 64;
 constexpr std::size_t kSlotBytes = 65536;
-constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(timespec));
+constexpr std::size_t kControlBytes = CMSG_SPACE(sizeof(timespec)) + CMSG_SPACE(sizeof(int));
 
-// CLOCK_REALTIME when the kernel took the packet; 0 if it did not say.
-std::uint64_t kernel_time(msghdr& message) {
+// What the kernel says of a message.
+struct Told final {
+  std::uint64_t at = 0;      // CLOCK_REALTIME when it took the packet; 0: it did not say
+  std::size_t datagram = 0;  // bytes of each datagram in it, the last may be shorter; 0: it is one
+};
+
+Told told(msghdr& message) {
+  Told told;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
       timespec time;
       std::memcpy(&time, CMSG_DATA(header), sizeof(time));
-      return nanoseconds(time);
+      told.at = nanoseconds(time);
+    } else if (header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO) {
+      int bytes = 0;
+      std::memcpy(&bytes, CMSG_DATA(header), sizeof(bytes));
+      told.datagram = static_cast<std::size_t>(bytes);
     }
   }
-  return 0;
+  return told;
 }
 
 class UdpSource final : public PacketSource {
@@ -58,11 +70,17 @@ class UdpSource final : public PacketSource {
       return Error::from_errno("receive from a UDP socket");
     }
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-      const std::uint64_t stamp = kernel_time(messages_[i].msg_hdr);
-      account.take({data_.data() + i * kSlotBytes, messages_[i].msg_len},
-                   {.at = stamp != 0 ? stamp : realtime_now(),
-                    .source = address_of(senders_[i]),
-                    .source_port = port_of(senders_[i])});
+      const Told from_kernel = told(messages_[i].msg_hdr);
+      const Arrived arrived{.at = from_kernel.at != 0 ? from_kernel.at : realtime_now(),
+                            .source = address_of(senders_[i]),
+                            .source_port = port_of(senders_[i])};
+      std::span<const std::uint8_t> rest{data_.data() + i * kSlotBytes, messages_[i].msg_len};
+      const std::size_t datagram = from_kernel.datagram != 0 ? from_kernel.datagram : rest.size();
+      do {
+        const std::size_t length = std::min(datagram, rest.size());
+        account.take(rest.first(length), arrived);
+        rest = rest.subspan(length);
+      } while (!rest.empty());
     }
     return count > 0;
   }
@@ -130,6 +148,9 @@ Result<std::unique_ptr<PacketSource>> open_udp_source(const ReceiveOptions& opti
   }
   if (Status set = set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS"); !set) {
     return set.error();
+  }
+  if (options.whole) {
+    if (Status set = set_option(fd, IPPROTO_UDP, UDP_GRO, 1, "UDP_GRO"); !set) return set.error();
   }
   // The limit of net.core.rmem_max holds for those who may not pass it.
   if (Status forced = set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, kBufferBytes, "SO_RCVBUFFORCE");

@@ -1,6 +1,6 @@
 import { CONFIRMATIONS } from '../effort.ts';
 import type { EngineName } from '../engine.ts';
-import type { CaseReport, Result, ThroughputResult } from '../results.ts';
+import type { CaseReport, CheckedAt, Result, ThroughputResult } from '../results.ts';
 
 /** A figure that a run reached, or why there is none. */
 export type Evidence =
@@ -67,8 +67,13 @@ function rate(cases: readonly CaseReport[], id: string, engine: EngineName, of: 
 /** Why a rate is not shown although there is a number. */
 function flawOf({ confirmed, checked }: ThroughputResult): string | undefined {
   if (confirmed < CONFIRMATIONS) return `held ${confirmed} of ${CONFIRMATIONS} times`;
+  return receivedWrong(checked) ?? (checked.whole === null ? undefined : receivedWrong(checked.whole));
+}
+
+/** What a receiver had to complain about. */
+function receivedWrong(checked: CheckedAt): string | undefined {
   const wrong = (['duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
   if (wrong.length > 0) return `at the receiver ${wrong.map((key) => `${checked[key]} ${key}`).join(', ')}`;
-  if (checked.lost > checked.receiverDrops) return `at the receiver ${checked.lost} of ${checked.sent} lost`;
-  return undefined;
+  if (checked.lost !== 0) return `at the receiver ${checked.lost} of ${checked.sent} lost, at ${checked.rate} pps`;
+  return checked.same_sha256 ? undefined : 'at the receiver another SHA-256 than the sender has';
 }

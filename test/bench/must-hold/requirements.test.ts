@@ -228,7 +228,14 @@ test('a rate that did not hold, or whose packets came damaged, is none', () => {
   expect(of({ confirmed: 2 })).toMatchObject({ verdict: 'FAILS', why: expect.stringContaining('held 2 of 3 times') });
   expect(of({ checked: { ...checked, corrupt: 1 } })).toMatchObject({ verdict: 'FAILS' });
   expect(of({ checked: { ...checked, lost: 2 } })).toMatchObject({ verdict: 'FAILS' });
-  expect(of({ checked: { ...checked, lost: 2, receiverDrops: 2 } })).toMatchObject({ verdict: 'HOLDS' });
+  expect(of({ checked: { ...checked, lost: 2, receiverDrops: 2 } })).toMatchObject({ verdict: 'FAILS' });
+  expect(of({ checked: { ...checked, same_sha256: false } })).toMatchObject({
+    verdict: 'FAILS',
+    why: expect.stringContaining('another SHA-256'),
+  });
+  expect(of({ checked: { ...checked, whole: checked } })).toMatchObject({ verdict: 'HOLDS' });
+  expect(of({ checked: { ...checked, whole: { ...checked, same_sha256: false } } }).verdict).toBe('FAILS');
+  expect(of({ checked: { ...checked, whole: { ...checked, reordered: 1 } } }).verdict).toBe('FAILS');
 });
 
 test('boundaries are judged by what a plain receiver got', () => {
@@ -240,6 +247,7 @@ test('boundaries are judged by what a plain receiver got', () => {
     ).verdict;
   expect(heard({})).toBe('HOLDS');
   expect(heard({ corrupt: 1 })).toBe('FAILS');
+  expect(heard({ same_sha256: false })).toBe('FAILS');
   expect(heard({ received: 9, lost: 1 })).toBe('FAILS');
   expect(heard({ received: 9, lost: 1, receiverDrops: 1 })).toBe('NOT MEASURED');
 });

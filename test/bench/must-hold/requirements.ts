@@ -162,12 +162,14 @@ function boundaries(cases: Cases, ids: readonly string[]): Judgement {
   let intact = true;
   for (const { id, result } of heard) {
     if (result.kind === 'none') return { verdict: 'NOT MEASURED', figure: null, why: result.why };
-    const { received, sent, duplicates, corrupt, reordered, receiverDrops } = result.checked;
+    const { received, sent, duplicates, corrupt, reordered, receiverDrops, same_sha256 } = result.checked;
     if (receiverDrops > 0) {
       return { verdict: 'NOT MEASURED', figure: null, why: `${id}: the receiver itself lost ${receiverDrops}` };
     }
-    intact &&= received === sent && duplicates + corrupt + reordered === 0;
-    seen.push(`${id} ${received} of ${sent}, ${duplicates} twice, ${reordered} late, ${corrupt} corrupt`);
+    intact &&= received === sent && duplicates + corrupt + reordered === 0 && same_sha256;
+    seen.push(
+      `${id} ${received} of ${sent}, ${duplicates} twice, ${reordered} late, ${corrupt} corrupt, at ${pps(result.checked.rate)}`,
+    );
   }
   return { verdict: intact ? 'HOLDS' : 'FAILS', figure: intact ? 'all' : 'not all', why: seen.join('; ') };
 }

@@ -1,0 +1,39 @@
+import { FOLLOWED } from './content-check.ts';
+import type { CaseReport, Checked, CheckedAt } from './results.ts';
+import { integer } from './statistics.ts';
+
+/** What UDP receivers said, and at which rates. */
+export function checkVerdict(checked: Checked): string {
+  const plain = verdictOf(checked);
+  return checked.whole === null ? plain : `${plain}; whole: ${verdictOf(checked.whole)}`;
+}
+
+/** Where a plain receiver could not follow the rate that was found, and what bounds it; empty if there is none. */
+export function checkedAtLess(cases: readonly CaseReport[]): string {
+  const lines = cases.flatMap(({ id, results }) =>
+    results.flatMap((result) => {
+      if (result.kind !== 'throughput' || result.checked.rate >= result.in_pps * FOLLOWED) return [];
+      return [`- ${id}, ${result.engine}: ${boundOf(result.checked)}`];
+    }),
+  );
+  return lines.length === 0 ? '' : `Checked at less than the rate that was found:\n\n${lines.join('\n')}`;
+}
+
+function verdictOf(checked: CheckedAt): string {
+  const wrong = (['lost', 'duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
+  const found = wrong.map((key) => `${checked[key]} ${key}`);
+  if (found.length === 0) found.push(checked.same_sha256 ? 'ok' : 'other SHA-256');
+  return `${found.join(', ')} at ${integer(checked.rate)}`;
+}
+
+function boundOf({ earlier, rate }: CheckedAt): string {
+  const last = earlier.at(-1);
+  if (last === undefined)
+    return `the sender did ${integer(rate)} pps; delivery to the receiver's socket takes its core`;
+  const missed = `${integer(last.sent - last.received)} of ${integer(last.sent)}`;
+  const where =
+    last.missing_at_interface > 0
+      ? "at its interface too: delivery to its socket takes the relay's core"
+      : 'which its socket lost';
+  return `at ${integer(last.rate)} pps a plain UDP receiver missed ${missed}, ${where}`;
+}
