@@ -146,6 +146,29 @@ export class ForwarderTopology {
     return sender;
   }
 
+  /**
+   * Puts a switch between the first sink's cable and another one, `wire0` to `wire1`, and lets the output hand super-frames and unfinished
+   * checksums to the first: the second takes neither, so that what comes to its end was cut and finished by the kernel's own code for
+   * the device `wire0`, from what the forwarder said of it. The sink is no receiver then.
+   */
+  async switchBehindFirstSink(): Promise<void> {
+    await this.ip(
+      'sink1',
+      'link add name wire0 type veth peer name wire1',
+      'link add name switch type bridge mcast_snooping 0',
+      ...['sink1', 'wire0'].map((port) => `link set ${port} master switch`),
+      ...['wire0', 'wire1', 'switch'].map((device) => `link set ${device} up`),
+    );
+    await this.read('sink1', 'python3', packetsScript, 'offload', 'wire0', 'off');
+    await this.offloads('out1', true);
+  }
+
+  /** What comes to the end of the cable behind that switch. */
+  async captureBehindSwitch(family: 'ipv4' | 'ipv6'): Promise<PacketCapture> {
+    const role = family === 'ipv6' ? 'capture6' : 'capture';
+    return PacketCapture.start(this.namespace('sink1'), 'wire1', role, () => this.#settled());
+  }
+
   async capture(sink: 1 | 2, family: 'ipv4' | 'ipv6' = 'ipv4'): Promise<PacketCapture> {
     const role = family === 'ipv6' ? 'capture6' : 'capture';
     return PacketCapture.start(this.namespace(`sink${sink}`), `sink${sink}`, role, () => this.#settled());
