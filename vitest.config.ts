@@ -55,6 +55,18 @@ export default defineConfig({
           expect: { poll: { timeout: PATIENCE_MS } },
         },
       },
+      {
+        test: {
+          name: 'experiments',
+          include: ['test/experiments/**/*.test.ts'],
+          sequence: { groupOrder: 3 },
+          // They count every packet too.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: PATIENCE_MS } },
+        },
+      },
     ],
   },
 });

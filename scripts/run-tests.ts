@@ -9,7 +9,7 @@ import { runThreadTests } from './thread-tests.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** In this order: what is quick and tells most comes first. */
-const PROJECTS = ['unit', 'control', 'e2e'] as const;
+const PROJECTS = ['unit', 'control', 'e2e', 'experiments'] as const;
 
 function runVitest(project: string, patterns: readonly string[], directory: string): TestSummary {
   const file = join(directory, `${project}.json`);
