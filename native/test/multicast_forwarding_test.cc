@@ -100,6 +100,9 @@ void forwards_any_group(Family family, Ends& ends) {
   ends.send("in", datagram(source(family, 1), group(family, 1)), 4);
   CHECK((ends.counts(family) == Counts{0, 0, 4, 0}));
   CHECK_EQ(dump_routes(family).value().size(), 2U);
+  MulticastRoute same_output = router.route({}, {}, {"out3"});
+  same_output.input = index_of("out1");
+  CHECK_EQ(router.routes().set(same_output).error().code, EEXIST);
   // A route for the group goes first.
   router.set(router.route({}, group(family, 1), {"out1"}));
   ends.send("in", datagram(source(family, 1), group(family, 1)), 4);

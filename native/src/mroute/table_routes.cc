@@ -28,6 +28,7 @@ MulticastRoute without_new_outputs(const MulticastRoute& old, const MulticastRou
 
 Status TableRoutes::set(const MulticastRoute& route) {
   if (Status valid = validate(table_->family(), route); !valid.ok()) return valid;
+  if (Status free = has_own_entry(route); !free.ok()) return free;
   Status written = write(route);
   const auto found = routes_.find(key_of(route));
   if (written.ok() || written.error().code != ENOSPC || found == routes_.end()) return written;
@@ -98,6 +99,22 @@ Result<std::vector<MulticastRoute>> TableRoutes::refresh() {
     if (cut_off(written)) found.push_back(written.route);
   }
   return found;
+}
+
+// The kernel knows routes for any group by their output, not by their input.
+Status TableRoutes::has_own_entry(const MulticastRoute& route) const {
+  if (!route.group.none()) return {};
+  for (auto at = routes_.begin(); at != routes_.end() && at->first.group.none(); at++) {
+    const MulticastRoute& other = at->second.route;
+    if (other.input == route.input ||
+        other.outputs.begin()->first != route.outputs.begin()->first) {
+      continue;
+    }
+    return Error{EEXIST, "write route (*, *) from " + interface_text(route.input) + ": the " +
+                             table_->text() + " has one from " + interface_text(other.input) +
+                             " to the same output already; use another table"};
+  }
+  return {};
 }
 
 bool TableRoutes::cut_off(const Written& written) const {

@@ -21,7 +21,8 @@ class TableRoutes final {
       : table_(std::move(table)), slots_(slots) {}
 
   // Adds the route, or replaces the one with the same key in place. Errors of validate() and of
-  // MulticastTable; ENOSPC: the table has no slot for one of its interfaces.
+  // MulticastTable; ENOSPC: the table has no slot for one of its interfaces;
+  // EEXIST: a route for any group has the same output.
   [[nodiscard]] Status set(const MulticastRoute& route);
   // Succeeds if there is none.
   [[nodiscard]] Status remove(const RouteKey& key);
@@ -43,6 +44,7 @@ class TableRoutes final {
   };
 
   [[nodiscard]] Status write(const MulticastRoute& route);
+  [[nodiscard]] Status has_own_entry(const MulticastRoute& route) const;
   // Whether it names an interface that the kernel took out.
   [[nodiscard]] bool cut_off(const Written& written) const;
   [[nodiscard]] Status take_all(const MulticastRoute& route, std::map<int, Slot>& taken);
