@@ -147,5 +147,9 @@ describeWithLab('a loop of two relays', () => {
       const text = await fleet.command(['describe', 'relay', 'there']);
       return /LoopSuspected: yes/.test(text) && /duplicate \d+/.test(text) && /look for relays that send to/.test(text);
     });
+    // The controller knows it without a packet, by the networks of the interfaces.
+    const text = await fleet.command(['describe', 'relay', 'there']);
+    expect(text).toMatch(/LoopPossible: yes/);
+    expect(text).toMatch(/there on host-a -> back on host-b -> there|back on host-b -> there on host-a -> back/);
   });
 });

@@ -506,7 +506,7 @@ export interface RelaySpec {
  * sender that leaves the segmentation to its kernel. In IPv6 the flow label tells senders apart; packets without one are never taken
  * for a loop. One that repeats a payload and comes by another router of a sudden may be taken for a loop until nothing of it was passed
  * on for two seconds. docs/adr/0006-how-loops-are-found-and-ended.md says why, and what each way costs.
- * RelayInstance's condition "LoopSuspected" tells of loops.
+ * RelayInstance's condition "LoopSuspected" tells of loops, and RelayStatus's "LoopPossible" of relays that may make one.
  */
 export interface LoopProtection {
   /**
@@ -648,7 +648,10 @@ export interface RelayStatus {
   observedGeneration: bigint;
   /**
    * "Accepted": the spec was valid and placed on at least one host. "Programmed": every host forwards by it. "Ready": programmed,
-   * and every interface is there.
+   * and every interface is there. "LoopPossible" is there while it and others may send to each other without end, as far as specs and the
+   * networks of interfaces tell; its message names them in order. It is a warning, and nothing is refused. Two interfaces are taken to be
+   * on one network if their addresses are. If that is not known of both, those of two hosts are if they have one name, or if the output
+   * changes group or port. A circle in which no output sets `ttl` and a relay has `min_ttl` ends by itself, and is none.
    */
   conditions: Condition[];
   /** Hosts it is meant for. */

@@ -9,13 +9,15 @@ export function advise(relay: Relay, instances: readonly RelayInstance[], nowMs:
   if (instances.length === 0) {
     return ['No host runs it. Compare spec.hosts with: mcfleet get hosts -o wide'];
   }
+  const circle = relay.status?.conditions.find(({ type }) => type === 'LoopPossible');
   const advice = instances.flatMap((instance) => [
     ...adviseInstance(instance),
     ...adviseLosses(instance, nowMs),
     ...adviseInputWarning(relay, instance),
     ...adviseWarnings(instance),
   ]);
-  return advice.length > 0 ? advice : adviseTraffic(relay, instances);
+  const all = circle === undefined ? advice : [...advice, `${circle.message}.`];
+  return all.length > 0 ? all : adviseTraffic(relay, instances);
 }
 
 function adviseInstance(instance: RelayInstance): string[] {

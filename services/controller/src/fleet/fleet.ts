@@ -2,7 +2,11 @@ import type { Clock } from '@mcfleet/common/clock';
 import type { RelayResult } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { Host } from '@mcfleet/proto/mcfleet/v1/host';
 import { type InterfaceInput, type InterfaceOutput, Relay, RelayInstance } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { PlacedRelay } from '../loops/find-loops.ts';
+import { interfaceNetworks, sameNetworks } from '../loops/interface-networks.ts';
+import { LoopBook } from '../loops/loop-book.ts';
 import type { HostPlan } from '../resolve/place.ts';
+import { resolveRelay } from '../resolve/resolve-relay.ts';
 import type { Change, FleetStore, Transaction } from '../store/store.ts';
 import { Board } from './board.ts';
 import { HostBook, type HostFacts } from './host-book.ts';
@@ -28,6 +32,7 @@ export class Fleet {
   readonly instances: Board<RelayInstance>;
   readonly #clock: Clock;
   readonly #placement: Placement;
+  readonly #loops: LoopBook;
   readonly #instanceBook = new InstanceBook();
   readonly #hostBook = new HostBook();
   readonly #planListeners = new Set<PlanListener>();
@@ -54,6 +59,11 @@ export class Fleet {
       fingerprint: (view) => RelayInstance.encode(view).finish(),
     });
     this.#restore(observed);
+    this.#loops = new LoopBook(
+      (key) => this.#placedRelay(key),
+      (host, name) => interfaceNetworks(this.#hostBook.get(host).interfaces.find((each) => each.name === name)),
+    );
+    this.#loops.update(store.tables.relay.sortedKeys());
     // Watches that begin before anybody read an object must still learn of its first change.
     for (const key of store.tables.relay.sortedKeys()) this.relays.refresh(key, observed.relays.get(key));
     for (const key of store.tables.host.sortedKeys()) {
@@ -100,9 +110,12 @@ export class Fleet {
   /** Takes in what became known of a host; passed over if the host is not (or no longer) stored. */
   setHostFacts(host: string, facts: Partial<HostFacts>): void {
     if (!this.store.tables.host.has(host)) return;
-    const before = this.#hostBook.get(host).connected;
+    const { connected: before, interfaces } = this.#hostBook.get(host);
     this.#hostBook.set(host, facts);
     this.hosts.touch(host);
+    if (facts.interfaces !== undefined && !sameNetworks(interfaces, facts.interfaces)) {
+      for (const relay of this.#loops.update(this.#placement.relaysOf(host))) this.relays.touch(relay);
+    }
     if (facts.connected === undefined || facts.connected === before) return;
     for (const relay of this.#placement.relaysOf(host)) this.#touchInstance(host, relay);
   }
@@ -163,7 +176,7 @@ export class Fleet {
     const key = keyOf(relay);
     const facts = selectedHosts(relay, transaction.hosts).map((host) => this.#instanceFacts(relay, host));
     const previous = this.relays.peek(key);
-    return relayView(relay, facts, previous, this.#statusTime(relay, previous));
+    return relayView(relay, facts, this.#loops.loopOf(key), previous, this.#statusTime(relay, previous));
   }
 
   /** Adds the counters, its own and those of its interfaces, which are no part of the board: they change all the time. */
@@ -233,9 +246,17 @@ export class Fleet {
       for (const relay of this.#placement.relaysOf(host)) this.instances.touch(`${host}/${relay}`);
     }
     for (const relay of [...relays, ...relaysBefore]) this.relays.touch(relay);
+    const moved = changes.flatMap(({ kind, key }) => (kind === 'relay' ? [key] : [...this.#placement.relaysOf(key)]));
+    for (const relay of this.#loops.update([...moved, ...relaysBefore])) this.relays.touch(relay);
     for (const key of before) this.instances.touch(key);
     for (const { kind, key } of changes) (kind === 'relay' ? this.relays : this.hosts).refresh(key);
     if (replanned.size > 0) for (const listener of this.#planListeners) listener(replanned);
+  }
+
+  #placedRelay(key: string): PlacedRelay | undefined {
+    const relay = this.store.tables.relay.get(key);
+    if (relay === undefined) return undefined;
+    return { key, relay: resolveRelay(relay).relay, hosts: [...this.#placement.hostsOf(key)].sort() };
   }
 
   #touchByUid(host: string, uid: string): void {
@@ -252,7 +273,7 @@ export class Fleet {
     const relay = this.store.tables.relay.get(key);
     if (relay === undefined) return undefined;
     const instances = [...this.#placement.hostsOf(key)].map((host) => this.#instanceFacts(relay, host));
-    return relayView(relay, instances, previous, this.#statusTime(relay, previous));
+    return relayView(relay, instances, this.#loops.loopOf(key), previous, this.#statusTime(relay, previous));
   }
 
   /** What a write changes of a status changed when it was written: its answer and what is read later say the same. */

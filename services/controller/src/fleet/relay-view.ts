@@ -1,14 +1,19 @@
 import { InstanceState, type Relay, type RelayStatus } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { RelayLoop } from '../loops/find-loops.ts';
 import { atTransition, type Observation, statusOf } from './conditions.ts';
 import { type InstanceFacts, type InstanceVerdict, judge } from './instance-view.ts';
 
 /** The most hosts that RelayStatus.sample_failures names. */
 const MAX_SAMPLES = 5;
 
-/** The relay with its status over all its hosts. */
+/** Steps of a loop that a message names. */
+const MAX_STEPS = 8;
+
+/** The relay with its status over all its hosts. `loop`: that it may be in. */
 export function relayView(
   relay: Relay,
   instances: readonly InstanceFacts[],
+  loop: RelayLoop | undefined,
   previous: Relay | undefined,
   now: Date,
 ): Relay {
@@ -23,7 +28,7 @@ export function relayView(
   const status: RelayStatus = {
     observedGeneration: lowest(answered),
     conditions: atTransition(
-      observe(relay, instances, verdicts),
+      [...observe(relay, instances, verdicts), ...observeLoop(relay, loop)],
       previous?.uid === relay.uid ? previous.status?.conditions : undefined,
       now,
     ),
@@ -87,6 +92,29 @@ function observe(
     const message = others > 0 ? `${blamed.message} (and ${others} more of ${hosts(count)})` : blamed.message;
     return { type, status: statusOf(fact(blamed)), observedGeneration, reason: blamed.reason, message };
   }
+}
+
+function observeLoop({ generation }: Relay, loop: RelayLoop | undefined): Observation[] {
+  if (loop === undefined) return [];
+  const named = loop.steps.slice(0, MAX_STEPS).map(({ relay, host }) => `${relay} on ${host}`);
+  const more = loop.steps.length - named.length;
+  const first = loop.steps[0]?.relay ?? '';
+  const circle = [...named, ...(more > 0 ? [`${more} more`] : []), first].join(' -> ');
+  const others = loop.relays.length - new Set(loop.steps.map(({ relay }) => relay)).size;
+  const message =
+    `these relays may send to each other without end: ${circle}` +
+    (others > 0 ? ` (and so may ${others} more that they are joined with)` : '') +
+    '. Hosts end what they see go round, at the price of packets that arrive twice; let one output use a group that none of them takes' +
+    ', or give their loop_protection a min_ttl and leave out every ttl';
+  return [
+    {
+      type: 'LoopPossible',
+      status: statusOf(true),
+      observedGeneration: generation,
+      reason: 'RelaysInACircle',
+      message,
+    },
+  ];
 }
 
 function lowest(generations: readonly bigint[]): bigint {
