@@ -238,6 +238,7 @@ export const benchCases: readonly BenchCase[] = [
     ...superFrames,
     plan: plan({ options: exclusiveSpinning }),
     engines: alone,
+    quick: none,
   }),
   throughput('super-48', '1 -> 1, 1316 B, super-frames of 48 arriving', longSuperFrames),
   throughput('super-48-spin', '1 -> 1, 1316 B, super-frames of 48 arriving, spinning 200 us', {

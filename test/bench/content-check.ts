@@ -15,7 +15,7 @@ export interface CheckTraffic {
 }
 
 /** Parts of the rate, tried in turns until nothing is missing; a loss at the first may be an accident. */
-const PARTS = [1, 1, 0.8, 0.6, 0.4, 0.25, 0.1];
+const PARTS = [1, 1, 0.6, 0.35, 0.2, 0.1];
 const LEAST_RATE = 1_000;
 /** A receiver that followed at this part of the rate followed it: a sender who writes each payload anew is a little slower. */
 export const FOLLOWED = 0.9;
@@ -41,12 +41,17 @@ export function packetsInBuffer(size: number): number {
  * super-frames are delivered whole.
  */
 export async function checkContent(stage: Stage, relay: RunningRelay, traffic: CheckTraffic): Promise<Checked> {
-  const plain = await follow(stage, relay, traffic, false);
+  const { superFrames, ...plain } = await follow(stage, relay, traffic, false);
   const followed = plain.earlier.length === 0 || plain.rate >= traffic.rate * FOLLOWED;
-  return { ...plain, whole: followed ? null : await follow(stage, relay, traffic, true) };
+  if (followed || !superFrames) return { ...plain, whole: null };
+  const { superFrames: _, ...whole } = await follow(stage, relay, traffic, true);
+  return { ...plain, whole };
 }
 
-async function follow(stage: Stage, relay: RunningRelay, traffic: CheckTraffic, whole: boolean): Promise<CheckedAt> {
+/** What a receiver got, and whether super-frames came to its interface. */
+type Followed = CheckedAt & { readonly superFrames: boolean };
+
+async function follow(stage: Stage, relay: RunningRelay, traffic: CheckTraffic, whole: boolean): Promise<Followed> {
   const earlier: CheckAttempt[] = [];
   for (const part of PARTS) {
     const rate = Math.max(LEAST_RATE, traffic.rate * part);
@@ -63,7 +68,7 @@ async function attempt(
   relay: RunningRelay,
   traffic: CheckTraffic,
   whole: boolean,
-): Promise<Omit<CheckedAt, 'earlier'>> {
+): Promise<Omit<Followed, 'earlier'>> {
   const { plan, size, rate } = traffic;
   const { streams, family } = plan;
   const copies = streams[0]?.outputs.length ?? 0;
@@ -82,7 +87,8 @@ async function attempt(
   }
   const { sent, seconds, first } = answer;
   const heard = await stage.sink.ask({ do: 'stop-listening', after: first.sent });
-  const arrived = datagramsIn(framesBetween(before, await count()), size, family);
+  const frames = framesBetween(before, await count());
+  const arrived = datagramsIn(frames, size, family);
   return {
     ...heard,
     lost: first.sent - heard.received,
@@ -90,6 +96,7 @@ async function attempt(
     rate: threeDigits(sent / seconds),
     same_sha256: first.payloadSha256 !== null && heard.payloadSha256 === first.payloadSha256,
     missing_at_interface: sent * copies - arrived,
+    superFrames: arrived > frames.frames,
   };
 }
 

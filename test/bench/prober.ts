@@ -13,7 +13,7 @@ import type { Heard, ProberAnswer, ProberAnswers, ProberRequest, SentStreams, St
 
 const TTL = 16;
 /** Nothing for so long: the receiver's socket is empty, and no more will come. */
-const QUIET_MS = 300;
+const QUIET_MS = 150;
 const POLL_MS = 5;
 const LATE_MS = 20;
 

@@ -101,8 +101,8 @@ export interface ThroughputResult {
 /** What UDP receivers got of one output, while the relay worked at a rate. */
 export interface Checked extends CheckedAt {
   /**
-   * Where a plain receiver could not follow the rate that was found: what one got that takes super-frames whole, with the kernel's word on
-   * where their datagrams end (UDP_GRO). Otherwise `null`.
+   * Where a plain receiver could not follow the rate that was found, and super-frames came: what one got that takes them whole, with the
+   * kernel's word on where their datagrams end (UDP_GRO). Otherwise `null`.
    */
   readonly whole: CheckedAt | null;
 }

@@ -242,6 +242,7 @@ test('boundaries are judged by what a plain receiver got', () => {
   const heard = (details: Partial<ReturnType<typeof throughputResult>['checked']>) =>
     find(
       'super-boundaries',
+      rates('super-48', { mcfleet: 1 }),
       rates('super-1to1', { mcfleet: 1 }),
       caseOf('super-1to8', throughputResult({ checked: { ...throughputResult().checked, ...details } })),
     ).verdict;

@@ -31,6 +31,7 @@ const EIGHT_CUT_BY_KERNEL: Settings = ['1to8-no-uso', '1to8-no-uso-spin'];
 const THIRTY_TWO: Settings = ['1to32', '1to32-spin', '1to32-exclusive-spin'];
 const SUPER: Settings = ['super-48', 'super-48-spin', 'super-48-exclusive'];
 const SHORTER_SUPER: Settings = ['super-1to1', 'super-1to1-spin', 'super-1to1-exclusive'];
+const WITH_BOUNDARIES = ['super-48', 'super-1to1', 'super-1to8'];
 
 const throughputRules: readonly Rule[] = [
   ...rate('1to1', '1 -> 1, 1316 B, single packets arriving, without loss', SINGLE, 'in_pps', 700_000),
@@ -50,8 +51,8 @@ const throughputRules: readonly Rule[] = [
     id: 'super-boundaries',
     what: 'super-frames arriving: datagrams of a plain UDP receiver that are as they were sent',
     bound: 'all',
-    needs: ['super-1to1', 'super-1to8'],
-    judge: (cases) => boundaries(cases, ['super-1to1', 'super-1to8']),
+    needs: WITH_BOUNDARIES,
+    judge: (cases) => boundaries(cases, WITH_BOUNDARIES),
   },
 ];
 
