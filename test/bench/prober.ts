@@ -82,18 +82,21 @@ function listen(request: Extract<ProberRequest, { do: 'listen' }>): null {
   return null;
 }
 
-/** Waits until it has read so many packets, or finds no more. */
+/** Waits until it has read so many packets, and those that came twice, or finds no more. */
 async function haveRead(receiver: ProbeReceiver, count: number): Promise<void> {
   let last = -1n;
-  for (let since = performance.now(); performance.now() - since < QUIET_MS; await sleep(POLL_MS)) {
+  let complete = false;
+  for (
+    let since = performance.now();
+    performance.now() - since < (complete ? LATE_MS : QUIET_MS);
+    await sleep(POLL_MS)
+  ) {
     const { received, duplicates, corrupt } = receiver.progress();
     const now = received + duplicates + corrupt;
     if (now !== last) since = performance.now();
     last = now;
-    if (received >= BigInt(count)) break;
+    complete = received >= BigInt(count);
   }
-  // For what came twice, last of all.
-  await sleep(LATE_MS);
 }
 
 async function stopListening(after: number): Promise<Heard> {

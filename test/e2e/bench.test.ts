@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { checkContent } from '../bench/content-check.ts';
 import { mcfleet } from '../bench/engines/mcfleet.ts';
 import { socat } from '../bench/engines/socat.ts';
 import { ForeignLoad } from '../bench/foreign-load.ts';
@@ -43,6 +44,36 @@ describeWithLab('bench', () => {
       arrived: 1_000,
       lossless: false,
     });
+  });
+
+  test('a receiver that stood still while packets came judges all of them, and tells what came twice', async () => {
+    await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
+    await stage.setSegmentation({ source: true, outputs: true });
+    const streams = [
+      { input: { group: '239.1.1.1', port: 5001 }, outputs: [{ group: '239.10.1.1', port: 6001 }] },
+      { input: { group: '239.1.1.2', port: 5001 }, outputs: [{ group: '239.10.1.2', port: 6001 }] },
+    ];
+    const plan = { streams, family: 4 as const, spread: false, idleRelays: 0, hostRules: false, options: [] };
+    const traffic = { plan, size: 1316, segments: 20, rate: 10_000 };
+    const once = {
+      received: 5_000,
+      sent: 5_000,
+      lost: 0,
+      reordered: 0,
+      corrupt: 0,
+      receiverDrops: 0,
+      same_sha256: true,
+    };
+
+    await using relay = await mcfleet.start(stage, plan);
+    const alone = await checkContent(stage, relay, traffic);
+    expect(alone).toMatchObject({ ...once, duplicates: 0, missing_at_interface: 0, earlier: [], whole: null });
+
+    await using _second = await socat(true).start(stage, plan);
+    const doubled = await checkContent(stage, relay, traffic);
+    expect(doubled).toMatchObject(once);
+    expect(doubled.duplicates).toBeGreaterThan(0);
+    expect(doubled.missing_at_interface).toBeLessThan(0);
   });
 
   test('of two workers both must have forwarded: with one group only one does', async () => {
