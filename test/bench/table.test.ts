@@ -148,5 +148,5 @@ test('at which rate it was checked is told, and what bounds it where that was lo
     title: 'one',
     results: [{ ...throughput, checked: { ...checked, rate: 50_000 } }],
   });
-  expect(behind).toContain('- one, mcfleet: the sender did 50,000 pps; delivery');
+  expect(behind).toContain('- one, mcfleet: the sender, which writes each payload anew here, did 50,000 pps');
 });
