@@ -155,6 +155,12 @@ void EgressPort::take_path(Path path) {
 }
 
 void EgressPort::settle() {
+  if (forget_.load(std::memory_order_relaxed) != nullptr) {
+    if (const GoneCounters* gone = forget_.exchange(nullptr, std::memory_order_acq_rel)) {
+      tracked_.forget(*gone);
+      forgotten_.store(true, std::memory_order_release);
+    }
+  }
   tracked_.use(tracked_view_.load(std::memory_order_acquire),
                device_tells_.load(std::memory_order_relaxed));
   tracked_.settle();

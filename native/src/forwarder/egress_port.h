@@ -108,6 +108,27 @@ class EgressPort final {
   // Whether all is accounted that was sent. Worker.
   [[nodiscard]] bool settled() const { return tracked_.settled(); }
 
+  // Counters of outputs that are gone, sorted.
+  using GoneCounters = std::vector<const OutputCounters*>;
+  // Has the worker account nothing there any more. `gone` must stay until has_forgotten(). Control
+  // thread.
+  void ask_to_forget(const GoneCounters& gone) {
+    forgotten_.store(false, std::memory_order_relaxed);
+    forget_.store(&gone, std::memory_order_release);
+  }
+  // Whether it does so. Control thread.
+  [[nodiscard]] bool has_forgotten() {
+    if (forgotten_.load(std::memory_order_acquire)) return true;
+    // It holds nothing any more, and of those that are gone it gets nothing new.
+    if (unsettled.load(std::memory_order_acquire)) return false;
+    if (forget_.exchange(nullptr, std::memory_order_acq_rel) == nullptr) {
+      // The worker has taken it up just now.
+      return forgotten_.load(std::memory_order_acquire);
+    }
+    forgotten_.store(true, std::memory_order_relaxed);
+    return true;
+  }
+
   // Whether it is in the worker's list of ports with a batch to send, and which one comes next
   // there.
   bool pending = false;
@@ -154,6 +175,9 @@ class EgressPort final {
   std::optional<UnicastWay> unicast_;
   TxBatch batch_;
   Path path_ = Path::kPlain;
+  // What the worker is asked to forget, until it takes that up; and whether it has.
+  std::atomic<const GoneCounters*> forget_{nullptr};
+  std::atomic<bool> forgotten_{true};
   TrackedSender tracked_;
 };
 

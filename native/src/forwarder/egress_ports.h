@@ -16,6 +16,10 @@ namespace mcfleet {
 // send alike.
 class EgressPorts final {
  public:
+  // Counters that are kept though nobody reads them any more, besides as many as are in use, and
+  // those that come while workers forget others.
+  static constexpr size_t kMostGone = 256;
+
   // To groups; `refusals`: of the interface, one for each worker.
   EgressPorts(int ifindex, TransmitRequest request,
               std::shared_ptr<PerWorker<RefusalCounters>> refusals)
@@ -58,17 +62,51 @@ class EgressPorts final {
   void keep(const std::shared_ptr<PerWorker<OutputCounters>>& counters) {
     // Those to groups are accounted at once.
     if (frames_ == nullptr) return;
-    if (!unsettled()) std::erase_if(kept_, [](const auto& own) { return own.use_count() == 1; });
+    if (kept_.size() >= look_at_) drop_gone();
     kept_.insert(counters);
   }
 
  private:
+  using Counters = std::shared_ptr<PerWorker<OutputCounters>>;
+
+  // Gives up counters that nobody else has. Where packets of a queue that is never empty may point
+  // to them, workers forget them first: what becomes of those packets is told to nobody.
+  void drop_gone() {
+    if (!leaving_.empty()) {
+      for (const auto& port : ports_) {
+        if (!port->has_forgotten()) return;
+      }
+      leaving_.clear();
+    }
+    const bool held = unsettled();
+    std::erase_if(kept_, [&](const Counters& own) {
+      if (own.use_count() > 1) return false;
+      if (held) leaving_.push_back(own);
+      return true;
+    });
+    if (!leaving_.empty()) ask_to_forget();
+    look_at_ = 2 * kept_.size() + kMostGone;
+  }
+  void ask_to_forget() {
+    gone_.assign(ports_.size(), {});
+    for (size_t i = 0; i < ports_.size(); i++) {
+      for (const Counters& own : leaving_) gone_[i].push_back(own->data() + i);
+      std::sort(gone_[i].begin(), gone_[i].end());
+      ports_[i]->ask_to_forget(gone_[i]);
+    }
+  }
+
   // Of those to groups.
   std::shared_ptr<PerWorker<RefusalCounters>> refusals_;
   // Of those to a unicast address.
   std::shared_ptr<EgressPorts> frames_;
   std::vector<std::shared_ptr<EgressPort>> ports_;
-  std::set<std::shared_ptr<PerWorker<OutputCounters>>> kept_;
+  std::set<Counters> kept_;
+  // Those that workers are asked to forget, and by worker.
+  std::vector<Counters> leaving_;
+  std::vector<EgressPort::GoneCounters> gone_;
+  // How many of kept_ there must be until it is looked for those that are gone.
+  size_t look_at_ = kMostGone;
 };
 
 }  // namespace mcfleet

@@ -1,5 +1,6 @@
 #include "ring/held_packets.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace mcfleet {
@@ -22,6 +23,13 @@ void HeldPackets::leave(uint32_t number) {
 
 void HeldPackets::mark_gone(uint32_t number) {
   if (number - first_ >= last_left_ - first_) last_left_ = number + 1;
+}
+
+void HeldPackets::forget(std::span<const OutputCounters* const> gone) {
+  for (uint32_t number = first_; number != next_; number++) {
+    OutputCounters*& counters = entry(number).counters;
+    if (std::binary_search(gone.begin(), gone.end(), counters)) counters = nullptr;
+  }
 }
 
 void HeldPackets::account_left() {

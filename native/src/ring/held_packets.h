@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "base/counters.h"
 #include "base/drop_reason.h"
@@ -74,6 +75,9 @@ class HeldPackets final {
   void queue(uint32_t number);
   // As queue(): the device has taken it from there.
   void leave(uint32_t number);
+
+  // Accounts nothing there any more: nobody reads these counters. `gone` is sorted.
+  void forget(std::span<const OutputCounters* const> gone);
 
   // Accounts those of which it is known that they left before all others did.
   void account_left();

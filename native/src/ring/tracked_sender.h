@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -43,6 +44,8 @@ class TrackedSender final {
   void use(const TrackedSocket* socket, bool device_tells);
   // As HeldPackets::count_refusals().
   void count_refusals(RefusalCounters* refusals) { held_.count_refusals(refusals); }
+  // As HeldPackets::forget().
+  void forget(std::span<const OutputCounters* const> gone) { held_.forget(gone); }
   // Sends a message and, if it is taken, accounts it when it has left or is lost. If not, tells
   // why, and leaves it to the caller to account it with its whole datagram.
   std::optional<SendFailure> send(const msghdr& message, const TxAccount& account);
