@@ -10,7 +10,8 @@
 namespace mcfleet::mroute {
 
 // What both families number alike is called by its IPv4 name.
-static_assert(MRT_INIT == MRT6_INIT && MRT_VERSION == MRT6_VERSION && MRT_TABLE == MRT6_TABLE);
+static_assert(MRT_INIT == MRT6_INIT && MRT_VERSION == MRT6_VERSION && MRT_TABLE == MRT6_TABLE &&
+              MRT_ASSERT == MRT6_ASSERT);
 
 namespace {
 
@@ -126,6 +127,11 @@ Status MulticastTable::set_option(int name, const void* value, socklen_t size,
   const Error failed = Error::from_errno(what + " in the " + text());
   if (failed.code != EPERM && failed.code != EACCES) return failed;
   return Error{failed.code, failed.context + "; the socket no longer owns the table: take it anew"};
+}
+
+Status MulticastTable::report_wrong_interfaces(bool report) const {
+  const int value = report ? 1 : 0;
+  return set_option(MRT_ASSERT, &value, sizeof(value), "report packets of wrong interfaces");
 }
 
 Error MulticastTable::no_counters(Slot slot, int code) const {

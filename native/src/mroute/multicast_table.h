@@ -58,6 +58,10 @@ class MulticastTable {
   // ENOENT: there is no such entry.
   [[nodiscard]] virtual Status remove(const CacheEntry& entry) = 0;
 
+  // Whether the kernel reports packets of a route that arrive on one of its outputs; at most one of
+  // a route in three seconds.
+  [[nodiscard]] Status report_wrong_interfaces(bool report) const;
+
   [[nodiscard]] Family family() const { return family_; }
   [[nodiscard]] std::uint32_t id() const { return id_; }
   [[nodiscard]] const KernelCalls& calls() const { return calls_; }

@@ -73,94 +73,6 @@ class Table final {
   std::multimap<IpAddress, MulticastRoute> routes_;
 };
 
-class Placer final {
- public:
-  Placer(const std::map<int, std::size_t>& current, std::size_t tables, std::size_t slots)
-      : current_(current), slots_(slots), tables_(tables, Table(slots)) {}
-
-  // All of the relay's routes or none.
-  std::optional<Refusal> add(const RelayRoutes& relay) {
-    std::map<int, Routes> by_input;
-    for (const MulticastRoute& route : relay.routes) by_input[route.input].push_back(route);
-    std::vector<int> done;
-    for (const auto& [input, routes] : by_input) {
-      const auto refused = add(input, routes);
-      if (!refused) {
-        done.push_back(input);
-        continue;
-      }
-      for (const int other : done) take_back(other, by_input[other]);
-      return refused;
-    }
-    return std::nullopt;
-  }
-
-  [[nodiscard]] const std::map<int, std::size_t>& table_of() const { return table_of_; }
-  [[nodiscard]] const std::map<int, Routes>& routes() const { return routes_; }
-
- private:
-  std::optional<Refusal> add(int input, const Routes& added) {
-    Routes all = routes_[input];
-    all.insert(all.end(), added.begin(), added.end());
-    if (const auto refused = alone(all)) {
-      if (routes_[input].empty()) routes_.erase(input);
-      return refused;
-    }
-    const auto placed = table_of_.find(input);
-    const std::optional<std::size_t> old =
-        placed == table_of_.end() ? std::nullopt : std::optional(placed->second);
-    if (old) tables_[*old].remove(routes_[input]);
-    const auto table = find(input, all);
-    if (!table) {
-      if (old) tables_[*old].add(routes_[input]);
-      if (routes_[input].empty()) routes_.erase(input);
-      return Refusal::tables_exhausted;
-    }
-    tables_[*table].add(all);
-    table_of_[input] = *table;
-    routes_[input] = std::move(all);
-    return std::nullopt;
-  }
-  // Whether the routes of one input fit into a table of their own.
-  [[nodiscard]] std::optional<Refusal> alone(const Routes& routes) const {
-    Table table(slots_);
-    for (const MulticastRoute& route : routes) {
-      if (table.conflicts(route)) return Refusal::routes_conflict;
-      if (!table.fits({route})) return Refusal::slots_exhausted;
-      table.add({route});
-    }
-    return std::nullopt;
-  }
-  // Where it is, where it was, or the first that has room.
-  [[nodiscard]] std::optional<std::size_t> find(int input, const Routes& routes) const {
-    for (const auto* known : {&table_of_, &current_}) {
-      const auto at = known->find(input);
-      if (at != known->end() && at->second < tables_.size() && tables_[at->second].fits(routes))
-        return at->second;
-    }
-    for (std::size_t table = 0; table < tables_.size(); table++) {
-      if (tables_[table].fits(routes)) return table;
-    }
-    return std::nullopt;
-  }
-  void take_back(int input, const Routes& added) {
-    Routes& all = routes_[input];
-    Table& table = tables_[table_of_[input]];
-    table.remove(all);
-    all.resize(all.size() - added.size());
-    table.add(all);
-    if (!all.empty()) return;
-    routes_.erase(input);
-    table_of_.erase(input);
-  }
-
-  const std::map<int, std::size_t>& current_;
-  std::size_t slots_;
-  std::vector<Table> tables_;
-  std::map<int, std::size_t> table_of_;
-  std::map<int, Routes> routes_;
-};
-
 void join(std::map<int, std::uint8_t>& outputs, const std::map<int, std::uint8_t>& others) {
   for (const auto& [ifindex, threshold] : others) {
     const auto [at, added] = outputs.emplace(ifindex, threshold);
@@ -185,6 +97,108 @@ void join_routes(const Routes& routes, Routes& joined) {
     joined.push_back(route);
   }
 }
+
+class Placer final {
+ public:
+  Placer(const std::map<int, std::size_t>& current, std::size_t tables, std::size_t slots)
+      : current_(current), slots_(slots), tables_(tables, Table(slots)) {}
+
+  // All of the relay's routes or none.
+  std::optional<Refusal> add(const RelayRoutes& relay) {
+    std::map<int, Routes> by_input;
+    for (const MulticastRoute& route : relay.routes) by_input[route.input].push_back(route);
+    std::vector<int> done;
+    for (const auto& [input, routes] : by_input) {
+      const auto refused = add(input, routes);
+      if (!refused) {
+        done.push_back(input);
+        continue;
+      }
+      for (const int other : done) take_back(other, by_input[other], true);
+      return refused;
+    }
+    return std::nullopt;
+  }
+
+  void write_to(Placement& placement) const {
+    for (const auto& [input, source] : sources_) {
+      placement.tables[input] = *source.table;
+      join_routes(source.routes, placement.routes);
+    }
+  }
+
+ private:
+  std::optional<Refusal> add(int input, const Routes& added) {
+    Source& source = sources_.try_emplace(input, slots_).first->second;
+    if (const auto refused = add_alone(source, added)) {
+      if (source.routes.empty()) sources_.erase(input);
+      return refused;
+    }
+    if (!find_table(input, source, added)) {
+      take_back(input, added);
+      return Refusal::tables_exhausted;
+    }
+    return std::nullopt;
+  }
+
+  struct Source final {
+    explicit Source(std::size_t slots) : alone(slots) {}
+    Routes routes;
+    // As if it had a table of its own.
+    Table alone;
+    std::optional<std::size_t> table;
+  };
+
+  // Whether the routes of one input can be in one table.
+  static std::optional<Refusal> add_alone(Source& source, const Routes& added) {
+    for (std::size_t done = 0; done < added.size(); done++) {
+      const bool conflict = source.alone.conflicts(added[done]);
+      if (!conflict && source.alone.fits({added[done]})) {
+        source.alone.add({added[done]});
+        continue;
+      }
+      source.alone.remove(Routes(added.begin(), added.begin() + static_cast<long>(done)));
+      return conflict ? Refusal::routes_conflict : Refusal::slots_exhausted;
+    }
+    source.routes.insert(source.routes.end(), added.begin(), added.end());
+    return std::nullopt;
+  }
+  // Where it is, where it was, or the first that has room.
+  bool find_table(int input, Source& source, const Routes& added) {
+    if (source.table && tables_[*source.table].fits(added)) {
+      tables_[*source.table].add(added);
+      return true;
+    }
+    const auto before = current_.find(input);
+    if (before != current_.end() && move(source, before->second, added)) return true;
+    for (std::size_t table = 0; table < tables_.size(); table++) {
+      if (move(source, table, added)) return true;
+    }
+    return false;
+  }
+  bool move(Source& source, std::size_t table, const Routes& added) {
+    if (table >= tables_.size() || table == source.table || !tables_[table].fits(source.routes))
+      return false;
+    const Routes old(source.routes.begin(), source.routes.end() - static_cast<long>(added.size()));
+    if (source.table) tables_[*source.table].remove(old);
+    tables_[table].add(source.routes);
+    source.table = table;
+    return true;
+  }
+  // What was added last to the input. From its table too, if it found one.
+  void take_back(int input, const Routes& added, bool placed = false) {
+    Source& source = sources_.at(input);
+    if (placed) tables_[*source.table].remove(added);
+    source.alone.remove(added);
+    source.routes.resize(source.routes.size() - added.size());
+    if (source.routes.empty()) sources_.erase(input);
+  }
+
+  const std::map<int, std::size_t>& current_;
+  std::size_t slots_;
+  std::vector<Table> tables_;
+  std::map<int, Source> sources_;
+};
 
 }  // namespace
 
@@ -215,8 +229,7 @@ Placement place(const std::vector<RelayRoutes>& relays, const std::map<int, std:
   for (const RelayRoutes& relay : relays) {
     if (const auto refused = placer.add(relay)) placement.refused[relay.relay] = *refused;
   }
-  placement.tables = placer.table_of();
-  for (const auto& [input, routes] : placer.routes()) join_routes(routes, placement.routes);
+  placer.write_to(placement);
   return placement;
 }
 

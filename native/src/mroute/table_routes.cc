@@ -101,6 +101,11 @@ Result<std::vector<MulticastRoute>> TableRoutes::refresh() {
   return found;
 }
 
+bool TableRoutes::contains(const IpAddress& source, const IpAddress& group) const {
+  const auto at = routes_.lower_bound({source, group, 0});
+  return at != routes_.end() && at->first.source == source && at->first.group == group;
+}
+
 // The kernel knows routes for any group by their output, not by their input.
 Status TableRoutes::has_own_entry(const MulticastRoute& route) const {
   if (!route.group.none()) return {};

@@ -30,6 +30,12 @@ class TableRoutes final {
   // one: they do not reach it, even if it is back, until they are set again.
   [[nodiscard]] Result<std::vector<MulticastRoute>> refresh();
 
+  // Whether there is a route for exactly these, from any input.
+  [[nodiscard]] bool contains(const IpAddress& source, const IpAddress& group) const;
+  // The interface in a slot; 0: none.
+  [[nodiscard]] int interface_of(Slot slot) const {
+    return slot < slots_.count() ? slots_.interface_of(slot) : 0;
+  }
   [[nodiscard]] std::size_t size() const { return routes_.size(); }
   [[nodiscard]] const MulticastTable& table() const { return *table_; }
 

@@ -5,6 +5,8 @@
 
 #include "forwarder/interface_statistics.h"
 #include "forwarder/neighbour.h"
+#include "mroute/cache_reports.h"
+#include "mroute/kernel_state.h"
 #include "netlink/lower_devices.h"
 #include "netlink/parse.h"
 #include "netlink/queue_disciplines.h"
@@ -47,6 +49,17 @@ void read_statistics(Bytes payload) {
   if (!take_root_queue(*queue, own)) require(!own.queue, "what is truncated tells nothing");
 }
 
+void read_multicast(Bytes payload) {
+  for (const auto family : {mroute::Family::ipv4, mroute::Family::ipv6}) {
+    const auto route = mroute::parse_route(family, payload);
+    if (!route || family == mroute::Family::ipv6) continue;
+    require(route->group.none() || route->group.is_ipv4(), "a group is of its route's family");
+  }
+  std::vector<mroute::KernelInterface> interfaces;
+  (void)mroute::parse_interfaces(payload, interfaces);
+  (void)mroute::parse_cache_report(payload);
+}
+
 }  // namespace
 
 // A datagram of any bytes: walked, and each message's payload read as every kind.
@@ -57,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     read_neighbour_and_route(message.payload);
     read_statistics(message.payload);
     (void)parse_link_position(message.payload);
+    read_multicast(message.payload);
   });
   (void)whole;
   return 0;
