@@ -79,6 +79,22 @@ void redirects_by_a_reused_slot(Family family, Ends& ends) {
   CHECK((ends.counts(family) == Counts{0, 0, 10, 0}));
 }
 
+// An entry for any group lends what it lists to those of any source for one group: here, what comes
+// from its output goes where only `in` should go.
+void lends_interfaces_of_any_group(Family family, Ends& ends) {
+  const auto table = filled_table(family);
+  CHECK(table->set(entry(family, 0, 1, kIn, {kIn, kOut1})).ok());
+  send(family, ends, "out2", 10);
+  CHECK((ends.counts(family) == Counts{0, 0, 0, 0}));
+  CacheEntry any_group;
+  any_group.input = kOut2;
+  any_group.thresholds[kIn] = any_group.thresholds[kOut2] = 1;
+  CHECK(table->set(any_group).ok());
+  send(family, ends, "out2", 10);
+  const Counts counts = ends.counts(family);
+  CHECK_EQ(counts[0], 10U);
+}
+
 // Of two entries for one source and group, by input, only one forwards; two tables do.
 void forwards_one_source_from_two_inputs_by_two_tables(Ends& ends) {
   const Family family = Family::ipv4;
@@ -172,6 +188,7 @@ int main() {
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     echoes_to_a_listed_input(family, ends);
     redirects_by_a_reused_slot(family, ends);
+    lends_interfaces_of_any_group(family, ends);
   }
   forwards_one_source_from_two_inputs_by_two_tables(ends);
   forwards_static_entries_while_any_table_is_owned(ends);

@@ -158,6 +158,46 @@ void counts_packets(Family family, Ends& ends) {
   CHECK_EQ(dump.value()[0].packets_in, 54U + 1);
 }
 
+// A full table takes the next interface in place of one that a route gives up with the same call.
+void replaces_in_a_full_table(Family family) {
+  TableRoutes routes(open_table(family), 3);
+  const IpAddress to = group(family, 1);
+  MulticastRoute route{{}, to, index_of("in"), {{index_of("out1"), 1}, {index_of("out2"), 1}}};
+  CHECK(routes.set(route).ok());
+  MulticastRoute wider = route;
+  wider.outputs[index_of("out3")] = 1;
+  CHECK_EQ(routes.set(wider).error().code, ENOSPC);
+  CHECK(dump_routes(family).value()[0].outputs.contains(index_of("out2")));
+  wider.outputs.erase(index_of("out2"));
+  CHECK(routes.set(wider).ok());
+  const auto dump = dump_routes(family);
+  CHECK_EQ(dump.value().size(), 1U);
+  CHECK(dump.value()[0].outputs.contains(index_of("out1")));
+  CHECK(dump.value()[0].outputs.contains(index_of("out3")));
+  CHECK(!dump.value()[0].outputs.contains(index_of("out2")));
+}
+
+// The kernel does not show the empty slots of a route that somebody else wrote.
+void keeps_slots_that_others_may_name() {
+  const Family family = Family::ipv4;
+  TableRoutes routes(open_table(family), 2);
+  const MulticastRoute route{{}, group(family, 1), index_of("in"), {{index_of("out1"), 1}}};
+  CHECK(routes.set(route).ok());
+  auto other =
+      MulticastTable::adopt(family, kDefaultTable, UniqueFd(dup(routes.table().descriptor())));
+  CHECK(other.ok());
+  CacheEntry foreign;
+  foreign.group = group(family, 2);
+  foreign.thresholds = {1, 1};
+  CHECK(other.value()->set(foreign).ok());
+  CHECK(routes.remove(key_of(route)).ok());
+  const Status refused = routes.set(route);
+  CHECK_EQ(refused.error().code, ENOSPC);
+  CHECK(refused.error().message().find("(*, 239.1.1.2) is not ours") != std::string::npos);
+  CHECK(other.value()->remove(foreign).ok());
+  CHECK(routes.set(route).ok());
+}
+
 // The first packets wait for their route.
 void holds_first_packets(Family family, Ends& ends) {
   Router router(family);
@@ -228,8 +268,10 @@ int main() {
     forwards_any_group(family, ends);
     counts_packets(family, ends);
     holds_first_packets(family, ends);
+    replaces_in_a_full_table(family);
   }
   honours_ttl_thresholds(ends);
+  keeps_slots_that_others_may_name();
   refuses_what_cannot_be();
   refuses_great_indices();
 }
