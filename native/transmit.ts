@@ -7,6 +7,7 @@ export type TransmitRequest = (typeof TRANSMIT_REQUESTS)[number];
 export type TransmitCode =
   | 'gso_device'
   | 'gso_kernel'
+  | 'gso_host_policy'
   | 'sendmmsg_requested'
   | 'sendmmsg_kernel_too_old'
   | 'sendmmsg_queue_discipline'

@@ -2,10 +2,11 @@
 // processor time is read when it has forwarded them. Independent of the sender's speed. See docs/measurements.md.
 //
 //   node native/test/measure-backlog.ts [--rounds 10] [--size 1316] [--flows 1] [--outputs 1] [--segments 20] [--super] [--no-uso]
-//        [--transmit auto] [--unicast] [--packets 30000] [--qdisc "pfifo limit 1000"]
+//        [--transmit auto] [--unicast] [--rules] [--packets 30000] [--qdisc "pfifo limit 1000"]
 //
 // --packets: as many as the rings hold at most; the one for super-frames has 512 slots. --segments, --super, --no-uso as in
-// measure-forwarder.ts. --unicast: to unicast addresses rather than groups. --qdisc: the queue of the
+// measure-forwarder.ts. --unicast: to unicast addresses rather than groups. --rules: on a host with nftables rules,
+// which let all of it pass; the first rounds are without UDP sockets, which are opened every two seconds. --qdisc: the queue of the
 // output's device, which has none by itself. The source runs on core 0, the relay on core 1.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '10' },
     segments: { type: 'string', default: '20' },
     unicast: { type: 'boolean', default: false },
+    rules: { type: 'boolean', default: false },
     packets: { type: 'string', default: '30000' },
     qdisc: { type: 'string' },
   },
@@ -45,6 +47,11 @@ try {
   if (values.qdisc !== undefined) {
     await lab.read('relay', 'tc', 'qdisc', 'add', 'dev', 'out1', 'root', ...values.qdisc.split(' '));
   }
+  if (values.rules) {
+    await lab.read('relay', 'nft', 'add table inet own');
+    await lab.read('relay', 'nft', 'add chain inet own out { type filter hook output priority 0; }');
+    await lab.read('relay', 'nft', 'add rule inet own out udp dport 53 drop');
+  }
   const forwarder = await lab.forwarder({ ringBytes: 64 << 20, transmit }, ['taskset', '-c', '1']);
   const addresses = Array.from({ length: outputs }, (_, i) => ({
     interface: 'out1',
@@ -68,6 +75,8 @@ try {
       JSON.stringify({
         ...{ count: PACKETS, rate: 1_000_000, size, digest: false },
         ...{ flows: Number(values.flows), segments: Number(values.segments) },
+        // Each round the same, for UDP sockets are opened by it.
+        sourcePort: 40_000,
       }),
     );
     await sender.line();

@@ -138,6 +138,7 @@ def receive(interface, port, *groups):
     family = socket.AF_INET6 if any(":" in group for group in groups) else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as receiver:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, CAPTURE_BYTES)
         receiver.bind(("", int(port)))
         for group in groups:
             join(receiver, interface, group)

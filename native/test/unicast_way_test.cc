@@ -186,6 +186,14 @@ void leaves_to_the_kernel_what_it_does_more() {
   CHECK(!unicast_obstacle(kAuto, Transmit::kFramesQueue, HostPolicy::kNone, true));
   CHECK(unicast_obstacle(kAuto, Transmit::kFramesQueue, HostPolicy::kPresent, true) ==
         Transmit::kPacketsPolicy);
+  // Filters meet what comes from a UDP socket as well.
+  CHECK(obstacle(kAuto, HostPolicy::kFilters) == Transmit::kUnicastUdp);
+  CHECK(!obstacle(kGso, HostPolicy::kFilters));
+  CHECK(obstacle(kSendmmsg, HostPolicy::kFilters) == Transmit::kPacketsAsked);
+  // Which next hop is taken depends on the socket.
+  CHECK(obstacle(kAuto, HostPolicy::kFilters, false) == Transmit::kPacketsPolicy);
+  CHECK(unicast_obstacle(kAuto, Transmit::kFramesQueue, HostPolicy::kFilters, true) ==
+        Transmit::kPacketsPolicy);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& dest
   unicast_.emplace(destination);
   batch_.count_refusals(&refusals_);
   tracked_.count_refusals(&refusals_);
+  segments_ = std::make_unique<SegmentWay>(refusals_);
   publish(LinkState::kMissing, 0, 0);
 }
 
@@ -59,6 +60,7 @@ void EgressPort::close_sockets(RetiredSockets& retired) {
   tracked_view_.store(nullptr, std::memory_order_release);
   if (socket_ != nullptr) retired.plain.push_back(std::move(socket_));
   if (tracked_socket_ != nullptr) retired.tracked.push_back(std::move(tracked_socket_));
+  if (segments_ != nullptr) segments_->close_unused_since(UINT64_MAX, retired.tracked);
 }
 
 Status EgressPort::open_sockets(uint32_t mtu) {
@@ -164,6 +166,15 @@ void EgressPort::settle() {
   tracked_.use(tracked_view_.load(std::memory_order_acquire),
                device_tells_.load(std::memory_order_relaxed));
   tracked_.settle();
+  segments_->settle();
+}
+
+bool EgressPort::send_segments(const uint8_t* ip, const Datagram& datagram,
+                               std::span<const iovec> payload, uint64_t time_ns,
+                               OutputCounters& counters) {
+  flush();
+  return segments_->send(
+      {ip, datagram, payload, time_ns, device_tells_.load(std::memory_order_relaxed)}, counters);
 }
 
 DropReason link_drop_reason(LinkState state) {

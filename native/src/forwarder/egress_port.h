@@ -9,6 +9,7 @@
 #include "base/unique_fd.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/queue_safety.h"
+#include "forwarder/segment_way.h"
 #include "forwarder/transmit.h"
 #include "forwarder/unicast_way.h"
 #include "packet/ip_address.h"
@@ -103,10 +104,18 @@ class EgressPort final {
   void flush();
   // Of kPackets: sends by another path from now on, after what is in the batch. Worker.
   void take_path(Path path);
+  // Of kPackets: as SegmentWay::serves() and send(), behind what is in the batch. Worker.
+  bool serves_segments(uint16_t port, uint64_t time_ns) { return segments_->serves(port, time_ns); }
+  bool send_segments(const uint8_t* ip, const Datagram& datagram, std::span<const iovec> payload,
+                     uint64_t time_ns, OutputCounters& counters);
+  // Control thread.
+  SegmentWay& segments() { return *segments_; }
   // Accounts what is known by now of the packets that wait for the neighbour. Worker.
   void settle();
   // Whether all is accounted that was sent. Worker.
-  [[nodiscard]] bool settled() const { return tracked_.settled(); }
+  [[nodiscard]] bool settled() const {
+    return tracked_.settled() && (segments_ == nullptr || segments_->settled());
+  }
 
   // Counters of outputs that are gone, sorted.
   using GoneCounters = std::vector<const OutputCounters*>;
@@ -179,6 +188,8 @@ class EgressPort final {
   std::atomic<const GoneCounters*> forget_{nullptr};
   std::atomic<bool> forgotten_{true};
   TrackedSender tracked_;
+  // Of kPackets.
+  std::unique_ptr<SegmentWay> segments_;
 };
 
 // The name under which a packet is counted that a link in this state does not carry.

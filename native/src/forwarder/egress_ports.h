@@ -52,6 +52,12 @@ class EgressPorts final {
     for (const auto& port : ports_) port->unicast().take(neighbour);
   }
 
+  // The UDP sockets of each, and the family of their address. Control thread.
+  template <typename Visit>
+  void each_segment_way(Visit&& visit) const {
+    for (const auto& port : ports_) visit(port->segments(), port->unicast().family());
+  }
+
   // Whether a worker still has to find out what became of packets. Control thread.
   [[nodiscard]] bool unsettled() const {
     return std::any_of(ports_.begin(), ports_.end(), [](const auto& port) {

@@ -50,6 +50,20 @@ bool takes_super_frame(const EgressPort::Link& link, const Datagram& datagram) {
          size_t{datagram.ip_header} + kUdpHeader + datagram.segment_size <= link.mtu;
 }
 
+// Whether a UDP socket sends a train just as it is: it makes a right checksum and forbids
+// fragments; it leaves no identification, by which loops are known (LoopWatch), and neither options
+// nor extension headers nor a surplus.
+bool suits_udp_socket(const Train& train, const Datagram& merged) {
+  constexpr uint16_t kOnlyDontFragment = 0x4000;
+  if (merged.segments < 2 || merged.ip_header + merged.udp_length != merged.ip_length) return false;
+  if (merged.checksum != UdpChecksum::kVerified && merged.checksum != UdpChecksum::kPartial) {
+    return false;
+  }
+  if (merged.ipv6) return merged.ip_header == kIpv6Header;
+  return merged.ip_header == kIpv4Header && load16(train.packet(0) + 6) == kOnlyDontFragment &&
+         !train.keeps_identification();
+}
+
 void write_mac(uint8_t* at, uint64_t mac) {
   store16(at, static_cast<uint16_t>(mac >> 32 & 0xffff));
   store32(at + 2, static_cast<uint32_t>(mac & 0xffffffff));
@@ -93,11 +107,14 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
       continue;
     }
     const Way& way = std::get<Way>(chosen);
-    if (train.size() > 1 && takes_super_frame(way.link, merged)) {
-      if (pieces.empty()) {
-        train.write_headers(headers.data());
-        pieces = share_payload(train);
-      }
+    const bool by_socket = goes_by_socket(way, train, merged);
+    const bool as_one = train.size() > 1 && takes_super_frame(way.link, merged);
+    if ((as_one || by_socket) && pieces.empty()) {
+      train.write_headers(headers.data());
+      pieces = share_payload(train);
+    }
+    if (by_socket && emit_by_socket(way, train, merged, headers.data(), pieces)) continue;
+    if (as_one) {
       emit_pieces(way, merged, headers.data(), pieces);
     } else {
       for (size_t i = 0; i < train.size(); i++) {
@@ -120,11 +137,16 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
   const UnicastWay::View view = port.unicast().view();
   using Path = EgressPort::Path;
   Path path = Path::kPlain;
+  bool segments = false;
   switch (view.mode) {
     case UnicastWay::Mode::kRouted:
       break;
     case UnicastWay::Mode::kTracked:
       path = Path::kTracked;
+      break;
+    case UnicastWay::Mode::kSegments:
+      path = Path::kTracked;
+      segments = true;
       break;
     case UnicastWay::Mode::kDirect:
       path = port.unicast().take_confirmation() ? Path::kTracked : Path::kFrames;
@@ -138,7 +160,7 @@ std::variant<Emitter::Way, DropReason> Emitter::choose_way(const OutputAction& a
       break;
   }
   port.take_path(path);
-  if (path != Path::kFrames) return routed;
+  if (path != Path::kFrames) return Way{port, routed.link, action, counters, 0, segments};
   return Way{port.frames(), port.frames().link(), action, counters, view.mac};
 }
 
@@ -193,6 +215,24 @@ void Emitter::emit_pieces(const Way& way, const Datagram& datagram, const uint8_
   rewrite_datagram(copy, datagram, way.action.rewrite);
   const TxAccount account{way.counters, datagram.segments, datagram.wire_bytes(), true};
   close_frame(way, copy, size, datagram, account, pieces);
+}
+
+bool Emitter::goes_by_socket(const Way& way, const Train& train, const Datagram& merged) {
+  if (!way.segments || !suits_udp_socket(train, merged)) return false;
+  if (size_t{merged.ip_header} + kUdpHeader + merged.segment_size > way.link.mtu) return false;
+  const uint16_t given = way.action.rewrite.source_port;
+  return way.port.serves_segments(given != 0 ? given : merged.source_port, train.last_time_ns());
+}
+
+bool Emitter::emit_by_socket(const Way& way, const Train& train, const Datagram& merged,
+                             const uint8_t* headers, std::span<const iovec> pieces) {
+  std::array<uint8_t, Train::kMaxHeaders> rewritten;
+  std::memcpy(rewritten.data(), headers, train.headers());
+  rewrite_datagram(rewritten.data(), merged, way.action.rewrite);
+  // What became of it is asked later.
+  list_pending(way.port);
+  return way.port.send_segments(rewritten.data(), merged, pieces, train.last_time_ns(),
+                                *way.counters);
 }
 
 std::span<const iovec> Emitter::share_payload(const Train& train) {
@@ -283,11 +323,7 @@ uint8_t* Emitter::open_frame(const Way& way, size_t size, size_t pieces) {
 void Emitter::close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
                           const TxAccount& account, std::span<const iovec> pieces) {
   TxBatch& batch = way.port.batch();
-  if (!way.port.pending) {
-    way.port.pending = true;
-    way.port.next_pending = pending_;
-    pending_ = &way.port;
-  }
+  list_pending(way.port);
   if (way.port.kind() != EgressPort::Kind::kFrames) {
     batch.commit(size, destination_of(way.action.rewrite), account);
     return;
@@ -325,6 +361,13 @@ void Emitter::settle() {
       list_unsettled(port);
     }
   }
+}
+
+void Emitter::list_pending(EgressPort& port) {
+  if (port.pending) return;
+  port.pending = true;
+  port.next_pending = pending_;
+  pending_ = &port;
 }
 
 void Emitter::list_unsettled(EgressPort& port) {

@@ -42,6 +42,8 @@ class Emitter final {
     OutputCounters* counters;
     // Of the neighbour to which frames go; 0: the group's.
     uint64_t mac = 0;
+    // Super-frames may go through UDP sockets.
+    bool segments = false;
   };
 
   // How a copy leaves, or why it does not.
@@ -56,6 +58,11 @@ class Emitter final {
   // datagrams is copied together, which costs less than to let the kernel read it piece by piece,
   // even for one output (docs/measurements.md).
   std::span<const iovec> share_payload(const Train& train);
+  // Whether a train may leave as a super-frame through a UDP socket.
+  static bool goes_by_socket(const Way& way, const Train& train, const Datagram& merged);
+  // Sends a train as a super-frame through a UDP socket. False: it has to leave in another way.
+  bool emit_by_socket(const Way& way, const Train& train, const Datagram& merged,
+                      const uint8_t* headers, std::span<const iovec> pieces);
   void emit_segments(const Way& way, const Datagram& super, const uint8_t* ip, bool may_fragment);
   void emit_fragments(const Way& way, const Datagram& datagram, const uint8_t* rewritten,
                       bool may_fragment);
@@ -72,6 +79,7 @@ class Emitter final {
   void close_frame(const Way& way, uint8_t* ip, size_t size, const Datagram& datagram,
                    const TxAccount& account, std::span<const iovec> pieces = {});
 
+  void list_pending(EgressPort& port);
   void list_unsettled(EgressPort& port);
 
   const size_t worker_;

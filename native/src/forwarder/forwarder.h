@@ -116,6 +116,8 @@ class Forwarder final {
   void watch_neighbours();
   void take_neighbours(std::span<const Neighbour> neighbours);
   void refresh_unicast(const HostPolicies& policies);
+  // Opens the UDP sockets that workers ask for, and closes those that are not used.
+  void refresh_segment_sockets();
   void carry_out(const Changes& changes);
   void replace_entry(const std::string& uid, const Entry& entry);
   static Rule rule_of(const RelayEntry& entry);

@@ -1,6 +1,7 @@
 // The ports of a Forwarder, and what it learns of the neighbours of those to unicast addresses.
 #include <utility>
 
+#include "base/unix_time.h"
 #include "forwarder/forwarder.h"
 
 namespace mcfleet {
@@ -45,7 +46,8 @@ void Forwarder::watch_neighbours() {
   if (neighbours_ != nullptr) return;
   auto watch = NeighbourWatch::start(
       {[this](std::span<const Neighbour> neighbours) { take_neighbours(neighbours); },
-       [this](const HostPolicies& policies) { refresh_unicast(policies); }});
+       [this](const HostPolicies& policies) { refresh_unicast(policies); },
+       [this] { refresh_segment_sockets(); }});
   // Without news of neighbours packets are left to the kernel.
   if (!watch.ok()) return;
   neighbours_ = std::move(watch.value());
@@ -75,6 +77,36 @@ void Forwarder::refresh_unicast(const HostPolicies& policies) {
   for (auto& [key, ports] : ports_) {
     if (key.kind == EgressPort::Kind::kPackets) ports->refresh_unicast(policies_);
   }
+}
+
+void Forwarder::refresh_segment_sockets() {
+  const std::lock_guard control(control_);
+  const uint64_t unused_since = unix_nano() - SegmentWay::kIdleNs;
+  std::vector<std::unique_ptr<TrackedSocket>> retired;
+  size_t open = 0;
+  bool wanted = false;
+  const auto each = [&](auto&& visit) {
+    for (const auto& [key, ports] : ports_) {
+      if (key.kind != EgressPort::Kind::kPackets) continue;
+      const int ifindex = key.ifindex;
+      ports->each_segment_way([&](SegmentWay& way, int family) { visit(way, ifindex, family); });
+    }
+  };
+  each([&](SegmentWay& way, int, int) {
+    way.close_unused_since(unused_since, retired);
+    open += way.open();
+    wanted |= way.wants();
+  });
+  if (wanted) {
+    const LocalPorts local = LocalPorts::read();
+    each([&](SegmentWay& way, int ifindex, int family) {
+      if (!way.wants()) return;
+      const size_t before = way.open();
+      way.open_wanted(ifindex, family, open < kMostSegmentSockets ? local : LocalPorts("", ""));
+      open += way.open() - before;
+    });
+  }
+  if (!retired.empty()) workers_->quiesce();
 }
 
 void Forwarder::drop_unused_ports(EgressPort::Kind kind) {

@@ -7,7 +7,6 @@
 #include <linux/xfrm.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -96,13 +95,20 @@ HostPolicy read_rules(const Family& family) {
   return verdict(asked, rules > family.default_rules);
 }
 
-HostPolicy read_policy(const Family& family, HostPolicy ipsec) {
-  const auto all = {read_nftables(family), read_legacy_iptables(family), ipsec, read_rules(family)};
-  if (std::find(all.begin(), all.end(), HostPolicy::kPresent) != all.end()) {
-    return HostPolicy::kPresent;
+// The strongest of two.
+HostPolicy either(HostPolicy a, HostPolicy b) {
+  for (const HostPolicy strong : {HostPolicy::kPresent, HostPolicy::kUnknown}) {
+    if (a == strong || b == strong) return strong;
   }
-  return std::find(all.begin(), all.end(), HostPolicy::kUnknown) != all.end() ? HostPolicy::kUnknown
-                                                                              : HostPolicy::kNone;
+  return HostPolicy::kNone;
+}
+
+HostPolicy read_policy(const Family& family, HostPolicy ipsec) {
+  const HostPolicy others = either(ipsec, read_rules(family));
+  const HostPolicy filters = either(read_nftables(family), read_legacy_iptables(family));
+  if (filters != HostPolicy::kPresent) return either(others, filters);
+  // What else there is cannot be ruled out.
+  return others == HostPolicy::kNone ? HostPolicy::kFilters : HostPolicy::kPresent;
 }
 
 }  // namespace

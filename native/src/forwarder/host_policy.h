@@ -8,7 +8,10 @@ namespace mcfleet {
 // packet socket would pass by.
 enum class HostPolicy : uint8_t {
   kNone,
-  // Tables of nftables or iptables, IPsec policies, routing rules.
+  // Tables of nftables or iptables, and nothing else: all that goes through the kernel meets them,
+  // whatever socket it comes from.
+  kFilters,
+  // IPsec policies or routing rules, and perhaps tables as well.
   kPresent,
   // The kernel does not tell: that needs CAP_NET_ADMIN.
   kUnknown,

@@ -89,6 +89,7 @@ void NeighbourWatch::run() {
       const HostPolicies last = std::exchange(policies, read_host_policies());
       again |= policies != last;
       asked = Clock::now();
+      listener_.tick();
     }
     if (again) {
       listener_.routes(policies);

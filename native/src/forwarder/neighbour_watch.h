@@ -22,6 +22,8 @@ class NeighbourWatch final {
     std::function<void(std::span<const Neighbour>)> neighbours;
     // Routes or the policy changed, or news of neighbours were lost.
     std::function<void(const HostPolicies&)> routes;
+    // Every two seconds.
+    std::function<void()> tick;
   };
 
   static Result<std::unique_ptr<NeighbourWatch>> start(Listener listener);

@@ -59,6 +59,10 @@ const char* plain_reason(Transmit transmit) {
       return "frame by frame to the link-layer address of a unicast receiver or its gateway, for a "
              "queue discipline of the interface or of a device below may lose a part of a "
              "super-frame and tell success";
+    case Transmit::kUnicastUdp:
+      return "super-frames to unicast receivers through UDP sockets (UDP_SEGMENT), so that the "
+             "host's nftables or iptables apply, and packet by packet through a raw socket what "
+             "cannot leave so; --transmit gso passes them by";
     case Transmit::kPacketsAsked:
       return "packet by packet to unicast receivers through a raw socket, as asked for by "
              "--transmit";
@@ -114,7 +118,8 @@ bool falls_short(TransmitRequest request, Transmit transmit) {
 
 const char* transmit_name(Transmit transmit) {
   if (transmit == Transmit::kFramesUring) return "io_uring";
-  const bool unicast = transmit == Transmit::kUnicastDevice || transmit == Transmit::kUnicastKernel;
+  const bool unicast = transmit == Transmit::kUnicastDevice ||
+                       transmit == Transmit::kUnicastKernel || transmit == Transmit::kUnicastUdp;
   return unicast || sends_super_frames(transmit) ? "gso" : "sendmmsg";
 }
 
@@ -143,6 +148,8 @@ const char* transmit_code(Transmit transmit) {
       return "sendmmsg_io_uring_too_old";
     case Transmit::kFramesUringFailed:
       return "sendmmsg_io_uring_failed";
+    case Transmit::kUnicastUdp:
+      return "gso_host_policy";
     case Transmit::kPacketsNoUring:
       return "sendmmsg_unicast";
     case Transmit::kPacketsPolicy:

@@ -30,6 +30,8 @@ enum class Transmit : uint8_t {
   kUnicastKernel,
   // To a unicast address: to the neighbour, one by one, as kFramesQueue.
   kUnicastQueue,
+  // To a unicast address, through UDP sockets, so that the host's filters apply.
+  kUnicastUdp,
   // To a unicast address, through a raw socket: as asked for; since io_uring, which is asked for,
   // is for groups; for the host's policy; while the neighbour is not resolved; since frames to
   // groups are no super-frames either.

@@ -23,6 +23,12 @@ std::optional<Transmit> unicast_obstacle(TransmitRequest request, Transmit frame
   if (request != TransmitRequest::kGso) {
     if (policy == HostPolicy::kPresent) return Transmit::kPacketsPolicy;
     if (policy == HostPolicy::kUnknown) return Transmit::kPacketsPolicyUnknown;
+    // Of several next hops the raw socket would take one and a UDP socket another. One by one where
+    // super-frames are not safe, they gain nothing.
+    if (policy == HostPolicy::kFilters) {
+      return plain_route && sends_super_frames(frames) ? Transmit::kUnicastUdp
+                                                       : Transmit::kPacketsPolicy;
+    }
   }
   if (!plain_route) return Transmit::kPacketsRoute;
   return std::nullopt;
@@ -37,6 +43,8 @@ void UnicastWay::find_way(int ifindex, TransmitRequest request, Transmit frames,
   ifindex_ = ifindex;
   const auto route = find_next_hop(ifindex, destination_);
   obstacle_ = unicast_obstacle(request, frames, policy, route && route->mtu == 0);
+  // Without neighbours nothing tells what became of packets.
+  if (obstacle_ == Transmit::kUnicastUdp && header == 0) obstacle_ = Transmit::kPacketsPolicy;
   mtu_ = route ? route->mtu : 0;
   direct_ = unicast_frames(frames);
   has_neighbours_ = header != 0;
@@ -49,8 +57,10 @@ void UnicastWay::find_way(int ifindex, TransmitRequest request, Transmit frames,
 void UnicastWay::find_neighbour() {
   if (next_hop_) {
     take(read_neighbour(ifindex_, *next_hop_));
+  } else if (obstacle_ && has_neighbours_) {
+    publish_tracked(*obstacle_);
   } else if (obstacle_) {
-    publish(has_neighbours_ ? Mode::kTracked : Mode::kRouted, 0, *obstacle_);
+    publish(Mode::kRouted, 0, *obstacle_);
   } else {
     publish(Mode::kDirect, 0, direct_);
   }
@@ -79,6 +89,10 @@ void UnicastWay::take(const Neighbour& neighbour) {
     if (neighbour.resolution == Resolution::kStale) confirm_.store(true, std::memory_order_relaxed);
     publish(Mode::kDirect, neighbour.mac, direct_);
   }
+}
+
+void UnicastWay::publish_tracked(Transmit transmit) {
+  publish(transmit == Transmit::kUnicastUdp ? Mode::kSegments : Mode::kTracked, 0, transmit);
 }
 
 void UnicastWay::publish(Mode mode, uint64_t mac, Transmit transmit) {

@@ -22,6 +22,8 @@ class UnicastWay final {
     kRouted,
     // Through the raw socket that tells what became of packets.
     kTracked,
+    // Through UDP sockets what can leave so, and the rest as kTracked.
+    kSegments,
     // As frames to mac().
     kDirect,
     // The kernel has asked for the neighbour in vain.
@@ -72,6 +74,8 @@ class UnicastWay final {
   }
 
  private:
+  // Where a neighbour may have to be asked for.
+  void publish_tracked(Transmit transmit);
   void publish(Mode mode, uint64_t mac, Transmit transmit);
 
   const IpAddress destination_;

@@ -55,7 +55,7 @@ DropReason HeldPackets::fate_of(const Entry& entry) {
   if (!entry.queued) return DropReason::kNoNeighbour;
   silent_++;
   if (!device_tells_) return DropReason::kCount;
-  if (refusals_ != nullptr) refusals_->count(1);
+  if (refusals_ != nullptr) refusals_->count(entry.packets);
   return DropReason::kTxFull;
 }
 

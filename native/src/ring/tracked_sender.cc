@@ -61,24 +61,6 @@ int charged_bytes(uint32_t size) {
   return static_cast<int>(std::bit_ceil(std::min(size, 65'535U) + kBeside) + kHead);
 }
 
-// Whether a message that was refused with this error has got a number: it is given after the room,
-// the route and the size were found to be good (raw_send_hdrinc, rawv6_send_hdrinc).
-bool was_numbered(int error) {
-  switch (error) {
-    case EAGAIN:
-    case EMSGSIZE:
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case EADDRNOTAVAIL:
-    case EACCES:
-    case ENODEV:
-    case ENXIO:
-      return false;
-    default:
-      return true;
-  }
-}
-
 void take_report(msghdr& header, HeldPackets& held) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     const bool error = (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_RECVERR) ||
@@ -95,10 +77,14 @@ void take_report(msghdr& header, HeldPackets& held) {
 }  // namespace
 
 Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu) {
-  static std::atomic<uint64_t> serials{0};
   Result<UniqueFd> opened = open_packet_sender(ifindex, family);
   if (!opened.ok()) return opened.error();
-  const int fd = opened.value().get();
+  return track(std::move(opened.value()), ifindex, family, mtu);
+}
+
+Result<TrackedSocket> track(UniqueFd socket, int ifindex, int family, uint32_t longest) {
+  static std::atomic<uint64_t> serials{0};
+  const int fd = socket.get();
   if (Status status = set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, kQueueReports, "SO_TIMESTAMPING");
       !status.ok()) {
     return status.error();
@@ -124,9 +110,9 @@ Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu)
     return Error{ENODEV, "find interface index " + std::to_string(ifindex)};
   }
   // A packet is taken while anything is left of the buffer.
-  const int bytes = std::max(neighbour_queue_bytes(name, family) - charged_bytes(mtu), 1);
+  const int bytes = std::max(neighbour_queue_bytes(name, family) - charged_bytes(longest), 1);
   if (!resize_send_buffer(fd, bytes)) return Error::from_errno("setsockopt SO_SNDBUF");
-  return TrackedSocket{std::move(opened.value()), ++serials, bytes, has_room};
+  return TrackedSocket{std::move(socket), ++serials, bytes, has_room};
 }
 
 void TrackedSender::use(const TrackedSocket* socket, bool device_tells) {
@@ -138,6 +124,7 @@ void TrackedSender::use(const TrackedSocket* socket, bool device_tells) {
     fd_ = socket != nullptr ? socket->fd.get() : -1;
     send_buffer_ = socket != nullptr ? socket->send_buffer : 0;
     has_room_ = socket != nullptr && socket->has_room;
+    udp_ = socket != nullptr && socket->port != 0;
     leaves_ = HeldPackets::LeavesAt::kQueue;
     wide_ = false;
     uncertain_ = false;
@@ -160,6 +147,28 @@ std::optional<SendFailure> TrackedSender::send(const msghdr& message, const TxAc
     uncertain_ = true;
   }
   return classify_send_error(error);
+}
+
+// It is given after room and route were found to be good (raw_send_hdrinc, rawv6_send_hdrinc,
+// udp_sendmsg). A raw socket has looked at the size by then as well; a UDP socket looks at that of
+// segments later (udp_send_skb), and takes an address that it cannot send from for a bad argument.
+bool TrackedSender::was_numbered(int error) const {
+  switch (error) {
+    case EAGAIN:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case EADDRNOTAVAIL:
+    case EACCES:
+    case ENODEV:
+    case ENXIO:
+      return false;
+    case EMSGSIZE:
+      return udp_;
+    case EINVAL:
+      return !udp_;
+    default:
+      return true;
+  }
 }
 
 int TrackedSender::try_send(const msghdr& message) {

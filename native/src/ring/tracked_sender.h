@@ -25,10 +25,14 @@ struct TrackedSocket {
   int send_buffer = 0;
   // There is room for the device's reports as well.
   bool has_room = false;
+  // Of a UDP socket, the port that it sends from; 0: a raw socket.
+  uint16_t port = 0;
 };
 
 // `mtu`: of the interface. As open_packet_sender() otherwise.
 Result<TrackedSocket> open_tracked_socket(int ifindex, int family, uint32_t mtu);
+// Has a socket report. `longest`: bytes of the longest message that it is given.
+Result<TrackedSocket> track(UniqueFd fd, int ifindex, int family, uint32_t longest);
 
 // Sends through TrackedSockets, one after the other, and finds out what became of the packets: what
 // is given to the kernel while it asks for a neighbour leaves when that answers, or is dropped
@@ -57,6 +61,8 @@ class TrackedSender final {
 
  private:
   void read_reports();
+  // Whether the kernel has numbered a message that was refused with this error.
+  [[nodiscard]] bool was_numbered(int error) const;
   // Asks for the reports of the device, or does without.
   void ask_device(bool ask);
   bool request_reports(int reports);
@@ -70,6 +76,8 @@ class TrackedSender final {
   uint64_t serial_ = 0;
   int send_buffer_ = 0;
   bool has_room_ = false;
+  // A UDP socket.
+  bool udp_ = false;
   // What the socket reports.
   HeldPackets::LeavesAt leaves_ = HeldPackets::LeavesAt::kQueue;
   // Messages since the reports were read.

@@ -8,6 +8,7 @@ const { GSO, SENDMMSG, IO_URING } = TransmitWay;
 const TOLD: Readonly<Record<TransmitCode, Told>> = {
   gso_device: { transmit: GSO, transmitReason: TransmitReason.DEVICE_SEGMENTS },
   gso_kernel: { transmit: GSO, transmitReason: TransmitReason.KERNEL_SEGMENTS },
+  gso_host_policy: { transmit: GSO, transmitReason: TransmitReason.HOST_POLICY },
   io_uring_requested: { transmit: IO_URING, transmitReason: TransmitReason.REQUESTED },
   sendmmsg_requested: { transmit: SENDMMSG, transmitReason: TransmitReason.REQUESTED },
   sendmmsg_kernel_too_old: { transmit: SENDMMSG, transmitReason: TransmitReason.KERNEL_TOO_OLD },

@@ -283,7 +283,10 @@ export const TransmitReason = {
   IO_URING_FAILED: 7,
   /** UNICAST - io_uring is asked for, and serves outputs to groups only. */
   UNICAST: 8,
-  /** HOST_POLICY - The host has nftables, iptables, IPsec policies or routing rules, which super-frames to a unicast receiver would pass by. */
+  /**
+   * HOST_POLICY - The host has nftables, iptables, IPsec policies or routing rules, which super-frames to the link-layer address of a unicast receiver would
+   * pass by. With TRANSMIT_WAY_GSO: nftables or iptables alone, and super-frames leave through UDP sockets, so that they apply.
+   */
   HOST_POLICY: 9,
   /** HOST_POLICY_UNKNOWN - Whether it has any is not known without CAP_NET_ADMIN. */
   HOST_POLICY_UNKNOWN: 10,
