@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWithLab } from '../../test/lab/when-possible.ts';
-import { type ForwarderProcess, LineProcess, packetsScript, type RelayDraft } from './forwarder-process.ts';
+import { ForwarderProcess, LineProcess, packetsScript, type RelayDraft } from './forwarder-process.ts';
 import { eventually, ForwarderTopology, simpleRelay } from './forwarder-topology.ts';
 import { fixIpChecksum, makeFrame, readFrame } from './ipv4-frame.ts';
 import { addressBytes, makeIpv6Frame, readIpv6Frame } from './ipv6-frame.ts';
@@ -322,4 +322,40 @@ sys.stdin.read()
     expect(await forwarder.apply([], { removed: ['simple'] })).toEqual([]);
     await expect.poll(sockets).toEqual([]);
   });
+
+  it('end in a loop of relays as well', async () => {
+    await lab.resolve(receiver);
+    // What comes back sets the same TTL as the first relay, so that only the payload and what is kept of the headers tell.
+    const returning = family.name === 'ipv4' ? '239.5.5.5' : 'ff3e::8000:5';
+    const back: RelayDraft = { ...to(receiver, { ttl: 64 }), uid: 'back', input: 'out1', group: returning };
+    const options = { ringBytes: 32 << 20 };
+    const forwarder = await lab.forwarding(to(receiver, { ttl: 64 }), options);
+    await ready(forwarder);
+    expect(await forwarder.apply([{ ...back, keepDuplicates: false }])).toEqual([]);
+    const other = await ForwarderProcess.start(lab.namespace('sink1'), options);
+    try {
+      const outputs = [{ key: 'back', interface: 'sink1', address: returning, ttl: 64 }];
+      const relay = { uid: 'other', input: 'sink1', group: receiver, port: 5001, outputs };
+      expect(await other.apply([relay])).toEqual([]);
+      const many = Array.from({ length: 8_000 }, (_, i) =>
+        family.frame({ payload: Buffer.from(`${i}`.padEnd(60)), sourcePort: 40_000, number: i }),
+      );
+      await forwarder.whilePaused(() => lab.sender().frames(...many));
+      const rounds = async (): Promise<number> => (await forwarder.relay('back')).rxPackets;
+      await eventually(async () => expect(await rounds()).toBeGreaterThan(8_000));
+      let last = -1;
+      await expect
+        .poll(
+          async () => {
+            const before = last;
+            last = await rounds();
+            return last - before;
+          },
+          { timeout: 60_000, interval: 1_000 },
+        )
+        .toBe(0);
+    } finally {
+      await other.end();
+    }
+  }, 120_000);
 }
