@@ -1,6 +1,6 @@
 {
   "variables": {
-    "core_sources": ["<!@(ls src/base/*.cc src/packet/*.cc src/ring/*.cc src/ingress/*.cc src/forwarder/*.cc src/netlink/*.cc src/probe/*.cc 2>/dev/null || true)"],
+    "core_sources": ["<!@(ls src/base/*.cc src/packet/*.cc src/ring/*.cc src/ingress/*.cc src/forwarder/*.cc src/netlink/*.cc src/mroute/*.cc src/probe/*.cc 2>/dev/null || true)"],
     "addon_sources": ["<!@(ls src/addon/*.cc)"]
   },
   "target_defaults": {

@@ -27,6 +27,19 @@ export {
 } from './forwarder-arguments.ts';
 export { type InterfaceFacts, type InterfaceWatch, listInterfaces, watchInterfaces } from './interfaces.ts';
 export {
+  DEFAULT_MULTICAST_TABLES,
+  type IpFamily,
+  type KernelRoute,
+  type MulticastRoute,
+  type MulticastRouteKey,
+  type MulticastTable,
+  openMulticastTable,
+  type RouteChange,
+  type RouteFailure,
+  type RouteOutput,
+  type TableContent,
+} from './multicast-table.ts';
+export {
   type ProbeFlow,
   type ProbeJob,
   type ProbeReceiveOptions,
