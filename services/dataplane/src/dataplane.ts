@@ -1,7 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import { FleetError } from '@mcfleet/common/error';
-import type { Forwarder, RelayProgram } from '@mcfleet/native';
+import type { Forwarder, RelayProgram, RelayRefusal } from '@mcfleet/native';
 import type { ApplyRequest, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { KernelEngine } from './kernel/kernel-engine.ts';
+import { toKernelRelay } from './kernel/routes.ts';
 import { toFleetError } from './refusal.ts';
 import { SerialQueue } from './serial-queue.ts';
 import { validateRelay } from './validate.ts';
@@ -15,18 +18,27 @@ export interface ProgrammedIdentity {
   readonly digest: Buffer;
 }
 
+interface Accepted {
+  /** In the request. */
+  readonly index: number;
+  readonly relay: ProgrammedRelay;
+  readonly program: RelayProgram;
+}
+
 /**
- * What is programmed: the forwarder, and beside it the identity of each of its relays. Changes are made one after the other; this
- * object is the forwarder's only user, so that the two never differ.
+ * What is programmed: the forwarder, the kernel engine, and beside them the identity of each of their relays. Changes are made one after
+ * the other; this object is the only user of both, so that they never differ.
  */
 export class Dataplane {
   readonly #forwarder: Forwarder;
+  readonly #kernel: KernelEngine;
   readonly #ipv6: boolean;
   readonly #queue = new SerialQueue();
   readonly #programmed = new Map<string, ProgrammedIdentity>();
 
-  constructor(forwarder: Forwarder) {
+  constructor(forwarder: Forwarder, kernel: KernelEngine) {
     this.#forwarder = forwarder;
+    this.#kernel = kernel;
     this.#ipv6 = forwarder.status().capabilities.includes('engine.userspace.v6');
   }
 
@@ -52,26 +64,25 @@ export class Dataplane {
   async #apply({ replaceAll, upserts, removedUids }: ApplyRequest): Promise<readonly (FleetError | undefined)[]> {
     const removed = this.#toRemove(replaceAll, upserts, removedUids);
     const errors: (FleetError | undefined)[] = refuseContradictions(upserts, removedUids);
-    const accepted = new Map<string, { readonly index: number; readonly program: RelayProgram }>();
+    const accepted = new Map<string, Accepted>();
     let room = MAX_RELAYS - this.#programmed.size + removed.length;
     for (const [index, relay] of upserts.entries()) {
       if (errors[index] !== undefined) continue;
       try {
         const program = validateRelay(relay, { path: `upserts[${index}]`, ipv6: this.#ipv6 });
         if (!this.#programmed.has(relay.uid) && --room < 0) throw tooManyRelays(relay.name);
-        accepted.set(relay.uid, { index, program });
+        accepted.set(relay.uid, { index, relay, program });
       } catch (thrown) {
         errors[index] = FleetError.from(thrown);
       }
     }
     if (accepted.size === 0 && removed.length === 0) return errors;
 
-    const programs = [...accepted.values()].map(({ program }) => program);
-    const refusals = await this.#forwarder.apply({ replaceAll: false, upserts: programs, removedUids: removed });
+    const refusals = await this.#program([...accepted.values()], removed);
     for (const uid of removed) this.#programmed.delete(uid);
     for (const refusal of refusals) {
       const entry = accepted.get(refusal.uid);
-      if (entry === undefined) throw new Error(`the native part refused '${refusal.uid}', which it was not given`);
+      if (entry === undefined) throw new Error(`an engine refused '${refusal.uid}', which it was not given`);
       errors[entry.index] = toFleetError(refusal);
       accepted.delete(refusal.uid);
     }
@@ -80,6 +91,28 @@ export class Dataplane {
       if (relay !== undefined) this.#programmed.set(uid, { generation: relay.generation, digest: relay.digest });
     }
     return errors;
+  }
+
+  /**
+   * Gives each engine what it shall forward. A relay that goes from one to the other is taken by the new one first: packets that come in
+   * between are sent twice. Those that wait in a ring when it goes to the kernel are lost.
+   */
+  async #program(accepted: readonly Accepted[], removed: readonly string[]): Promise<readonly RelayRefusal[]> {
+    const forKernel = accepted.filter(({ relay }) => relay.engine === RelayEngine.KERNEL);
+    const forForwarder = accepted.filter(({ relay }) => relay.engine !== RelayEngine.KERNEL);
+    const kernelRelays = forKernel.map(({ relay, program }) => toKernelRelay(relay.name, program));
+    const kernelRefusals = await this.#kernel.apply(kernelRelays, removed);
+    const refused = new Set(kernelRefusals.map(({ uid }) => uid));
+    const left = kernelRelays.map(({ uid }) => uid).filter((uid) => this.#programmed.has(uid) && !refused.has(uid));
+    const refusals = await this.#forwarder.apply({
+      replaceAll: false,
+      upserts: forForwarder.map(({ program }) => program),
+      removedUids: [...removed, ...left],
+    });
+    for (const { uid } of refusals) refused.add(uid);
+    const came = forForwarder.map(({ relay }) => relay.uid).filter((uid) => this.#kernel.has(uid) && !refused.has(uid));
+    if (came.length > 0) await this.#kernel.apply([], came);
+    return [...kernelRefusals, ...refusals];
   }
 
   /** A relay that is to be replaced and turns out to be refused is not removed, so `replace_all` becomes a difference. */

@@ -7,7 +7,8 @@ import { parseListenAddress } from '@mcfleet/common/listen';
 import { createLogger, printError } from '@mcfleet/common/log';
 import { onShutdown } from '@mcfleet/common/shutdown';
 import { VERSION } from '@mcfleet/common/version';
-import { createForwarder, type Forwarder, type ForwarderOptions } from '@mcfleet/native';
+import { createForwarder, type Forwarder, type ForwarderOptions, openMulticastTable } from '@mcfleet/native';
+import { KernelEngine } from './kernel/kernel-engine.ts';
 import { type DataplaneOptions, parseCommand } from './options.ts';
 import { dataplaneService, MAX_MESSAGE_BYTES } from './service.ts';
 import { Starter } from './starter.ts';
@@ -44,9 +45,10 @@ async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promis
   process.on('SIGHUP', () => log.info('stays although its terminal is gone'));
 
   const forwarder = openForwarder(forwarding);
+  const kernel = new KernelEngine({ open: (family) => openMulticastTable(family), clock: systemClock, log });
   const server = new GrpcServer({
     log,
-    services: [dataplaneService(forwarder, forwarding, systemClock)],
+    services: [dataplaneService(forwarder, kernel, forwarding, systemClock)],
     maxMessageBytes: MAX_MESSAGE_BYTES,
   });
   await server.listen(parseListenAddress(`unix:${socket}`));
@@ -55,6 +57,7 @@ async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promis
     async () => {
       await server.stop({ graceMs: 1000 });
       await forwarder.close();
+      await kernel.close();
     },
     { signals: ['SIGTERM', 'SIGINT'] },
   );

@@ -25,7 +25,8 @@ export interface DataplaneOptions {
 const HELP = `Usage: mcfleet dataplane --socket PATH [--log-level LEVEL]
          ${FORWARDER_USAGE}
 
-Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW.
+Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW, and CAP_NET_ADMIN
+for relays of engine KERNEL.
 
   --socket PATH       unix socket to serve the agent on; its directory is made, its mode is 0600
 ${forwarderHelp(22)}

@@ -14,6 +14,8 @@ import {
   type StatusResponse,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { Dataplane } from './dataplane.ts';
+import { kernelCapabilities } from './kernel/capabilities.ts';
+import type { KernelEngine } from './kernel/kernel-engine.ts';
 import { toConditions, toInputStatus, toOutputStatus, toPacketPathOptions, toWorkerStatus } from './messages.ts';
 import { encodeSnapshot } from './snapshot.ts';
 
@@ -26,13 +28,15 @@ const DEFINITION = {
   snapshot: { ...DataplaneServiceService.snapshot, responseSerialize: (bytes: Buffer) => bytes },
 };
 
-/** DataplaneService on a forwarder, which was made with `options`. */
+/** DataplaneService on a forwarder, which was made with `options`, and on the kernel engine. */
 export function dataplaneService(
   forwarder: Forwarder,
+  kernel: KernelEngine,
   options: Required<ForwarderOptions>,
   clock: Clock,
 ): ServiceRegistration {
-  const dataplane = new Dataplane(forwarder);
+  const dataplane = new Dataplane(forwarder, kernel);
+  const kernelEngines = kernelCapabilities();
   const startTime = new Date(performance.timeOrigin);
 
   const implementation = {
@@ -59,7 +63,8 @@ export function dataplaneService(
       // Not while a change is under way: counters and identities would be of different programs.
       dataplane.exclusively(async () => {
         const losses = uids.length === 0 ? await forwarder.losses() : [];
-        return encodeSnapshot(forwarder, dataplane.programmed, uids, losses, new Date(clock.now()));
+        await kernel.refresh();
+        return encodeSnapshot(forwarder, kernel, dataplane.programmed, uids, losses, new Date(clock.now()));
       }),
     ),
 
@@ -71,7 +76,7 @@ export function dataplaneService(
         pid: process.pid,
         startTime,
         relays: dataplane.programmed.size,
-        capabilities: [...capabilities],
+        capabilities: [...capabilities, ...kernelEngines],
         inputs: inputs.map(toInputStatus),
         outputs: outputs.map(toOutputStatus),
         workers: workers.map(toWorkerStatus),

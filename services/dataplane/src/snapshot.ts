@@ -1,6 +1,7 @@
 import type { Forwarder, InterfaceLoss } from '@mcfleet/native';
 import { SnapshotResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { ProgrammedIdentity } from './dataplane.ts';
+import type { KernelEngine } from './kernel/kernel-engine.ts';
 import { toInputCounters, toOutputLosses, toRelayMessages } from './messages.ts';
 
 /** Relays that are read and encoded at a time. */
@@ -15,6 +16,7 @@ const SLICE = 500;
  */
 export function encodeSnapshot(
   forwarder: Forwarder,
+  kernel: KernelEngine,
   programmed: ReadonlyMap<string, ProgrammedIdentity>,
   uids: readonly string[],
   losses: readonly InterfaceLoss[],
@@ -26,7 +28,8 @@ export function encodeSnapshot(
   ];
   const wanted = (uids.length === 0 ? [...programmed.keys()] : [...new Set(uids)]).sort();
   for (let at = 0; at < wanted.length; at += SLICE) {
-    const { relays } = forwarder.snapshot(wanted.slice(at, at + SLICE));
+    const slice = wanted.slice(at, at + SLICE);
+    const relays = [...forwarder.snapshot(slice).relays, ...kernel.snapshot(slice)];
     parts.push(encode({ relays: toRelayMessages(relays, programmed), inputs: [], time: undefined, outputs: [] }));
   }
   // Protobuf: bytes of one type in a row are one message, their repeated fields in a row.

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { FleetError } from '@mcfleet/common/error';
 import { ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { validateRelay } from './validate.ts';
@@ -139,6 +140,17 @@ test('IPv6 is refused only where it is not forwarded', () => {
   const v6 = { group: 'ff3e::1', outputs: [{ ...OUTPUT, address: 'ff3e::2' }] };
   expect(refusal(v6)).toMatchObject({ code: status.UNIMPLEMENTED, reason: 'IPV6_NOT_SUPPORTED' });
   expect(validate(v6, true)).toMatchObject({ group: 'ff3e::1' });
+});
+
+test('the engine is one of two, and what the kernel cannot do is refused beside what is wrong', () => {
+  const kernel = { engine: RelayEngine.KERNEL, port: undefined, group: '239.1.1.1' };
+  const outputs = [{ key: 'k', ifindex: 3, address: '239.1.1.1' }];
+  expect(validate({ ...kernel, outputs })).toMatchObject({ group: '239.1.1.1', port: null });
+  expect(refusal({ ...kernel, outputs: [{ ...OUTPUT, ttl: 0 }] }).violations.map(({ field }) => field)).toEqual([
+    'upserts[7].outputs[0].ttl',
+    ...['address', 'port', 'ttl'].map((field) => `upserts[7].outputs[0].${field}`),
+  ]);
+  expect(refusal({ engine: RelayEngine.AUTO }).message).toContain('engine is 1; it is 2 (userspace) or 3 (kernel)');
 });
 
 test('no input, however odd, is anything but accepted or refused', () => {

@@ -3,8 +3,9 @@ import { type FieldViolation, FleetError } from '@mcfleet/common/error';
 import { RELAY_ID_PATTERN } from '@mcfleet/common/names';
 import type { RelayProgram } from '@mcfleet/native';
 import type { ProgrammedOutput, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
-import { OversizePolicy, type RateLimit } from '@mcfleet/proto/mcfleet/v1/relay';
+import { OversizePolicy, type RateLimit, RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { type ClassifiedAddress, classifyAddress } from './address.ts';
+import { kernelLimits } from './kernel/limits.ts';
 
 /** Bytes of a uid; the native part keeps them in place. */
 const MAX_UID_BYTES = 64;
@@ -52,6 +53,7 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
   const minTtl = relay.loopProtection?.minTtl;
   if (minTtl !== undefined) check.integer('loop_protection.min_ttl', minTtl, 2, 255);
   if (relay.rateLimit !== undefined) checkRateLimit(check, relay.rateLimit);
+  checkEngine(check, relay);
   const { violations } = check;
   if (violations.length > 0) {
     throw new FleetError({
@@ -89,6 +91,14 @@ export function validateRelay(relay: ProgrammedRelay, { path, ipv6 }: ValidateOp
     minTtl: relay.loopProtection?.minTtl ?? null,
     rateLimit: relay.rateLimit === undefined ? null : toRateLimit(relay.rateLimit),
   };
+}
+
+function checkEngine(check: Checker, relay: ProgrammedRelay): void {
+  const { UNSPECIFIED, USERSPACE, KERNEL } = RelayEngine;
+  if (relay.engine === KERNEL) for (const { field, description } of kernelLimits(relay)) check.fail(field, description);
+  else if (relay.engine !== UNSPECIFIED && relay.engine !== USERSPACE) {
+    check.fail('engine', `is ${relay.engine}; it is ${USERSPACE} (userspace) or ${KERNEL} (kernel)`);
+  }
 }
 
 function checkSources(

@@ -31,6 +31,9 @@ import {
   oversizePolicyToJSON,
   RateLimit,
   RelayCounters,
+  RelayEngine,
+  relayEngineFromJSON,
+  relayEngineToJSON,
 } from "./relay.ts";
 
 /** One relay with everything that depends on the host resolved. */
@@ -66,7 +69,11 @@ export interface ProgrammedRelay {
     | number
     | undefined;
   /** What is taken for a loop. */
-  loopProtection: LoopProtection | undefined;
+  loopProtection:
+    | LoopProtection
+    | undefined;
+  /** Which engine forwards it: RELAY_ENGINE_KERNEL, or RELAY_ENGINE_USERSPACE, which unspecified means as well. */
+  engine: RelayEngine;
 }
 
 /** One output with everything that depends on the host resolved. */
@@ -323,6 +330,7 @@ function createBaseProgrammedRelay(): ProgrammedRelay {
     rateLimit: undefined,
     vlan: undefined,
     loopProtection: undefined,
+    engine: 0,
   };
 }
 
@@ -371,6 +379,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     }
     if (message.loopProtection !== undefined) {
       LoopProtection.encode(message.loopProtection, writer.uint32(106).fork()).join();
+    }
+    if (message.engine !== 0) {
+      writer.uint32(112).int32(message.engine);
     }
     return writer;
   },
@@ -492,6 +503,14 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
             message.loopProtection = LoopProtection.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.engine = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -537,6 +556,7 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
         : isSet(object.loop_protection)
         ? LoopProtection.fromJSON(object.loop_protection)
         : undefined,
+      engine: isSet(object.engine) ? relayEngineFromJSON(object.engine) : 0,
     };
   },
 
@@ -581,6 +601,9 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     if (message.loopProtection !== undefined) {
       obj.loopProtection = LoopProtection.toJSON(message.loopProtection);
     }
+    if (message.engine !== 0) {
+      obj.engine = relayEngineToJSON(message.engine);
+    }
     return obj;
   },
 
@@ -608,6 +631,7 @@ export const ProgrammedRelay: MessageFns<ProgrammedRelay, "mcfleet.v1.Programmed
     message.loopProtection = (object.loopProtection !== undefined && object.loopProtection !== null)
       ? LoopProtection.fromPartial(object.loopProtection)
       : undefined;
+    message.engine = object.engine ?? 0;
     return message;
   },
 };

@@ -76,7 +76,8 @@ export interface HostStatus {
   /** /proc/sys/kernel/random/boot_id: another one after a reboot. */
   bootId: string;
   /**
-   * What this host can do: "engine.userspace.v4"; "engine.userspace.v6" if its kernel has IPv6; "tx.sendmmsg"; "tx.gso" from Linux 6.2 on;
+   * What this host can do: "engine.userspace.v4"; "engine.userspace.v6" if its kernel has IPv6; "engine.kernel.v4", "engine.kernel.v6" if
+   * the kernel has multicast routing and the data plane CAP_NET_ADMIN; "tx.sendmmsg"; "tx.gso" from Linux 6.2 on;
    * "tx.io_uring" if that is not forbidden; "sched.preferred" if packets go before the host's other work (nice -15, needs CAP_SYS_NICE).
    */
   capabilities: string[];

@@ -20,7 +20,12 @@ export const RelayEngine = {
   AUTO: 1,
   /** USERSPACE - AF_PACKET ring: any source, any rewrite, multicast and unicast outputs. Not subject to rp_filter. */
   USERSPACE: 2,
-  /** KERNEL - The kernel's multicast forwarding cache: no rewrite, subject to rp_filter and TTL. */
+  /**
+   * KERNEL - The kernel's multicast forwarding cache: every port of a group, from one source, some or any, to other interfaces; no rewrite, and
+   * subject to rp_filter and TTL. It forwards every protocol, not UDP alone. Hosts that have it say "engine.kernel.v4" or
+   * "engine.kernel.v6" (HostStatus.capabilities); others refuse the relay. On a host one such relay has a source and group: a second one
+   * waits with the reason "RouteTaken". Forwarding stops while the data plane is started again.
+   */
   KERNEL: 3,
   UNRECOGNIZED: -1,
 } as const;
@@ -690,7 +695,10 @@ export interface RelayInstance {
   state: InstanceState;
   /** The engine that forwards it on this host; unspecified if none does. */
   effectiveEngine: RelayEngine;
-  /** Why that engine, as a stable code: "REQUESTED", "REWRITE_REQUESTED", "KERNEL_ENGINE_UNAVAILABLE". */
+  /**
+   * Why that engine, as a stable code: "REQUESTED", "REWRITE_REQUESTED", "KERNEL_ENGINE_UNAVAILABLE"; "KERNEL_ON_REQUEST": the kernel
+   * engine could forward it, and is used only if `engine` asks for it.
+   */
   engineReason: string;
   /** "Programmed" and "Ready"; "LoopSuspected" while packets are dropped as repeats, or were within the last minute. */
   conditions: Condition[];
@@ -789,7 +797,10 @@ export interface RelayCounters {
   rxBytes: bigint;
   /** One entry per output, in the order of the spec. */
   outputs: OutputCounters[];
-  /** Packets that matched and went to no output, by reason. */
+  /**
+   * Packets that matched and went to no output, by reason. With the kernel engine "wrong_interface": those of its source and group that
+   * came in by another interface than the input.
+   */
   drops: DropCounter[];
   /** When the last packet matched. Absent if none did. */
   lastPacketTime:
@@ -831,7 +842,9 @@ export interface OutputCounters {
   output: string;
   /**
    * Packets handed to the kernel for this output. Those that wait there, for a neighbour or after that in the device's
-   * queue, count when they have left or are lost. What its interface loses afterwards is in RelayInstance.output_interfaces.
+   * queue, count when they have left or are lost. What its interface loses afterwards is in RelayInstance.output_interfaces. The kernel
+   * engine counts no copies: there these are the packets that the route of this output took from its input, those that arrived with TTL 1
+   * and were not sent included.
    */
   txPackets: bigint;
   /** Bytes of their IP packets. */

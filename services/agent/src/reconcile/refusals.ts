@@ -24,6 +24,7 @@ const WAITING_REASONS: ReadonlySet<string> = new Set([
   'InterfaceDown',
   'NoCarrier',
   'NoInterfaceAddress',
+  'InterfaceNotMulticast',
 ]);
 
 interface Refusal {

@@ -62,6 +62,13 @@ describe('chooseEngine', () => {
     expect(chooseEngine(relay(shape), new Set())).toEqual({ engine: RelayEngine.USERSPACE, reason });
   });
 
+  it('says of a relay that the kernel engine could forward that it is used on request', () => {
+    const could = relay({ output: { source: 'KEEP' } });
+    const reasonWith = (...capabilities: string[]): unknown => chooseEngine(could, new Set(capabilities));
+    expect(reasonWith('engine.kernel.v4')).toEqual({ engine: RelayEngine.USERSPACE, reason: 'KERNEL_ON_REQUEST' });
+    expect(reasonWith('engine.kernel.v6')).toMatchObject({ reason: 'KERNEL_ENGINE_UNAVAILABLE' });
+  });
+
   it('takes the kernel engine when it is asked for and there', () => {
     const asked = relay({ engine: RelayEngine.KERNEL });
     expect(chooseEngine(asked, new Set(['engine.kernel.v4']))).toEqual({

@@ -15,7 +15,7 @@ export interface EngineChoice {
 }
 
 /**
- * Chooses the engine. AUTO means the kernel's forwarding cache where that can do the job; what it cannot do is told by the first
+ * Chooses the engine. AUTO means userspace: the kernel's forwarding cache is used on request. What that cannot do is told by the first
  * reason that applies, so that an operator who wants the kernel engine knows what to change.
  */
 export function chooseEngine(relay: ResolvedRelay, capabilities: ReadonlySet<string>): EngineChoice | Problem {
@@ -28,11 +28,13 @@ export function chooseEngine(relay: ResolvedRelay, capabilities: ReadonlySet<str
       return {
         code: status.FAILED_PRECONDITION,
         reason: 'EngineUnavailable',
-        message: `the data plane of this host has no kernel engine for IPv${family}; set spec.engine to AUTO or USERSPACE`,
+        message:
+          `the data plane of this host has no kernel engine for IPv${family}: it was started without CAP_NET_ADMIN, or the kernel was built ` +
+          'without multicast routing; set spec.engine to AUTO or USERSPACE',
       };
     case RelayEngine.AUTO:
     case RelayEngine.UNSPECIFIED:
-      return { engine: RelayEngine.USERSPACE, reason: whyNotKernel(relay) };
+      return { engine: RelayEngine.USERSPACE, reason: whyNotKernel(relay, capabilities.has(KERNEL_ENGINES[family])) };
     default:
       return {
         code: status.UNIMPLEMENTED,
@@ -42,7 +44,7 @@ export function chooseEngine(relay: ResolvedRelay, capabilities: ReadonlySet<str
   }
 }
 
-function whyNotKernel(relay: ResolvedRelay): string {
+function whyNotKernel(relay: ResolvedRelay, available: boolean): string {
   const group = relay.input?.group ?? '';
   if (!isMulticast(group)) return 'UNICAST_INPUT';
   if (relay.input?.vlan !== undefined) return 'VLAN_REQUESTED';
@@ -66,5 +68,5 @@ function whyNotKernel(relay: ResolvedRelay): string {
   if (relay.input?.port !== undefined) return 'PORT_REQUESTED';
   // The kernel never routes 224.0.0.0/24 on (net/ipv4/route.c, ipv4_is_local_multicast).
   if (isLinkLocalGroup(group)) return 'LINK_LOCAL_GROUP';
-  return 'KERNEL_ENGINE_UNAVAILABLE';
+  return available ? 'KERNEL_ON_REQUEST' : 'KERNEL_ENGINE_UNAVAILABLE';
 }

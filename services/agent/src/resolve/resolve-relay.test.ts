@@ -204,6 +204,17 @@ describe('resolveRelay', () => {
     expect(after.program?.digest.equals(before.program?.digest ?? Buffer.alloc(0))).toBe(false);
   });
 
+  it('keeps the source with the kernel engine, also where the interface has no address', () => {
+    const kernel = variant((relay) => {
+      relay.engine = RelayEngine.KERNEL;
+      relay.outputs = [RelayOutput.fromPartial({ interface: 'out0' })];
+    });
+    const links = [link('in0', 4), link('out0', 5, { addresses: [] })];
+    const plan = resolveRelay(kernel, { ...facts(...links), capabilities: new Set(['engine.kernel.v4']) });
+    expect(plan).toMatchObject({ verdict: 'forward', engine: RelayEngine.KERNEL, engineReason: 'REQUESTED' });
+    expect(plan.program).toMatchObject({ engine: RelayEngine.KERNEL, outputs: [{ ifindex: 5, source: '' }] });
+  });
+
   it('refuses the kernel engine where there is none, and IPv6 where it cannot be forwarded', () => {
     const kernel = variant((relay) => {
       relay.engine = RelayEngine.KERNEL;

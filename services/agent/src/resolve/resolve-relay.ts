@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import type { RelayAssignment, ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import type { ProgrammedOutput, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
-import type { RelayEngine, RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import { RelayEngine, type RelayInput, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
 import { withDigest } from './digest.ts';
 import { chooseEngine } from './engine-choice.ts';
 import { inputAddressProblem, outputAddressProblem } from './local-addresses.ts';
@@ -91,11 +91,11 @@ export function resolveRelay(assignment: RelayAssignment, facts: LocalFacts): Re
     return { ...chosen, verdict: 'refused', problem: noIpv6(relay.input) };
   }
   const input = facts.interfaces.get(relay.input.interface);
-  const { outputs, down, warnings } = resolveOutputs(relay, chosen.outputs, facts.interfaces);
+  const { outputs, down, warnings } = resolveOutputs(relay, chosen, facts.interfaces);
   const sends = outputs.some(({ ifindex }) => ifindex !== NONE);
   const notOurs = input === undefined ? undefined : inputAddressProblem(relay.input, facts.interfaces);
   const receives = sends && notOurs === undefined;
-  const program = programOf(assignment, relay, (receives ? input?.index : undefined) ?? NONE, outputs);
+  const program = programOf(assignment, relay, choice.engine, (receives ? input?.index : undefined) ?? NONE, outputs);
   const inputProblem =
     input === undefined ? notFound('input', relay.input.interface) : (notOurs ?? linkProblem('input', input));
   const problem = whyWaiting(inputProblem, down, relay.outputs.length);
@@ -118,7 +118,7 @@ function whyWaiting(input: Problem | undefined, down: readonly DownOutput[], out
 
 function resolveOutputs(
   relay: ResolvedRelay,
-  keys: readonly string[],
+  { outputs: keys, engine }: { readonly outputs: readonly string[]; readonly engine: RelayEngine },
   interfaces: InterfacesByName,
 ): { outputs: ProgrammedOutput[]; down: DownOutput[]; warnings: Map<string, string> } {
   const outputs: ProgrammedOutput[] = [];
@@ -143,12 +143,14 @@ function resolveOutputs(
       hold(unsendable);
       return;
     }
-    const source = wantsInterface(output) ? sourceAddress(facts, address) : output.source === KEEP ? '' : output.source;
+    const ofInterface = wantsInterface(output, engine);
+    const kept = output.source === KEEP || output.source === '';
+    const source = ofInterface ? sourceAddress(facts, address) : kept ? '' : output.source;
     if (typeof source !== 'string') {
       hold(source);
       return;
     }
-    if (wantsInterface(output) && staysOnLink(source, address)) warnings.set(key, 'LinkLocalSource');
+    if (ofInterface && staysOnLink(source, address)) warnings.set(key, 'LinkLocalSource');
     const problem = linkProblem('output', facts);
     if (problem !== undefined) down.push({ key, problem });
     outputs.push({ key, ifindex: facts.index, address, source, ...rewrite });
@@ -156,13 +158,15 @@ function resolveOutputs(
   return { outputs, down, warnings };
 }
 
-function wantsInterface(output: RelayOutput): boolean {
-  return output.source === '' || output.source === INTERFACE;
+function wantsInterface(output: RelayOutput, engine: RelayEngine): boolean {
+  // The kernel engine keeps what arrives.
+  return output.source === INTERFACE || (output.source === '' && engine !== RelayEngine.KERNEL);
 }
 
 function programOf(
   assignment: RelayAssignment,
   { input, rateLimit, loopProtection }: ResolvedRelay,
+  engine: RelayEngine,
   inputIfindex: number,
   outputs: ProgrammedOutput[],
 ): ProgrammedRelay {
@@ -179,6 +183,7 @@ function programOf(
     rateLimit,
     vlan: input?.vlan,
     loopProtection,
+    engine,
   });
 }
 
