@@ -47,12 +47,13 @@ describeWithLab('the agent’s session', () => {
     expect(veth1).toMatchObject({ kind: 'veth', flags: expect.arrayContaining(['UP', 'LOWER_UP', 'MULTICAST']) });
 
     await session.welcome();
-    const kernel = assignment('kernel', {
-      engine: RelayEngine.KERNEL,
+    const foreign = assignment('foreign', {
+      // Of a controller that is newer than this agent.
+      engine: 99 as RelayEngine,
       input: { interface: 'veth1', group: '239.1.1.1' },
       outputs: [{ interface: 'veth2', address: '239.1.1.1' }],
     });
-    const relays = [waiting('a'), waiting('b'), kernel];
+    const relays = [waiting('a'), waiting('b'), foreign];
     const answer = await session.snapshot(relays, { revision: 7n });
     expect(answer).toMatchObject({ revision: 7n, phase: ApplyPhase.PARTIAL, error: undefined });
     expect(answer.stateHash).toEqual(stateHash(relays));
@@ -63,9 +64,9 @@ describeWithLab('the agent’s session', () => {
       reason: 'InterfaceNotFound',
       message: expect.stringContaining('missing-a'),
     });
-    const failed = byUid.get('kernel');
+    const failed = byUid.get('foreign');
     expect(failed?.state).toBe(InstanceState.FAILED);
-    expect(failed?.error && fromRpcStatus(failed.error).reason).toBe('EngineUnavailable');
+    expect(failed?.error && fromRpcStatus(failed.error).reason).toBe('EngineUnknown');
 
     const beat = await session.waitFor('heartbeat', ({ appliedRevision }) => appliedRevision === 7n);
     expect(beat.stateHash).toEqual(stateHash(relays));
@@ -77,7 +78,7 @@ describeWithLab('the agent’s session', () => {
         .filter((result) => result.removed)
         .map(({ uid }) => uid)
         .sort(),
-    ).toEqual(['a', 'kernel']);
+    ).toEqual(['a', 'foreign']);
     expect(removed.results.find(({ uid }) => uid === 'b')).toMatchObject({ generation: 2n, removed: false });
   });
 
