@@ -27,9 +27,10 @@ export {
 } from './forwarder-arguments.ts';
 export { type InterfaceFacts, type InterfaceWatch, listInterfaces, watchInterfaces } from './interfaces.ts';
 export {
-  DEFAULT_MULTICAST_TABLES,
+  formatMulticastTable,
   type IpFamily,
   type KernelRoute,
+  MULTICAST_TABLE_HELP,
   type MulticastRoute,
   type MulticastRouteKey,
   type MulticastTable,
@@ -37,6 +38,7 @@ export {
   type RouteChange,
   type RouteFailure,
   type RouteOutput,
+  readMulticastTable,
   type TableContent,
 } from './multicast-table.ts';
 export {

@@ -75,7 +75,32 @@ interface Addon {
 }
 
 /** The kernel's own multicast routing tables (RT_TABLE_DEFAULT, RT6_TABLE_DFLT). Packets come to others by rules: `ip mrule`. */
-export const DEFAULT_MULTICAST_TABLES: Readonly<Record<IpFamily, number>> = { 4: 253, 6: 254 };
+const DEFAULT_TABLES: Readonly<Record<IpFamily, number>> = { 4: 253, 6: 254 };
+
+/** The greatest that both families have (net/ipv6/ip6mr.c, `ip6mr_new_table`). */
+const MAX_TABLE = 99_999_999;
+
+/**
+ * Reads the number of a table as it is given on a command line.
+ *
+ * @returns a text if it is none: what is wrong, to follow the option's name
+ */
+export function readMulticastTable(text: string): number | string {
+  const id = Number(text);
+  if (/^\d+$/.test(text) && id >= 1 && id <= MAX_TABLE) return id;
+  return `is '${text}'; it is the number of a multicast routing table, from 1 to ${MAX_TABLE}`;
+}
+
+/** The option as it would be written: "--mroute-table 100". */
+export function formatMulticastTable(id: number | undefined): string {
+  return id === undefined ? 'no --mroute-table' : `--mroute-table ${id}`;
+}
+
+/** For programs that take it: what `--mroute-table N` means. */
+export const MULTICAST_TABLE_HELP = [
+  "multicast routing table for relays of engine KERNEL; default the kernel's own, which one program at a time can own. To",
+  'another one packets come by rules of yours: ip mrule add iif eth0 lookup N',
+] as const;
 
 /**
  * Takes a table of this network namespace. No call waits on the event loop.
@@ -84,9 +109,6 @@ export const DEFAULT_MULTICAST_TABLES: Readonly<Record<IpFamily, number>> = { 4:
  * @throws Error with a `code`: EADDRINUSE if another program owns it (the message names those that may), EPERM or EACCES without
  *   CAP_NET_RAW and CAP_NET_ADMIN, ENOPROTOOPT from a kernel without multicast routing or several tables
  */
-export function openMulticastTable(
-  family: IpFamily,
-  id: number = DEFAULT_MULTICAST_TABLES[family],
-): Promise<MulticastTable> {
+export function openMulticastTable(family: IpFamily, id: number = DEFAULT_TABLES[family]): Promise<MulticastTable> {
   return loadAddon<Addon>().openMulticastTable(family, id);
 }

@@ -131,7 +131,7 @@ describeWithLab('options of the data plane that an agent is given', () => {
     await expect
       .poll(() => tuned.describeHost(), { timeout: 60_000 })
       .toContain(
-        `--ring-ms 100 --busy-poll-us 50 --workers 2 --cpus ${workerCpus.join(',')} --transmit sendmmsg no --exclusive-input\n`,
+        `--ring-ms 100 --busy-poll-us 50 --workers 2 --cpus ${workerCpus.join(',')} --transmit sendmmsg no --exclusive-input no --mroute-table\n`,
       );
     await expect
       .poll(() => tuned.describeHost(), { timeout: 60_000 })

@@ -213,6 +213,24 @@ describeWithLab('engine KERNEL', () => {
   });
 });
 
+describeWithLab('engine KERNEL in a table of its own', () => {
+  it('forwards beside a program that owns the default one', async () => {
+    await using path = await RelayPath.start('chain', { agentOptions: ['--mroute-table', '100'] });
+    const { lab } = path;
+    await lab.ip('sink', 'route add 10.0.0.0/24 dev veth2');
+    await using other: LabProcess = lab.start('relay', ['python3', '-c', holder]);
+    await other.waitForOutput(/holds/);
+    await lab.ip('relay', 'mrule add iif veth1 lookup 100');
+    const input = { interface: 'veth1', group };
+    await path.apply({
+      camera: { hosts: { names: [host] }, engine: 'KERNEL', input, outputs: [{ interface: 'veth3' }] },
+    });
+    expectAll(await path.carry({ ...stream, count: rate }));
+    const { stdout } = await lab.run('relay', ['ip', 'mroute', 'show', 'table', '100']);
+    expect(stdout).toMatch(/^\(0\.0\.0\.0,239\.1\.1\.1\) +Iif: veth1/);
+  });
+});
+
 describeWithLab('engine KERNEL without CAP_NET_ADMIN', () => {
   it('is refused with the reason', async () => {
     await using lab = await Lab.create(chain());

@@ -194,7 +194,8 @@ export class Agent {
 
   /** The status of a data plane with what its agent knows of it. */
   #withOwnConditions(facts: StatusResponse): StatusResponse {
-    const other = otherOptions(this.#parts.dataplane.options, facts);
+    const { options, mrouteTable } = this.#parts.dataplane;
+    const other = otherOptions({ ...options, mrouteTable }, facts);
     return other === undefined ? facts : { ...facts, conditions: [...facts.conditions, other] };
   }
 

@@ -31,6 +31,7 @@ describe('parseAgentOptions', () => {
           transmit: 'auto',
           exclusiveInput: false,
         },
+        mrouteTable: undefined,
         arguments: [],
       },
       logLevel: 'info',
@@ -79,6 +80,7 @@ describe('parseAgentOptions', () => {
       '--transmit',
       'sendmmsg',
       '--exclusive-input',
+      '--mroute-table=100',
     ];
     expect(started([...REQUIRED, ...given], ROOT).dataplane).toEqual({
       options: {
@@ -89,6 +91,7 @@ describe('parseAgentOptions', () => {
         transmit: 'sendmmsg',
         exclusiveInput: true,
       },
+      mrouteTable: 100,
       arguments: [
         '--ring-ms=100',
         '--busy-poll-us=50',
@@ -96,6 +99,7 @@ describe('parseAgentOptions', () => {
         '--cpus=0-1',
         '--transmit=sendmmsg',
         '--exclusive-input',
+        '--mroute-table=100',
       ],
     });
   });

@@ -11,7 +11,9 @@ import {
   type ForwarderArguments,
   type ForwarderOptions,
   forwarderHelp,
+  MULTICAST_TABLE_HELP,
   readForwarderArguments,
+  readMulticastTable,
   writeForwarderArguments,
 } from '@mcfleet/native';
 import { assertMayConnect, parseControllers } from './session/controller-address.ts';
@@ -36,6 +38,8 @@ export interface AgentOptions {
 export interface DataplaneArguments {
   /** Defaults filled in. */
   readonly options: Required<ForwarderOptions>;
+  /** Multicast routing table for relays of engine KERNEL; undefined: the kernel's own. */
+  readonly mrouteTable: number | undefined;
   /** What of it was given, for `mcfleet dataplane`. */
   readonly arguments: readonly string[];
 }
@@ -68,6 +72,7 @@ Options:
 
 Options of the data plane that it starts, and starts again; one that it adopts goes on with those that it was started with:
 ${forwarderHelp(31)}
+  --mroute-table N             ${MULTICAST_TABLE_HELP.join(`\n${' '.repeat(31)}`)}
 
 The data plane goes on when the agent stops (SIGTERM) or dies, so packets do not notice; the next agent adopts it. To end forwarding
 on this host, stop the agent first and then the data plane, by the process id that the agent logs as dataplane_pid.
@@ -124,11 +129,14 @@ export function parseAgentOptions(argv: readonly string[], around: Surroundings)
   checked(() => parseListenAddress(`unix:${dataplaneSocket}`), '--dataplane-socket', wrong);
   const { options, problems } = readForwarderArguments(values);
   for (const { option, problem } of problems) wrong(option, problem);
+  const table = values['mroute-table'] === undefined ? undefined : readMulticastTable(values['mroute-table']);
+  if (typeof table === 'string') wrong('--mroute-table', table);
 
-  if (violations.length > 0 || !isLogLevel(logLevel)) {
+  if (violations.length > 0 || !isLogLevel(logLevel) || typeof table === 'string') {
     throw usage(violations);
   }
-  const dataplane = { options, arguments: writeForwarderArguments(values) };
+  const ofTable = table === undefined ? [] : [`--mroute-table=${table}`];
+  const dataplane = { options, mrouteTable: table, arguments: [...writeForwarderArguments(values), ...ofTable] };
   return {
     ...{ name, controllers, stateDir, dataplaneSocket, labels, dataplane, logLevel },
     adoptCluster: adoptCluster ?? '',
@@ -153,6 +161,7 @@ interface Arguments extends ForwarderArguments {
   readonly 'dataplane-socket'?: string;
   readonly labels?: string;
   readonly 'adopt-cluster'?: string;
+  readonly 'mroute-table'?: string;
   readonly insecure?: boolean;
   readonly 'log-level'?: string;
   readonly help?: boolean;
@@ -168,6 +177,7 @@ function readArguments(argv: readonly string[]): Arguments {
     labels: { type: 'string' },
     'adopt-cluster': { type: 'string' },
     ...FORWARDER_ARGUMENTS,
+    'mroute-table': { type: 'string' },
     insecure: { type: 'boolean' },
     'log-level': { type: 'string' },
     help: { type: 'boolean', short: 'h' },

@@ -9,6 +9,7 @@ import { onShutdown } from '@mcfleet/common/shutdown';
 import { VERSION } from '@mcfleet/common/version';
 import { createForwarder, type Forwarder, type ForwarderOptions, openMulticastTable } from '@mcfleet/native';
 import { KernelEngine } from './kernel/kernel-engine.ts';
+import type { OpenTable } from './kernel/kernel-table.ts';
 import { type DataplaneOptions, parseCommand } from './options.ts';
 import { dataplaneService, MAX_MESSAGE_BYTES } from './service.ts';
 import { Starter } from './starter.ts';
@@ -39,16 +40,17 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve({ socket, logLevel, forwarding }: DataplaneOptions): Promise<void> {
+async function serve({ socket, logLevel, forwarding, mrouteTable }: DataplaneOptions): Promise<void> {
   const log = createLogger({ component: 'dataplane', level: logLevel });
   // It outlives the agent and the terminal that started it; who wants it to end says so by SIGTERM.
   process.on('SIGHUP', () => log.info('stays although its terminal is gone'));
 
   const forwarder = openForwarder(forwarding);
-  const kernel = new KernelEngine({ open: (family) => openMulticastTable(family), clock: systemClock, log });
+  const open: OpenTable = (family) => openMulticastTable(family, mrouteTable);
+  const kernel = new KernelEngine({ open, clock: systemClock, log });
   const server = new GrpcServer({
     log,
-    services: [dataplaneService(forwarder, kernel, forwarding, systemClock)],
+    services: [dataplaneService(forwarder, kernel, { forwarding, mrouteTable }, systemClock)],
     maxMessageBytes: MAX_MESSAGE_BYTES,
   });
   await server.listen(parseListenAddress(`unix:${socket}`));

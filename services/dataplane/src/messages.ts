@@ -65,8 +65,11 @@ export function toWorkerStatus({ index, cpu, packets }: ForwarderStatus['workers
   return { index, cpu: cpu ?? undefined, packets };
 }
 
-export function toPacketPathOptions({ ringBytes, cpus, ...rest }: Required<ForwarderOptions>): PacketPathOptions {
-  return { ...rest, ringBytes: BigInt(ringBytes), cpus: [...cpus] };
+export function toPacketPathOptions(
+  { ringBytes, cpus, ...rest }: Required<ForwarderOptions>,
+  mrouteTable: number | undefined,
+): PacketPathOptions {
+  return { ...rest, ringBytes: BigInt(ringBytes), cpus: [...cpus], mrouteTable };
 }
 
 /** What is not as the options ask for. */

@@ -15,6 +15,7 @@ test('defaults', () => {
         cpus: [],
         exclusiveInput: false,
       },
+      mrouteTable: undefined,
     },
   });
 });
@@ -28,6 +29,7 @@ test('everything', () => {
     '--workers=2',
     '--cpus=3,1',
     '--exclusive-input',
+    '--mroute-table=100',
     '--log-level',
     'debug',
   ];
@@ -44,7 +46,15 @@ test('everything', () => {
         cpus: [3, 1],
         exclusiveInput: true,
       },
+      mrouteTable: 100,
     },
+  });
+});
+
+test.each(['0', '100000000', '1.5', 'main', ''])("'%s' is no multicast routing table", (table) => {
+  expect(parseCommand(['--socket', 'x', '--mroute-table', table], '1')).toEqual({
+    kind: 'usage-error',
+    message: `--mroute-table is '${table}'; it is the number of a multicast routing table, from 1 to 99999999`,
   });
 });
 

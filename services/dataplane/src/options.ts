@@ -6,7 +6,9 @@ import {
   type ForwarderArguments,
   type ForwarderOptions,
   forwarderHelp,
+  MULTICAST_TABLE_HELP,
   readForwarderArguments,
+  readMulticastTable,
 } from '@mcfleet/native';
 
 /** What the command line asks for. */
@@ -20,16 +22,19 @@ export interface DataplaneOptions {
   readonly socket: string;
   readonly logLevel: LogLevel;
   readonly forwarding: Required<ForwarderOptions>;
+  /** Undefined: the kernel's own. */
+  readonly mrouteTable: number | undefined;
 }
 
 const HELP = `Usage: mcfleet dataplane --socket PATH [--log-level LEVEL]
-         ${FORWARDER_USAGE}
+         ${FORWARDER_USAGE} [--mroute-table N]
 
 Forwards packets on this host as its agent says. Usually the agent starts it. It needs CAP_NET_RAW, and CAP_NET_ADMIN
 for relays of engine KERNEL.
 
   --socket PATH       unix socket to serve the agent on; its directory is made, its mode is 0600
 ${forwarderHelp(22)}
+  --mroute-table N    ${MULTICAST_TABLE_HELP.join(`\n${' '.repeat(22)}`)}
   --log-level LEVEL   ${LOG_LEVELS.join(', ')}; default info
   --version           print the version
   --help              print this
@@ -51,6 +56,7 @@ export function parseCommand(args: readonly string[], version: string): Command 
       options: {
         socket: { type: 'string' },
         ...FORWARDER_ARGUMENTS,
+        'mroute-table': { type: 'string' },
         'log-level': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
@@ -66,6 +72,7 @@ export function parseCommand(args: readonly string[], version: string): Command 
 
 interface Values extends ForwarderArguments {
   readonly socket?: string;
+  readonly 'mroute-table'?: string;
   readonly 'log-level'?: string;
   readonly help?: boolean;
   readonly version?: boolean;
@@ -75,8 +82,11 @@ function readOptions({ socket, 'log-level': level = 'info', ...values }: Values)
   const { options: forwarding, problems } = readForwarderArguments(values);
   const logLevel = LOG_LEVELS.find((name) => name === level);
   const wrong = problems.map(({ option, problem }) => `${option} ${problem}`);
+  const table = values['mroute-table'] === undefined ? undefined : readMulticastTable(values['mroute-table']);
+  if (typeof table === 'string') wrong.push(`--mroute-table ${table}`);
   if (!socket) wrong.unshift('--socket PATH is missing');
   if (logLevel === undefined) wrong.push(`--log-level is '${level}'; it is one of ${LOG_LEVELS.join(', ')}`);
-  if (!socket || logLevel === undefined || wrong.length > 0) return { kind: 'usage-error', message: wrong.join('\n') };
-  return { kind: 'run', options: { socket, logLevel, forwarding } };
+  if (!socket || logLevel === undefined || typeof table === 'string' || wrong.length > 0)
+    return { kind: 'usage-error', message: wrong.join('\n') };
+  return { kind: 'run', options: { socket, logLevel, forwarding, mrouteTable: table } };
 }

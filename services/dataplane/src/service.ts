@@ -4,7 +4,7 @@ import { unary } from '@mcfleet/common/grpc/handlers';
 import type { ServiceRegistration } from '@mcfleet/common/grpc/server';
 import { toRpcStatus } from '@mcfleet/common/status-details';
 import { VERSION } from '@mcfleet/common/version';
-import type { Forwarder, ForwarderOptions } from '@mcfleet/native';
+import type { Forwarder } from '@mcfleet/native';
 import {
   type ApplyRequest,
   type ApplyResponse,
@@ -17,6 +17,7 @@ import { Dataplane } from './dataplane.ts';
 import { kernelCapabilities } from './kernel/capabilities.ts';
 import type { KernelEngine } from './kernel/kernel-engine.ts';
 import { toConditions, toInputStatus, toOutputStatus, toPacketPathOptions, toWorkerStatus } from './messages.ts';
+import type { DataplaneOptions } from './options.ts';
 import { encodeSnapshot } from './snapshot.ts';
 
 /** 10,000 relays with some outputs each are a few MiB. */
@@ -28,11 +29,11 @@ const DEFINITION = {
   snapshot: { ...DataplaneServiceService.snapshot, responseSerialize: (bytes: Buffer) => bytes },
 };
 
-/** DataplaneService on a forwarder, which was made with `options`, and on the kernel engine. */
+/** DataplaneService on a forwarder and the kernel engine, which were made with `options`. */
 export function dataplaneService(
   forwarder: Forwarder,
   kernel: KernelEngine,
-  options: Required<ForwarderOptions>,
+  options: Pick<DataplaneOptions, 'forwarding' | 'mrouteTable'>,
   clock: Clock,
 ): ServiceRegistration {
   const dataplane = new Dataplane(forwarder, kernel);
@@ -80,7 +81,7 @@ export function dataplaneService(
         inputs: inputs.map(toInputStatus),
         outputs: outputs.map(toOutputStatus),
         workers: workers.map(toWorkerStatus),
-        options: toPacketPathOptions(options),
+        options: toPacketPathOptions(options.forwarding, options.mrouteTable),
         conditions: toConditions(status),
       };
     }),

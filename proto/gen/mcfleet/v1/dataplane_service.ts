@@ -247,6 +247,8 @@ export interface PacketPathOptions {
   transmit: string;
   /** Whether what relays take is kept from the host (--exclusive-input). Whether it is: InputStatus.exclusive. */
   exclusiveInput: boolean;
+  /** Multicast routing table for relays of engine KERNEL (--mroute-table). Omitted: the kernel's own. */
+  mrouteTable?: number | undefined;
 }
 
 /** How one input interface receives. */
@@ -2076,7 +2078,15 @@ export const StatusResponse: MessageFns<StatusResponse, "mcfleet.v1.StatusRespon
 messageTypeRegistry.set(StatusResponse.$type, StatusResponse);
 
 function createBasePacketPathOptions(): PacketPathOptions {
-  return { ringBytes: 0n, busyPollUs: 0, workers: 0, cpus: [], transmit: "", exclusiveInput: false };
+  return {
+    ringBytes: 0n,
+    busyPollUs: 0,
+    workers: 0,
+    cpus: [],
+    transmit: "",
+    exclusiveInput: false,
+    mrouteTable: undefined,
+  };
 }
 
 export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.PacketPathOptions"> = {
@@ -2107,6 +2117,9 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
     }
     if (message.exclusiveInput !== false) {
       writer.uint32(48).bool(message.exclusiveInput);
+    }
+    if (message.mrouteTable !== undefined) {
+      writer.uint32(56).uint32(message.mrouteTable);
     }
     return writer;
   },
@@ -2182,6 +2195,14 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
             message.exclusiveInput = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.mrouteTable = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2214,6 +2235,11 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
         : isSet(object.exclusive_input)
         ? globalThis.Boolean(object.exclusive_input)
         : false,
+      mrouteTable: isSet(object.mrouteTable)
+        ? globalThis.Number(object.mrouteTable)
+        : isSet(object.mroute_table)
+        ? globalThis.Number(object.mroute_table)
+        : undefined,
     };
   },
 
@@ -2237,6 +2263,9 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
     if (message.exclusiveInput !== false) {
       obj.exclusiveInput = message.exclusiveInput;
     }
+    if (message.mrouteTable !== undefined) {
+      obj.mrouteTable = Math.round(message.mrouteTable);
+    }
     return obj;
   },
 
@@ -2251,6 +2280,7 @@ export const PacketPathOptions: MessageFns<PacketPathOptions, "mcfleet.v1.Packet
     message.cpus = object.cpus?.map((e) => e) || [];
     message.transmit = object.transmit ?? "";
     message.exclusiveInput = object.exclusiveInput ?? false;
+    message.mrouteTable = object.mrouteTable ?? undefined;
     return message;
   },
 };

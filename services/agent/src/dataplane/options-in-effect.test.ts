@@ -23,4 +23,8 @@ it('names what differs, on both sides, and the process', () => {
   const exclusive = otherOptions(wanted({ 'ring-ms': '100', workers: '2', 'exclusive-input': true }), running([]));
   expect(exclusive?.message).toMatch(/with no --exclusive-input, and the agent has --exclusive-input for it/);
   expect(otherOptions(wanted({ 'ring-ms': '100' }), running([]))?.message).toContain('with --workers 2, and');
+  const table = { ...wanted({ 'ring-ms': '100', workers: '2' }), mrouteTable: 100 };
+  expect(otherOptions(table, running([]))?.message).toContain(
+    'with no --mroute-table, and the agent has --mroute-table 100',
+  );
 });

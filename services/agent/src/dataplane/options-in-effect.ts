@@ -1,4 +1,4 @@
-import { type ForwarderOptions, formatForwarderOptions } from '@mcfleet/native';
+import { type ForwarderOptions, formatForwarderOptions, formatMulticastTable } from '@mcfleet/native';
 import { type Condition, ConditionStatus } from '@mcfleet/proto/mcfleet/v1/common';
 import type { StatusResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 
@@ -7,12 +7,15 @@ import type { StatusResponse } from '@mcfleet/proto/mcfleet/v1/dataplane_service
  * undefined if they are the same, or the data plane does not tell them. The agent never ends a data plane that forwards.
  */
 export function otherOptions(
-  wanted: Required<ForwarderOptions>,
+  wanted: Required<ForwarderOptions> & { readonly mrouteTable?: number | undefined },
   { pid, options }: Pick<StatusResponse, 'pid' | 'options'>,
 ): Condition | undefined {
   if (options === undefined) return undefined;
-  const asked = formatForwarderOptions(wanted);
-  const inEffect = formatForwarderOptions({ ...options, ringBytes: Number(options.ringBytes) });
+  const asked = [...formatForwarderOptions(wanted), formatMulticastTable(wanted.mrouteTable)];
+  const inEffect = [
+    ...formatForwarderOptions({ ...options, ringBytes: Number(options.ringBytes) }),
+    formatMulticastTable(options.mrouteTable),
+  ];
   const missing = asked.filter((option) => !inEffect.includes(option));
   if (missing.length === 0) return undefined;
   const instead = inEffect.filter((option) => !asked.includes(option));

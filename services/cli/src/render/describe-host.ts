@@ -1,4 +1,4 @@
-import { formatForwarderOptions } from '@mcfleet/native';
+import { formatForwarderOptions, formatMulticastTable } from '@mcfleet/native';
 import type {
   ExclusiveInput,
   InputStatus,
@@ -100,7 +100,8 @@ function workerText({ cpu, packets }: WorkerStatus): string {
 }
 
 function optionsText(options: PacketPathOptions): string {
-  return formatForwarderOptions({ ...options, ringBytes: Number(options.ringBytes) }).join(' ');
+  const forwarder = formatForwarderOptions({ ...options, ringBytes: Number(options.ringBytes) });
+  return [...forwarder, formatMulticastTable(options.mrouteTable)].join(' ');
 }
 
 /** Everything about a host: its session, its interfaces, and the relays it runs. */

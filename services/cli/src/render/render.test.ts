@@ -327,7 +327,7 @@ Host edge-1:
       /joined, shared with the host \(it needs Linux 6.6\)$/m,
     );
     expect(shown).toContain(`Packet path:
-  options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto no --exclusive-input
+  options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto no --exclusive-input no --mroute-table
   worker 0:  on CPU 3, took 1000 packets
   worker 1:  on any CPU, took 0 packets
   eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
