@@ -25,7 +25,9 @@ interface Path {
 }
 
 interface Run extends Quantiles {
+  readonly sent: number;
   readonly lost: number;
+  readonly receiverDrops: number;
   readonly foreignCores: number;
 }
 
@@ -65,7 +67,9 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
       ...total,
       without_relay: withoutRelay,
       added: addedLatency(total, withoutRelay),
+      sent: runs.reduce((sum, { sent }) => sum + sent, 0),
       lost: runs.reduce((sum, { lost }) => sum + lost, 0),
+      receiver_drops: runs.reduce((sum, { receiverDrops }) => sum + receiverDrops, 0),
       runs: runs.length,
       foreign_cores: mostForeignCores(runs),
       ratio_p50: {},
@@ -105,10 +109,10 @@ async function once({ stage, rate, input, receiver, at, heard, load }: Path, sec
   });
   const foreignCores = load.cores();
   await sleep(SETTLE_MS);
-  const { latencyUs, received } = await receiver.ask({ do: 'stop-listening' });
+  const { latencyUs, received, receiverDrops } = await receiver.ask({ do: 'stop-listening' });
   if (latencyUs === null) throw new Error(`nothing arrived at ${at} for ${heard.group}:${heard.port}`);
   const { p50, p99, p999 } = latencyUs;
-  return { p50_us: p50, p99_us: p99, p999_us: p999, lost: sent - received, foreignCores };
+  return { p50_us: p50, p99_us: p99, p999_us: p999, sent, lost: sent - received, receiverDrops, foreignCores };
 }
 
 function medians(runs: readonly Quantiles[]): Quantiles {

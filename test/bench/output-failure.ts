@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '../lab/command.ts';
-import { datagramsIn, framesBetween } from '../lab/datagram-count.ts';
+import { datagramsIn, type Frames, framesBetween } from '../lab/datagram-count.ts';
 import type { BenchRun } from './bench-run.ts';
 import type { OutputFailureCase } from './cases.ts';
 import type { Engine } from './engine.ts';
@@ -13,6 +13,9 @@ const SIZE = 1316;
 const FAILS_AFTER = 0.3;
 /** Until the last copies have arrived. */
 const ARRIVE_MS = 300;
+
+/** What interfaces have received, by the number of the output. */
+type Counted = ReadonlyMap<number, Frames>;
 
 /** In this order: an interface that was deleted does not come back. */
 const WAYS = ['down', 'stripped', 'full', 'deleted'] as const;
@@ -44,15 +47,18 @@ export async function measureOutputFailure(
       segments: 1,
     });
     await sleep(FAILS_AFTER * failureSeconds * 1_000);
+    const failing = await count(stage, [index, ...others]);
     await fail(stage, index, how);
+    const failed = await count(stage, others);
     const { sent } = await sending;
     await sleep(ARRIVE_MS);
     const gone = how === 'deleted';
     const after = await count(stage, gone ? others : [index, ...others]);
-    const arrived = (output: number): number => {
-      const [first, last] = [before.get(output), after.get(output)];
+    const between = (from: Counted, to: Counted, output: number): number => {
+      const [first, last] = [from.get(output), to.get(output)];
       return first === undefined || last === undefined ? 0 : datagramsIn(framesBetween(first, last), SIZE);
     };
+    const arrived = (output: number): number => between(before, after, output);
     const atFailed = gone ? null : arrived(index);
     // A stripped interface still has what it takes to send frames.
     if (how !== 'stripped' && atFailed === sent) throw new Error(`the output that is ${how} has lost nothing`);
@@ -64,6 +70,8 @@ export async function measureOutputFailure(
       // One that gets more than it should does not make up for one that gets less.
       arrived: others.reduce((sum, output) => sum + sent - Math.abs(sent - arrived(output)), 0),
       arrived_at_failed: atFailed,
+      arrived_before: Math.min(...[index, ...others].map((output) => between(before, failing, output))),
+      arrived_after: Math.min(...others.map((output) => between(failed, after, output))),
     });
   }
   return {
@@ -77,11 +85,8 @@ export async function measureOutputFailure(
 }
 
 /** What the sink's interfaces have received so far, by number. */
-async function count(
-  stage: Stage,
-  outputs: readonly number[],
-): Promise<Map<number, { frames: number; bytes: number }>> {
-  const counted = new Map<number, { frames: number; bytes: number }>();
+async function count(stage: Stage, outputs: readonly number[]): Promise<Counted> {
+  const counted = new Map<number, Frames>();
   for (const output of outputs) {
     const name = stage.sinkInterfaces[output];
     if (name === undefined) throw new Error(`the sink has no interface ${output}`);

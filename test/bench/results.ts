@@ -142,7 +142,10 @@ export interface LatencyResult {
   readonly without_relay: Quantiles & { readonly foreign_cores: number };
   /** By how much the relay moves each quantile: that with it, minus that without. */
   readonly added: Quantiles;
+  /** Packets of these runs, those that did not come to the receiver, and of these the ones that its socket lost. */
+  readonly sent: number;
   readonly lost: number;
+  readonly receiver_drops: number;
   readonly runs: number;
   readonly foreign_cores: number;
   /** This engine's p50 and p99 divided by another's. */
@@ -196,4 +199,8 @@ export interface OutputFailure {
   readonly arrived: number;
   /** Copies that arrived at the end of the one that failed; null if its cable has gone with it. */
   readonly arrived_at_failed: number | null;
+  /** Copies that had come to the end of each output, this one too, just before it was made to fail; the fewest of them. */
+  readonly arrived_before: number;
+  /** Copies that came to the end of each of the others when that was done; the fewest of them. */
+  readonly arrived_after: number;
 }

@@ -95,7 +95,7 @@ test('every kind of result has its row', () => {
   expect(cells(text, 'idle', 'mcfleet').slice(2, 8)).toEqual(['1.23', '2', '-', '111', '34', '27']);
   expect(cells(text, 'made full', 'mcfleet').slice(2, 6)).toEqual(['20,000', '3', '300', '0']);
   expect(cells(text, 'HOLDS', 'one output interface made full: packets that the other outputs lose')).toContain('0');
-  expect(text).toContain('#### Must hold: 5 of 25 do');
+  expect(text).toContain('#### Must hold: 6 of 26 do');
   expect(text).toMatch(/\d+ more are about cases that were not asked for\./);
 });
 

@@ -1,6 +1,7 @@
 import { CONFIRMATIONS } from '../effort.ts';
 import type { EngineName } from '../engine.ts';
-import type { CaseReport, CheckedAt, Result, ThroughputResult } from '../results.ts';
+import type { CaseReport, Result, ThroughputResult } from '../results.ts';
+import { checkedAtLess, lostByRelay, receivedWrong } from './content.ts';
 
 /** A figure that a run reached, or why there is none. */
 export type Evidence =
@@ -9,6 +10,8 @@ export type Evidence =
       readonly value: number;
       /** True: others used the machine, undisturbed it may be more. */
       readonly disturbed: boolean;
+      /** True: the sender could do no more, so that it is at least this. Default false. */
+      readonly lowerBound?: boolean;
       /** Where it is from, and what is to be said about it, for people. */
       readonly from: string;
     }
@@ -60,20 +63,18 @@ function rate(cases: readonly CaseReport[], id: string, engine: EngineName, of: 
   const flaw = flawOf(result);
   const disturbed = result.disturbance.in_the_answer;
   if (flaw !== undefined) return { kind: 'figure', value: 0, disturbed, from: `${id}, ${engine}: ${flaw}` };
-  const limit = result.limited_by === 'sender' ? ', the sender does no more' : '';
-  return { kind: 'figure', value: result[of], disturbed, from: `${id}, ${engine}${limit}` };
+  const lowerBound = result.limited_by === 'sender';
+  const notes = [lowerBound ? 'the sender does no more' : undefined, checkedAtLess(result)];
+  const from = [`${id}, ${engine}`, ...notes.filter((note) => note !== undefined)].join(', ');
+  return { kind: 'figure', value: result[of], disturbed, lowerBound, from };
 }
 
 /** Why a rate is not shown although there is a number. */
 function flawOf({ confirmed, checked }: ThroughputResult): string | undefined {
   if (confirmed < CONFIRMATIONS) return `held ${confirmed} of ${CONFIRMATIONS} times`;
-  return receivedWrong(checked) ?? (checked.whole === null ? undefined : receivedWrong(checked.whole));
-}
-
-/** What a receiver had to complain about. */
-function receivedWrong(checked: CheckedAt): string | undefined {
-  const wrong = (['duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
-  if (wrong.length > 0) return `at the receiver ${wrong.map((key) => `${checked[key]} ${key}`).join(', ')}`;
-  if (checked.lost !== 0) return `at the receiver ${checked.lost} of ${checked.sent} lost, at ${checked.rate} pps`;
-  return checked.same_sha256 ? undefined : 'at the receiver another SHA-256 than the sender has';
+  return (
+    receivedWrong(checked) ??
+    (checked.whole === null ? undefined : receivedWrong(checked.whole)) ??
+    lostByRelay(checked)
+  );
 }

@@ -26,7 +26,7 @@ export const throughputResult = example<ThroughputResult>({
   sender_cpu_seconds_per_million: 0.5,
   sender_ceiling_pps: 1_000_000,
   checked: {
-    received: 10,
+    received: 1_000,
     lost: 0,
     duplicates: 0,
     reordered: 0,
@@ -35,7 +35,7 @@ export const throughputResult = example<ThroughputResult>({
     latencyUs: null,
     payloadSha256: 'ab',
     rate: 100_000,
-    sent: 10,
+    sent: 1_000,
     same_sha256: true,
     missing_at_interface: 0,
     earlier: [],
@@ -55,7 +55,9 @@ const plausibleLatency = example<Omit<LatencyResult, 'added'>>({
   p99_us: 30,
   p999_us: 40,
   without_relay: withoutRelay,
+  sent: 12_000,
   lost: 0,
+  receiver_drops: 0,
   runs: 3,
   foreign_cores: 0,
   ratio_p50: {},
@@ -97,6 +99,8 @@ export const outputFailureResult = example<OutputFailureResult>({
     expected: 100 * (5 - index),
     arrived: 100 * (5 - index),
     arrived_at_failed: how === 'deleted' ? null : 30,
+    arrived_before: 30,
+    arrived_after: 65,
   })),
   foreign_cores: 0,
   note: '',
@@ -110,7 +114,12 @@ export function caseOf(id: string, ...results: readonly Result[]): CaseReport {
 /** A case of one rate per relay, in and out. */
 export function rates(id: string, found: Partial<Record<EngineName, number>>, copies = 1): CaseReport {
   const results = Object.entries(found).map(([engine, in_pps]) =>
-    throughputResult({ engine: engine as EngineName, in_pps, out_pps: in_pps * copies }),
+    throughputResult({
+      engine: engine as EngineName,
+      in_pps,
+      out_pps: in_pps * copies,
+      checked: { ...throughputResult().checked, rate: in_pps },
+    }),
   );
   return caseOf(id, ...results);
 }

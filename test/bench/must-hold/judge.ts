@@ -28,11 +28,15 @@ export function atLeast(evidence: Evidence, bound: number, format: (value: numbe
   return { verdict: 'FAILS', figure, why: evidence.from };
 }
 
-/** `own` must be at least `bound` times `other`. If the other was disturbed, the ratio looks better than it is. */
+/**
+ * `own` must be at least `bound` times `other`. If the other was disturbed, the ratio looks better than it is. Where the sender limits the other,
+ * both were asked for all that this sender can do, and that is what is compared; it is said.
+ */
 export function ratioAtLeast(own: Evidence, other: Evidence, bound: number): Judgement {
   if (own.kind === 'none') return none(own.why);
   if (other.kind === 'none') return none(other.why);
-  const from = `${own.from} / ${other.from}`;
+  const most = other.lowerBound === true ? '; the second is a lower bound: with a faster sender it may do more' : '';
+  const from = `${own.from} / ${other.from}${most}`;
   if (other.value <= 0) return none(`${from}: nothing to compare with`);
   const ratio = own.value / other.value;
   const figure = ratio.toFixed(2);

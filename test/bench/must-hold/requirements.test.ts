@@ -63,7 +63,7 @@ function goodRun(): CaseReport[] {
 test('everything holds at its bound', () => {
   const judged = judge(goodRun());
   expect(judged.filter(({ verdict }) => verdict !== 'HOLDS')).toEqual([]);
-  expect(judged.filter(({ counts }) => counts)).toHaveLength(25);
+  expect(judged.filter(({ counts }) => counts)).toHaveLength(26);
   expect(judged.filter(({ counts }) => !counts).map(({ id }) => id)).toEqual([
     '1to1-default-rate',
     '1to1-default-to-socat',
@@ -75,7 +75,7 @@ test('everything holds at its bound', () => {
     'super-20-rate',
     'super-20-default-rate',
   ]);
-  expect(new Set(judged.map(({ id }) => id)).size).toBe(34);
+  expect(new Set(judged.map(({ id }) => id)).size).toBe(35);
 });
 
 test('a little less, and each line fails: none of them holds whatever was measured', () => {
@@ -87,7 +87,8 @@ test('a little less, and each line fails: none of them holds whatever was measur
         case 'throughput': {
           // The rate of one relay is what that of 10,000 is compared with.
           const part = one.id === '10000-relays' ? 0.98 : 0.99;
-          const checked = { ...result.checked, received: 9, lost: one.id === 'super-1to8' ? 1 : 0 };
+          const lost = one.id === 'super-1to8' ? 1 : 0;
+          const checked = { ...result.checked, received: 1_000 - lost, lost, missing_at_interface: lost };
           return own ? { ...result, in_pps: result.in_pps * part, out_pps: result.out_pps * part, checked } : result;
         }
         case 'latency':
@@ -141,7 +142,9 @@ test('the best of the settings counts, what bounds it is told, and beside it sta
   const exclusive = [rates('1to1-exclusive', { mcfleet: 1 }), rates('1to1-exclusive-spin', { mcfleet: 1 })];
   const cases = [rates('1to1', { mcfleet: 500_000, 'socat-tuned': 100_000, 'kernel-mfc': 400_000 }), ...exclusive];
   expect(find('1to1-rate', ...cases)).toMatchObject({ verdict: 'NOT MEASURED', figure: '500,000 pps' });
-  const spin = caseOf('spin-200', throughputResult({ in_pps: 790_000, limited_by: 'sender' }));
+  const { checked } = throughputResult();
+  const fast = { in_pps: 790_000, checked: { ...checked, rate: 790_000 } };
+  const spin = caseOf('spin-200', throughputResult({ ...fast, limited_by: 'sender' }));
   expect(find('1to1-rate', ...cases, spin)).toMatchObject({
     verdict: 'HOLDS',
     figure: '790,000 pps',
@@ -238,19 +241,167 @@ test('a rate that did not hold, or whose packets came damaged, is none', () => {
   expect(of({ checked: { ...checked, whole: { ...checked, reordered: 1 } } }).verdict).toBe('FAILS');
 });
 
-test('boundaries are judged by what a plain receiver got', () => {
-  const heard = (details: Partial<ReturnType<typeof throughputResult>['checked']>) =>
+test('a rate at which the relay lost while its content was looked at is none; a lower one is told', () => {
+  const { checked } = throughputResult();
+  const of = (details: Partial<typeof checked>) =>
+    find(
+      '1to8-software-rate',
+      caseOf('1to8-no-uso', throughputResult({ out_pps: 9e6, checked: { ...checked, ...details } })),
+      rates('1to8-no-uso-spin', { mcfleet: 1 }),
+    );
+  const attempt = { rate: 99_000, sent: 100, received: 60, receiver_drops: 40, missing_at_interface: 0 };
+  const byRelay = { ...attempt, receiver_drops: 0, missing_at_interface: 320 };
+  expect(of({ rate: 95_000 })).toMatchObject({ verdict: 'HOLDS', why: '1to8-no-uso, mcfleet' });
+  expect(of({ rate: 60_000, earlier: [attempt, attempt] })).toMatchObject({
+    verdict: 'HOLDS',
+    why: '1to8-no-uso, mcfleet, content checked at 60,000 pps in',
+  });
+  expect(of({ rate: 60_000, earlier: [attempt, byRelay] })).toMatchObject({
+    verdict: 'FAILS',
+    figure: '1 pps',
+    why: "1to8-no-uso-spin, mcfleet; 1to8-no-uso, mcfleet: 320 copies did not come to the receiver's interface at 99,000 pps; content checked at 60,000 pps",
+  });
+  // Once is no more for this rate than in the search for it.
+  expect(of({ rate: 98_000, earlier: [byRelay] })).toMatchObject({ verdict: 'HOLDS' });
+  // Delivery of super-frames to a plain receiver takes the time of the relay.
+  const whole = { ...checked, rate: 98_000 };
+  expect(of({ rate: 20_000, earlier: [byRelay], whole })).toMatchObject({
+    verdict: 'HOLDS',
+    why: '1to8-no-uso, mcfleet, content checked at 20,000 pps in, of super-frames taken whole at 98,000 pps',
+  });
+  const lessWhole = { ...whole, rate: 35_000, earlier: [byRelay] };
+  expect(of({ rate: 20_000, earlier: [byRelay], whole: lessWhole })).toMatchObject({ verdict: 'FAILS' });
+});
+
+test('what mcfleet is compared with is told to be a lower bound where the sender limits it', () => {
+  const others = ['spin-200', '1to1-exclusive', '1to1-exclusive-spin'].map((id) => rates(id, { mcfleet: 1 }));
+  const { checked } = throughputResult();
+  const of = (limited_by: 'sender' | 'relay') =>
+    find(
+      '1to1-to-kernel-mfc',
+      caseOf(
+        '1to1',
+        throughputResult({ in_pps: 600_000, checked: { ...checked, rate: 600_000 } }),
+        throughputResult({ engine: 'kernel-mfc', limited_by }),
+      ),
+      ...others,
+    );
+  const plain = '600,000 pps (1to1, mcfleet) / 100,000 pps (1to1, kernel-mfc';
+  expect(of('relay')).toMatchObject({ verdict: 'HOLDS', why: `${plain})` });
+  expect(of('sender')).toMatchObject({
+    verdict: 'HOLDS',
+    why: `${plain}, the sender does no more); the second is a lower bound: with a faster sender it may do more`,
+  });
+});
+
+test('boundaries are judged by what a plain receiver got of enough datagrams, and one that takes super-frames whole', () => {
+  const { checked } = throughputResult();
+  const heard = (details: Partial<typeof checked>) =>
     find(
       'super-boundaries',
       rates('super-48', { mcfleet: 1 }),
       rates('super-1to1', { mcfleet: 1 }),
-      caseOf('super-1to8', throughputResult({ checked: { ...throughputResult().checked, ...details } })),
+      caseOf('super-1to8', throughputResult({ checked: { ...checked, ...details } })),
     ).verdict;
   expect(heard({})).toBe('HOLDS');
   expect(heard({ corrupt: 1 })).toBe('FAILS');
   expect(heard({ same_sha256: false })).toBe('FAILS');
-  expect(heard({ received: 9, lost: 1 })).toBe('FAILS');
-  expect(heard({ received: 9, lost: 1, receiverDrops: 1 })).toBe('NOT MEASURED');
+  expect(heard({ received: 999, lost: 1 })).toBe('FAILS');
+  expect(heard({ received: 998, lost: 2, receiverDrops: 1 })).toBe('FAILS');
+  expect(heard({ received: 999, lost: 1, receiverDrops: 1 })).toBe('NOT MEASURED');
+  expect(heard({ received: 999, lost: 1, receiverDrops: 1, corrupt: 1 })).toBe('FAILS');
+  expect(heard({ sent: 999, received: 999 })).toBe('NOT MEASURED');
+  expect(heard({ sent: 0, received: 0 })).toBe('NOT MEASURED');
+  expect(heard({ sent: 999, received: 999, duplicates: 1 })).toBe('FAILS');
+  expect(heard({ whole: checked })).toBe('HOLDS');
+  expect(heard({ whole: { ...checked, sent: 1, received: 1 } })).toBe('NOT MEASURED');
+  expect(heard({ whole: { ...checked, received: 500, lost: 500 } })).toBe('FAILS');
+  for (const wrong of [{ corrupt: 300 }, { duplicates: 1 }, { reordered: 1 }, { same_sha256: false }]) {
+    expect(heard({ whole: { ...checked, ...wrong } })).toBe('FAILS');
+  }
+});
+
+test('one wrong case decides of boundaries, whatever was not measured', () => {
+  const wrong = caseOf('super-1to8', throughputResult({ checked: { ...throughputResult().checked, corrupt: 1 } }));
+  expect(find('super-boundaries', wrong)).toMatchObject({ verdict: 'FAILS' });
+  expect(find('super-boundaries', rates('super-1to8', { mcfleet: 1 }))).toMatchObject({ verdict: 'NOT MEASURED' });
+});
+
+test('the content of every case counts, also of those that concern no other line', () => {
+  const { checked } = throughputResult();
+  const of = (id: string, details: Partial<typeof checked>, engine: 'mcfleet' | 'mcfleet-kernel' = 'mcfleet') =>
+    find(
+      'content',
+      rates('1to1', { mcfleet: 1, 'kernel-mfc': 1 }),
+      caseOf(id, throughputResult({ engine, checked: { ...checked, ...details } })),
+    );
+  const every = benchCases.filter(({ kind }) => kind === 'throughput').map(({ id }) => id);
+  expect(find('content').needs).toEqual(every);
+  for (const id of every.filter((one) => one !== '1to1')) {
+    const engine = id === 'engine-kernel' ? 'mcfleet-kernel' : 'mcfleet';
+    expect(of(id, {}, engine)).toMatchObject({ verdict: 'HOLDS', figure: '2 of 2 cases', counts: true });
+    expect(of(id, { corrupt: 5 }, engine)).toMatchObject({
+      verdict: 'FAILS',
+      figure: '1 of 2 cases',
+      why: `${id}, ${engine}: at the receiver 5 corrupt; ${every.length - 2} more were not measured`,
+    });
+  }
+  for (const wrong of [{ duplicates: 1 }, { reordered: 1 }, { same_sha256: false }]) {
+    expect(of('64-bytes', wrong).verdict).toBe('FAILS');
+    expect(of('64-bytes', { whole: { ...checked, ...wrong } }).verdict).toBe('FAILS');
+  }
+  expect(of('64-bytes', { lost: 1, missing_at_interface: 1, same_sha256: false }).verdict).toBe('FAILS');
+  expect(of('64-bytes', { lost: 1, receiverDrops: 1, same_sha256: false }).verdict).toBe('NOT MEASURED');
+  expect(of('64-bytes', { sent: 0, received: 0 }).verdict).toBe('NOT MEASURED');
+  // What a peer does with packets is not mcfleet's.
+  const peer = throughputResult({ engine: 'kernel-mfc', checked: { ...checked, corrupt: 1 } });
+  expect(find('content', caseOf('1to1', throughputResult(), peer)).verdict).toBe('HOLDS');
+  expect(find('content', caseOf('1to1', peer))).toMatchObject({ verdict: 'NOT MEASURED', figure: null });
+});
+
+test('what mcfleet loses while its latency is measured makes it fail', () => {
+  const of = (details: Parameters<typeof latencyResult>[0], peer: Parameters<typeof latencyResult>[0] = {}) =>
+    ['latency-10k-p50', 'latency-10k-p99', 'latency-10k-spin-p50'].map((id) =>
+      find(
+        id,
+        caseOf('latency-10k-spin', latencyResult({ p50_us: 3, ...details })),
+        caseOf(
+          'latency-10k',
+          latencyResult({ p50_us: 3, ...details }),
+          latencyResult({ engine: 'socat', ...peer }),
+          latencyResult({ engine: 'kernel-mfc', ...peer }),
+        ),
+      ),
+    );
+  for (const line of of({})) expect(line.verdict).toBe('HOLDS');
+  for (const line of of({ lost: 3, foreign_cores: 1 })) {
+    expect(line).toMatchObject({
+      verdict: 'FAILS',
+      figure: '3 lost',
+      why: 'mcfleet at 10,000 pps: 3 of 12000 lost',
+    });
+  }
+  for (const line of of({ lost: 3, receiver_drops: 3 })) expect(line.verdict).toBe('NOT MEASURED');
+  for (const line of of({}, { lost: 7 })) {
+    expect(line).toMatchObject({ verdict: 'HOLDS', why: expect.stringContaining('7 of 12000 lost') });
+  }
+});
+
+test('other outputs are judged only if one failed while packets came', () => {
+  const of = (how: string, details: { arrived_before?: number; arrived_after?: number; arrived?: number }) => {
+    const { failures } = outputFailureResult();
+    const changed = failures.map((one) => (one.how === how ? { ...one, ...details } : one));
+    return find(`output-${how}`, caseOf('outputs-fail', outputFailureResult({ failures: changed })));
+  };
+  for (const how of ['deleted', 'down', 'stripped', 'full']) {
+    expect(of(how, {})).toMatchObject({
+      verdict: 'HOLDS',
+      why: expect.stringContaining('of which at least 30 came before it failed and 65 after'),
+    });
+    expect(of(how, { arrived_before: 0 })).toMatchObject({ verdict: 'NOT MEASURED', figure: null });
+    expect(of(how, { arrived_after: 0 })).toMatchObject({ verdict: 'NOT MEASURED', figure: null });
+    expect(of(how, { arrived_after: 0, arrived: 1 })).toMatchObject({ verdict: 'FAILS' });
+  }
 });
 
 test('unmatched packets are judged only if there were enough, and if the wanted ones arrived', () => {

@@ -125,7 +125,12 @@ function failure(cases: Cases, how: OutputFailure['how']): Judgement {
   const found = result.failures.find((one) => one.how === how);
   if (found === undefined)
     return { verdict: 'NOT MEASURED', figure: null, why: 'outputs-fail: it did not come to that' };
+  const { arrived_before: early, arrived_after: late } = found;
+  const when = `of which at least ${early} came before it failed and ${late} after`;
+  const why = `outputs-fail: ${found.others} others, ${found.sent} packets each at ${pps(result.rate)}, ${when}`;
   const lost = found.expected - found.arrived;
-  const why = `outputs-fail: ${found.others} others, ${found.sent} packets each at ${pps(result.rate)}`;
+  if (lost === 0 && (early <= 0 || late <= 0)) {
+    return { verdict: 'NOT MEASURED', figure: null, why: `${why}: it did not fail while packets came` };
+  }
   return { verdict: lost === 0 ? 'HOLDS' : 'FAILS', figure: lost.toLocaleString('en-US'), why };
 }
