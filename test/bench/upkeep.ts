@@ -32,18 +32,22 @@ export async function measureUpkeep(run: BenchRun, benchCase: UpkeepCase, engine
     const traffic = benchCase.wantedRate > 0 ? await send(stage, relay, benchCase, upkeepSeconds) : undefined;
     if (traffic === undefined) await sleep(idleSeconds * 1_000);
     const seconds = (performance.now() - start) / 1_000;
+    const cpuShare = threeDigits((processTime(relay.pids) - before) / seconds);
+    const foreignCores = threeDigits(load.cores());
+    // Before memory is looked at: changes leave something behind.
+    const change = relay.change === null ? null : await changeTime(relay.change);
     return {
       kind: 'upkeep',
       engine: engine.name,
       unmatched_pps: threeDigits((traffic?.unmatched ?? 0) / seconds),
       wanted: traffic?.wanted ?? null,
-      cpu_share: threeDigits((processTime(relay.pids) - before) / seconds),
+      cpu_share: cpuShare,
       seconds: threeDigits(seconds),
       resident_bytes: residentBytes(relay.pids),
       ring_bytes: relay.ringBytes,
       apply_ms: relay.applyMs === null ? null : threeDigits(relay.applyMs),
-      change_ms: relay.change === null ? null : await changeTime(relay.change),
-      foreign_cores: threeDigits(load.cores()),
+      change_ms: change,
+      foreign_cores: foreignCores,
       note: relay.note,
     };
   } finally {
