@@ -46,8 +46,8 @@ const HELP: readonly (readonly [written: string, meaning: string])[] = [
   ],
   [
     '--workers N',
-    `packet threads, 1 to ${MAX_WORKERS}; default 1. Packets of an input are spread over them by destination address, so that those to one ` +
-      'address stay in order. Each has a ring of its own',
+    `packet threads, 1 to ${MAX_WORKERS}; default 1. Packets of an input are spread over them by destination address, so that those of a ` +
+      'flow (addresses and ports) stay in order. Each has a ring of its own',
   ],
   ['--cpus LIST', 'keeps each packet thread on one CPU, in this order: as many as --workers, for example 2,3 or 0-3'],
   [

@@ -228,8 +228,8 @@ export interface ForwarderOptions {
    */
   readonly busyPollUs?: number;
   /**
-   * Packet threads, 1 to 16. Each packet of an input goes to one of them, by its destination address, so that packets to one address
-   * stay in order.
+   * Packet threads, 1 to 16. Each packet of an input goes to one of them, by its destination address, so that those of a flow
+   * (addresses and ports) stay in order.
    *
    * @default 1
    */
