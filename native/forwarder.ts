@@ -163,6 +163,22 @@ export interface ExclusiveInputStatus {
   readonly leftOut: number;
 }
 
+/**
+ * The UDP sockets through which a packet thread sends super-frames to unicast receivers, where the host has rules of its own: one for
+ * each source port and receiver, at most 4 for a receiver.
+ */
+export interface UdpSocketStatus {
+  readonly open: number;
+  /** Of all packet threads together. */
+  readonly most: number;
+  /** How often one was asked for and did not fit these bounds: every two seconds once, while packets of its port come. */
+  readonly refused: bigint;
+  /** How often the kernel did not give one: another program has the port, or there are no descriptors. */
+  readonly failed: bigint;
+  /** Packets that suited one, and left through the raw socket because there was none, or not yet. */
+  readonly packetsWithout: bigint;
+}
+
 export interface ForwarderStatus {
   /** For example "engine.userspace.v4", "tx.sendmmsg"; "sched.preferred" where CAP_SYS_NICE lets packets go before other work. */
   readonly capabilities: readonly string[];
@@ -199,6 +215,7 @@ export interface ForwarderStatus {
     readonly cpu: number | null;
     /** Packets that relays wanted. */
     readonly packets: bigint;
+    readonly udpSockets: UdpSocketStatus;
   }[];
 }
 

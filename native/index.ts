@@ -14,6 +14,7 @@ export {
   type RelayCounts,
   type RelayProgram,
   type RelayRefusal,
+  type UdpSocketStatus,
 } from './forwarder.ts';
 export {
   type ArgumentProblem,

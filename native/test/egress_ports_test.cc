@@ -22,7 +22,8 @@ size_t alive(const std::vector<std::weak_ptr<Counters>>& all) {
 void keeps_few_that_nobody_reads() {
   auto refusals = std::make_shared<PerWorker<RefusalCounters>>(kWorkers);
   auto frames = std::make_shared<EgressPorts>(1, TransmitRequest::kAuto, refusals);
-  EgressPorts ports(frames, IpAddress(0x0a000001));
+  EgressPorts ports(frames, IpAddress(0x0a000001),
+                    std::make_shared<PerWorker<SegmentCounters>>(kWorkers));
   std::vector<std::weak_ptr<Counters>> gone;
   const auto add = [&] {
     const auto counters = std::make_shared<Counters>(kWorkers);

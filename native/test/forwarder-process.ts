@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
-import type { ForwarderOptions, RateLimitProgram } from '../index.ts';
+import type { ForwarderOptions, RateLimitProgram, UdpSocketStatus } from '../index.ts';
 import { packetThreadsSleep, threadsOf } from './packet-threads.ts';
 
 /** Makes, sends and captures packets; says how in its first lines. */
@@ -32,6 +32,9 @@ export interface RelayDraft {
     readonly dropOversize?: boolean;
   }[];
 }
+
+/** UdpSocketStatus as JSON brings it. */
+export type UdpSocketReport = Readonly<Record<keyof UdpSocketStatus, number>>;
 
 /** Counters as JSON brings them: numbers in place of bigints, drops by reason. */
 export interface RelayReport {
@@ -151,6 +154,14 @@ export class ForwarderProcess extends LineProcess {
   async ways(): Promise<string> {
     const { outputs } = (await this.call({ call: 'status' })) as { outputs: { transmit: string; reason: string }[] };
     return outputs.map(({ transmit, reason }) => `${transmit}: ${reason}`).join('; ');
+  }
+
+  /** Of its first packet thread. */
+  async udpSockets(): Promise<UdpSocketReport> {
+    const { workers } = (await this.call({ call: 'status' })) as { workers: { udpSockets: UdpSocketReport }[] };
+    const [first] = workers;
+    if (first === undefined) throw new Error('a forwarder without packet threads');
+    return first.udpSockets;
   }
 
   async losses(): Promise<readonly LossReport[]> {

@@ -323,6 +323,41 @@ sys.stdin.read()
     await expect.poll(sockets).toEqual([]);
   });
 
+  it('leave through the raw socket where all sockets of a receiver are in use, and are counted', async () => {
+    await lab.resolve(receiver);
+    const forwarder = await lab.forwarding(to(receiver));
+    await expect.poll(() => forwarder.ways()).toContain(WAY);
+    // A train of ten for each port, which all suit a UDP socket.
+    const trains = (ports: number): Buffer[] =>
+      Array.from({ length: ports * 10 }, (_, i) =>
+        family.frame({
+          ...{ payload: Buffer.alloc(200, i & 255), sourcePort: 40_000 + Math.floor(i / 10) },
+          number: i % 10,
+        }),
+      );
+    expect(await forwarder.udpSockets()).toEqual({ open: 0, most: 1024, refused: 0, failed: 0, packetsWithout: 0 });
+    await eventually(async () => {
+      expect(await queued(forwarder, trains(4))).toHaveLength(40);
+      expect(await sockets()).toHaveLength(4);
+    });
+    const before = await forwarder.udpSockets();
+    expect(before).toMatchObject({ open: 4, refused: 0, failed: 0 });
+    await lab.offloads('out1', true);
+    // Each train is one super-frame.
+    expect(await queued(forwarder, trains(4))).toHaveLength(4);
+    expect(await forwarder.udpSockets()).toEqual(before);
+    const arrived = await queued(forwarder, trains(6));
+    const fromPort = Map.groupBy(arrived, (frame) => family.read(frame).sourcePort - 40_000);
+    expect([...fromPort].map(([port, { length }]) => [port, length]).sort()).toEqual([
+      ...[0, 1, 2, 3].map((port) => [port, 1]),
+      ...[4, 5].map((port) => [port, 10]),
+    ]);
+    expect((await forwarder.udpSockets()).packetsWithout).toBe(before.packetsWithout + 20);
+    await eventually(async () => expect((await forwarder.udpSockets()).refused).toBeGreaterThan(0));
+    expect(await forwarder.udpSockets()).toMatchObject({ open: 4, failed: 0 });
+    expect(await sockets()).toHaveLength(4);
+  });
+
   it('end in a loop of relays as well', async () => {
     await lab.resolve(receiver);
     // What comes back sets the same TTL as the first relay, so that only the payload and what is kept of the headers tell.

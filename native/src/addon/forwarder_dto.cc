@@ -2,6 +2,8 @@
 
 #include <uv.h>
 
+#include "forwarder/segment_way.h"
+
 namespace mcfleet {
 namespace {
 
@@ -171,6 +173,16 @@ Napi::Value write_exclusive(Napi::Env env, const std::optional<ExclusiveStatus>&
   return object;
 }
 
+Napi::Object write_udp_sockets(Napi::Env env, const UdpSocketStatus& status) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("open", static_cast<double>(status.open));
+  object.Set("most", static_cast<double>(kMostSegmentSockets));
+  object.Set("refused", write_count(env, status.refused));
+  object.Set("failed", write_count(env, status.failed));
+  object.Set("packetsWithout", write_count(env, status.packets_without));
+  return object;
+}
+
 }  // namespace
 
 ForwarderOptions read_forwarder_options(const Napi::Object& object) {
@@ -266,6 +278,7 @@ Napi::Value write_status(Napi::Env env, const ForwarderStatus& status) {
                entry.Set("cpu",
                          worker.cpu.has_value() ? Napi::Number::New(env, *worker.cpu) : env.Null());
                entry.Set("packets", write_count(env, worker.packets));
+               entry.Set("udpSockets", write_udp_sockets(env, worker.udp_sockets));
                return entry;
              }));
   return object;

@@ -15,7 +15,8 @@ EgressPort::EgressPort(int ifindex, TransmitRequest request, RefusalCounters& re
   publish(LinkState::kMissing, 0, 0);
 }
 
-EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination)
+EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination,
+                       SegmentCounters& segments)
     : ifindex_(frames->ifindex_),
       kind_(Kind::kPackets),
       request_(frames->request_),
@@ -25,7 +26,7 @@ EgressPort::EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& dest
   unicast_.emplace(destination);
   batch_.count_refusals(&refusals_);
   tracked_.count_refusals(&refusals_);
-  segments_ = std::make_unique<SegmentWay>(refusals_);
+  segments_ = std::make_unique<SegmentWay>(refusals_, segments);
   publish(LinkState::kMissing, 0, 0);
 }
 

@@ -67,8 +67,10 @@ class EgressPort final {
 
   // To groups. `refusals` is that of the interface, and outlives the port.
   EgressPort(int ifindex, TransmitRequest request, RefusalCounters& refusals);
-  // To a unicast address; `frames`: the port to groups of the same worker and interface.
-  EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination);
+  // To a unicast address; `frames`: the port to groups of the same worker and interface. `segments`
+  // is the worker's, and outlives the port.
+  EgressPort(std::shared_ptr<EgressPort> frames, const IpAddress& destination,
+             SegmentCounters& segments);
   EgressPort(const EgressPort&) = delete;
   EgressPort& operator=(const EgressPort&) = delete;
 
@@ -105,10 +107,11 @@ class EgressPort final {
   // Of kPackets: sends by another path from now on, after what is in the batch. Worker.
   void take_path(Path path);
   // Of kPackets: as SegmentWay::serves() and send(), behind what is in the batch. Worker.
-  bool serves_segments(uint16_t port, uint64_t time_ns) { return segments_->serves(port, time_ns); }
+  bool serves_segments(uint16_t port, uint32_t packets, uint64_t time_ns) {
+    return segments_->serves(port, packets, time_ns);
+  }
   bool send_segments(const uint8_t* ip, const Datagram& datagram, std::span<const iovec> payload,
                      uint64_t time_ns, OutputCounters& counters);
-  // Control thread.
   SegmentWay& segments() { return *segments_; }
   // Accounts what is known by now of the packets that wait for the neighbour. Worker.
   void settle();

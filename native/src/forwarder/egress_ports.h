@@ -27,11 +27,15 @@ class EgressPorts final {
     for (size_t i = 0; i < refusals_->size(); i++)
       ports_.push_back(std::make_shared<EgressPort>(ifindex, request, refusals_->data()[i]));
   }
-  // To a unicast address; `frames`: those to groups of the same interface.
-  EgressPorts(std::shared_ptr<EgressPorts> frames, const IpAddress& destination)
-      : frames_(std::move(frames)) {
-    for (const auto& port : frames_->ports_)
-      ports_.push_back(std::make_shared<EgressPort>(port, destination));
+  // To a unicast address; `frames`: those to groups of the same interface; `segments`: one for each
+  // worker.
+  EgressPorts(std::shared_ptr<EgressPorts> frames, const IpAddress& destination,
+              std::shared_ptr<PerWorker<SegmentCounters>> segments)
+      : frames_(std::move(frames)), segments_(std::move(segments)) {
+    for (size_t i = 0; i < segments_->size(); i++) {
+      ports_.push_back(
+          std::make_shared<EgressPort>(frames_->ports_[i], destination, segments_->data()[i]));
+    }
   }
 
   [[nodiscard]] EgressPort& of(size_t worker) const { return *ports_[worker]; }
@@ -106,6 +110,7 @@ class EgressPorts final {
   std::shared_ptr<PerWorker<RefusalCounters>> refusals_;
   // Of those to a unicast address.
   std::shared_ptr<EgressPorts> frames_;
+  std::shared_ptr<PerWorker<SegmentCounters>> segments_;
   std::vector<std::shared_ptr<EgressPort>> ports_;
   std::set<Counters> kept_;
   // Those that workers are asked to forget, and by worker.

@@ -221,7 +221,8 @@ bool Emitter::goes_by_socket(const Way& way, const Train& train, const Datagram&
   if (!way.segments || !suits_udp_socket(train, merged)) return false;
   if (size_t{merged.ip_header} + kUdpHeader + merged.segment_size > way.link.mtu) return false;
   const uint16_t given = way.action.rewrite.source_port;
-  return way.port.serves_segments(given != 0 ? given : merged.source_port, train.last_time_ns());
+  return way.port.serves_segments(given != 0 ? given : merged.source_port, merged.segments,
+                                  train.last_time_ns());
 }
 
 bool Emitter::emit_by_socket(const Way& way, const Train& train, const Datagram& merged,

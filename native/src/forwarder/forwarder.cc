@@ -32,7 +32,10 @@ Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& opti
 
 Forwarder::Forwarder(const ForwarderOptions& options, UniqueFd attention,
                      std::unique_ptr<Workers> workers)
-    : options_(options), attention_(std::move(attention)), workers_(std::move(workers)) {}
+    : options_(options),
+      attention_(std::move(attention)),
+      workers_(std::move(workers)),
+      segment_counters_(std::make_shared<PerWorker<SegmentCounters>>(workers_->size())) {}
 
 Forwarder::~Forwarder() {
   // Threads first: they use all the rest.

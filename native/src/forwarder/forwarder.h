@@ -128,6 +128,7 @@ class Forwarder final {
   bool retry_endpoints();
   // Why the host may refuse packets that the relay takes; empty if it does not.
   const char* warning_of(const CompiledRelay& relay) const;
+  UdpSocketStatus udp_sockets_of(size_t worker) const;
 
   const ForwarderOptions options_;
   std::mutex control_;
@@ -138,6 +139,7 @@ class Forwarder final {
   std::unordered_map<std::string, Entry> relays_;
   std::map<int, InputEntry> inputs_;
   std::map<PortKey, std::shared_ptr<EgressPorts>> ports_;
+  const std::shared_ptr<PerWorker<SegmentCounters>> segment_counters_;
   // Of interfaces with ports, or that had some at the last reading.
   std::map<int, std::shared_ptr<PerWorker<RefusalCounters>>> refusals_;
   InterfaceLosses losses_;

@@ -23,7 +23,7 @@ std::shared_ptr<EgressPorts> Forwarder::ports_for(int ifindex, EgressPort::Kind 
   } else {
     watch_neighbours();
     ports = std::make_shared<EgressPorts>(ports_for(ifindex, EgressPort::Kind::kFrames, {}),
-                                          destination);
+                                          destination, segment_counters_);
   }
   if (std::exchange(queues_due_, false)) read_queues();
   // New ports have no socket to give back.
@@ -101,9 +101,7 @@ void Forwarder::refresh_segment_sockets() {
     const LocalPorts local = LocalPorts::read();
     each([&](SegmentWay& way, int ifindex, int family) {
       if (!way.wants()) return;
-      const size_t before = way.open();
-      way.open_wanted(ifindex, family, open < kMostSegmentSockets ? local : LocalPorts("", ""));
-      open += way.open() - before;
+      open += way.open_wanted(ifindex, family, local, kMostSegmentSockets - open);
     });
   }
   if (!retired.empty()) workers_->quiesce();

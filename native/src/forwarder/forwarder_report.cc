@@ -69,6 +69,15 @@ Snapshot Forwarder::snapshot(const std::vector<std::string>* uids) {
   return result;
 }
 
+UdpSocketStatus Forwarder::udp_sockets_of(size_t worker) const {
+  const SegmentCounters& counters = segment_counters_->data()[worker];
+  UdpSocketStatus status{0, counters.refused.get(), counters.failed.get(), counters.packets.get()};
+  for (const auto& [key, ports] : ports_) {
+    if (key.kind == EgressPort::Kind::kPackets) status.open += ports->of(worker).segments().open();
+  }
+  return status;
+}
+
 ForwarderStatus Forwarder::status() {
   const std::lock_guard state(state_);
   ForwarderStatus result;
@@ -78,7 +87,8 @@ ForwarderStatus Forwarder::status() {
   for (size_t i = 0; i < workers_->size(); i++) {
     const Worker& worker = workers_->of(i);
     preferred = preferred && worker.preferred();
-    result.workers.push_back({worker.index(), worker.cpu(), worker.matched()});
+    result.workers.push_back(
+        {worker.index(), worker.cpu(), worker.matched(), udp_sockets_of(worker.index())});
   }
   if (preferred) result.capabilities.emplace_back("sched.preferred");
   if (kernel_takes_super_frames()) result.capabilities.emplace_back("tx.gso");

@@ -53,9 +53,10 @@ SegmentWay::Found SegmentWay::find(uint16_t port) const {
   return {};
 }
 
-bool SegmentWay::serves(uint16_t port, uint64_t time_ns) {
+bool SegmentWay::serves(uint16_t port, uint32_t packets, uint64_t time_ns) {
   const Sender* sender = find(port).sender;
   if (sender == nullptr) {
+    counters_.packets.add(packets);
     want(port);
     return false;
   }
@@ -76,7 +77,11 @@ void SegmentWay::want(uint16_t port) {
 bool SegmentWay::send(const Frame& frame, OutputCounters& counters) {
   const Datagram& all = frame.datagram;
   const auto [sender, socket] = find(load16(frame.ip + all.ip_header));
-  if (sender == nullptr) return false;
+  if (sender == nullptr) {
+    // It was closed just now.
+    counters_.packets.add(all.segments);
+    return false;
+  }
   sender->used_ns.store(frame.time_ns, std::memory_order_relaxed);
   if (sender->serial != socket->serial) {
     sender->serial = socket->serial;
@@ -146,24 +151,34 @@ SegmentWay::Sender* SegmentWay::free_sender() {
   return nullptr;
 }
 
-void SegmentWay::open_wanted(int ifindex, int family, const LocalPorts& ports) {
+size_t SegmentWay::open_wanted(int ifindex, int family, const LocalPorts& ports, size_t room) {
+  size_t done = 0;
   for (auto one = wanted_.rbegin(); one != wanted_.rend(); one++) {
     const uint16_t port = one->exchange(0, std::memory_order_relaxed);
     if (port == 0 || find(port).sender != nullptr || !ports.holds(port)) continue;
-    Sender* sender = free_sender();
-    if (sender == nullptr) continue;
+    Sender* sender = done < room ? free_sender() : nullptr;
+    if (sender == nullptr) {
+      counters_.refused.add(1);
+      continue;
+    }
     Result<TrackedSocket> opened = open_segment_socket(ifindex, family, port);
     // A program that has the port may give it back: the worker asks again.
-    if (!opened.ok()) continue;
+    if (!opened.ok()) {
+      counters_.failed.add(1);
+      continue;
+    }
     sender->socket = std::make_unique<TrackedSocket>(std::move(opened.value()));
     sender->used_ns.store(unix_nano(), std::memory_order_relaxed);
     sender->view.store(sender->socket.get(), std::memory_order_release);
+    done++;
   }
+  return done;
 }
 
 size_t SegmentWay::open() const {
-  return static_cast<size_t>(std::count_if(senders_.begin(), senders_.end(), [](const auto& one) {
-    return one != nullptr && one->socket != nullptr;
+  return static_cast<size_t>(std::count_if(view_.begin(), view_.end(), [](const auto& one) {
+    const Sender* sender = one.load(std::memory_order_acquire);
+    return sender != nullptr && sender->view.load(std::memory_order_relaxed) != nullptr;
   }));
 }
 

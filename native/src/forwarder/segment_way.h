@@ -16,6 +16,16 @@ namespace mcfleet {
 // UDP sockets of all receivers and workers together. What would need more leaves another way.
 inline constexpr size_t kMostSegmentSockets = 1024;
 
+// What one worker could not send through UDP sockets.
+struct alignas(kCacheLine) SegmentCounters {
+  // Packets that suited one, and left another way because there was none. Written by the worker.
+  Counter packets;
+  // Sockets that were asked for and did not fit: each once in every look for them. Control thread.
+  Counter refused;
+  // Those that the kernel did not give: another program has the port, or there are no descriptors.
+  Counter failed;
+};
+
 // The UDP sockets through which one worker sends super-frames to one unicast address: one for each
 // port that copies leave from. The worker asks for a socket when it first sees a port; the control
 // thread opens it, if the port is one that it may take (LocalPorts), and there is room, and closes
@@ -29,8 +39,9 @@ class SegmentWay final {
   // address that no socket sends from.
   static constexpr uint64_t kRefusedNs = 10'000'000'000;
 
-  // `refusals` outlives this.
-  explicit SegmentWay(RefusalCounters& refusals) : refusals_(refusals) {}
+  // Both outlive this.
+  SegmentWay(RefusalCounters& refusals, SegmentCounters& counters)
+      : refusals_(refusals), counters_(counters) {}
   SegmentWay(const SegmentWay&) = delete;
   SegmentWay& operator=(const SegmentWay&) = delete;
 
@@ -46,18 +57,20 @@ class SegmentWay final {
   // Sends it, in as many messages as it needs, and accounts it. False: it has to leave another way,
   // and nothing is accounted. Worker.
   bool send(const Frame& frame, OutputCounters& counters);
-  // Whether send() would try. Asks for a socket, if there is none. Worker.
-  bool serves(uint16_t port, uint64_t time_ns);
+  // Whether send() would try. If there is no socket, asks for one, and counts these packets as
+  // sent without. Worker.
+  bool serves(uint16_t port, uint32_t packets, uint64_t time_ns);
 
   // As TrackedSender. Worker.
   void settle();
   [[nodiscard]] bool settled() const;
 
-  // Opens the sockets that the worker asked for, those that it may. Control thread.
-  void open_wanted(int ifindex, int family, const LocalPorts& ports);
+  // Opens the sockets that the worker asked for, those that it may, and up to `room`. How many
+  // these are. Control thread.
+  size_t open_wanted(int ifindex, int family, const LocalPorts& ports, size_t room);
   // Whether the worker has asked for one. Control thread.
   [[nodiscard]] bool wants() const { return wanted_[0].load(std::memory_order_relaxed) != 0; }
-  // Sockets that are open. Control thread.
+  // Sockets that are open. Any thread.
   [[nodiscard]] size_t open() const;
   // Closes those that were not used since this time; adds them to `retired`. Control thread.
   void close_unused_since(uint64_t time_ns, std::vector<std::unique_ptr<TrackedSocket>>& retired);
@@ -84,6 +97,7 @@ class SegmentWay final {
   Sender* free_sender();
 
   RefusalCounters& refusals_;
+  SegmentCounters& counters_;
   // Never taken away again, only their sockets.
   std::array<std::atomic<Sender*>, kSockets> view_{};
   std::array<std::unique_ptr<Sender>, kSockets> senders_;

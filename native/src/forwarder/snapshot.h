@@ -75,10 +75,20 @@ struct InputStatus {
   std::optional<ExclusiveStatus> exclusive;
 };
 
+// The UDP sockets that a worker sends through.
+struct UdpSocketStatus {
+  size_t open = 0;
+  // As SegmentCounters.
+  uint64_t refused = 0;
+  uint64_t failed = 0;
+  uint64_t packets_without = 0;
+};
+
 struct WorkerStatus {
   size_t index = 0;
   std::optional<unsigned> cpu;
   uint64_t packets = 0;
+  UdpSocketStatus udp_sockets;
 };
 
 struct OutputStatus {

@@ -181,12 +181,13 @@ test('what an agent tells of its data plane is shown, and none of it passes for 
     told('OtherCluster', 'x'),
     told('', 'x'),
   ];
-  agent.heartbeat(undefined, { options, conditions, workers: [{ index: 0, cpu: 1, packets: 5n }] });
+  const udpSockets = { open: 4, most: 1024, refused: 2n, failed: 1n, packetsWithout: 300n };
+  agent.heartbeat(undefined, { options, conditions, workers: [{ index: 0, cpu: 1, packets: 5n, udpSockets }] });
   const { status } = await eventually(
     () => harness.host(),
     (host) => host.status?.options !== undefined,
   );
-  expect(status).toMatchObject({ options, workers: [{ index: 0, cpu: 1, packets: 5n }] });
+  expect(status).toMatchObject({ options, workers: [{ index: 0, cpu: 1, packets: 5n, udpSockets }] });
   expect(status?.conditions.map(({ type, message }) => [type, message])).toEqual([
     ['Connected', 'the agent is connected'],
     ['DataplaneHealthy', 'the data plane answers'],

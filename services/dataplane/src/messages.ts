@@ -61,8 +61,8 @@ export function toOutputStatus(output: ForwarderStatus['outputs'][number]): Outp
   return { ...output };
 }
 
-export function toWorkerStatus({ index, cpu, packets }: ForwarderStatus['workers'][number]): WorkerStatus {
-  return { index, cpu: cpu ?? undefined, packets };
+export function toWorkerStatus({ cpu, ...rest }: ForwarderStatus['workers'][number]): WorkerStatus {
+  return { ...rest, cpu: cpu ?? undefined };
 }
 
 export function toPacketPathOptions(

@@ -4,7 +4,7 @@ import type { RelayPlan } from '../engine.ts';
 /** What is wrong if fewer workers forwarded than a plan's options ask for; `undefined` if all did. */
 export function idleWorkers(
   { options }: Pick<RelayPlan, 'options'>,
-  workers: readonly WorkerStatus[],
+  workers: readonly Pick<WorkerStatus, 'packets'>[],
 ): string | undefined {
   const at = options.indexOf('--workers');
   const asked = at === -1 ? 1 : Number(options[at + 1]);

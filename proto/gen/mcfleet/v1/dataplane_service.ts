@@ -300,6 +300,29 @@ export interface WorkerStatus {
     | undefined;
   /** Packets that it took and relays wanted. */
   packets: bigint;
+  /** The UDP sockets that it sends through. */
+  udpSockets: UdpSocketStatus | undefined;
+}
+
+/**
+ * The UDP sockets through which one packet thread sends super-frames to unicast receivers where the host has nftables or iptables rules
+ * (TransmitReason HOST_POLICY): one for each source port and receiver, at most 4 for a receiver. What has none leaves packet by packet
+ * through a raw socket: nothing is lost.
+ */
+export interface UdpSocketStatus {
+  /** Sockets that are open now. */
+  open: number;
+  /** How many may be, of all packet threads together. */
+  most: number;
+  /** How often one was asked for and did not fit these bounds: every two seconds for each port, while packets of it come. */
+  refused: bigint;
+  /** How often the kernel did not give one that fitted: another program has the port, or there are no descriptors left. */
+  failed: bigint;
+  /**
+   * Packets that suited such a socket, and left through the raw one because there was none: for one of the reasons above, because the
+   * port is not one that the kernel hands out itself (net.ipv4.ip_local_port_range), or until it was opened, up to two seconds.
+   */
+  packetsWithout: bigint;
 }
 
 /** How outputs of one interface send that send alike. */
@@ -2674,7 +2697,7 @@ export const ExclusiveInput: MessageFns<ExclusiveInput, "mcfleet.v1.ExclusiveInp
 messageTypeRegistry.set(ExclusiveInput.$type, ExclusiveInput);
 
 function createBaseWorkerStatus(): WorkerStatus {
-  return { index: 0, cpu: undefined, packets: 0n };
+  return { index: 0, cpu: undefined, packets: 0n, udpSockets: undefined };
 }
 
 export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> = {
@@ -2692,6 +2715,9 @@ export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> =
         throw new globalThis.Error("value provided for field message.packets of type uint64 too large");
       }
       writer.uint32(24).uint64(message.packets);
+    }
+    if (message.udpSockets !== undefined) {
+      UdpSocketStatus.encode(message.udpSockets, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2733,6 +2759,14 @@ export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> =
             message.packets = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.udpSockets = UdpSocketStatus.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2750,6 +2784,11 @@ export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> =
       index: isSet(object.index) ? globalThis.Number(object.index) : 0,
       cpu: isSet(object.cpu) ? globalThis.Number(object.cpu) : undefined,
       packets: isSet(object.packets) ? BigInt(object.packets) : 0n,
+      udpSockets: isSet(object.udpSockets)
+        ? UdpSocketStatus.fromJSON(object.udpSockets)
+        : isSet(object.udp_sockets)
+        ? UdpSocketStatus.fromJSON(object.udp_sockets)
+        : undefined,
     };
   },
 
@@ -2764,6 +2803,9 @@ export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> =
     if (message.packets !== 0n) {
       obj.packets = message.packets.toString();
     }
+    if (message.udpSockets !== undefined) {
+      obj.udpSockets = UdpSocketStatus.toJSON(message.udpSockets);
+    }
     return obj;
   },
 
@@ -2775,11 +2817,166 @@ export const WorkerStatus: MessageFns<WorkerStatus, "mcfleet.v1.WorkerStatus"> =
     message.index = object.index ?? 0;
     message.cpu = object.cpu ?? undefined;
     message.packets = (object.packets !== undefined && object.packets !== null) ? BigInt(object.packets) : 0n;
+    message.udpSockets = (object.udpSockets !== undefined && object.udpSockets !== null)
+      ? UdpSocketStatus.fromPartial(object.udpSockets)
+      : undefined;
     return message;
   },
 };
 
 messageTypeRegistry.set(WorkerStatus.$type, WorkerStatus);
+
+function createBaseUdpSocketStatus(): UdpSocketStatus {
+  return { open: 0, most: 0, refused: 0n, failed: 0n, packetsWithout: 0n };
+}
+
+export const UdpSocketStatus: MessageFns<UdpSocketStatus, "mcfleet.v1.UdpSocketStatus"> = {
+  $type: "mcfleet.v1.UdpSocketStatus" as const,
+
+  encode(message: UdpSocketStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.open !== 0) {
+      writer.uint32(8).uint32(message.open);
+    }
+    if (message.most !== 0) {
+      writer.uint32(16).uint32(message.most);
+    }
+    if (message.refused !== 0n) {
+      if (BigInt.asUintN(64, message.refused) !== message.refused) {
+        throw new globalThis.Error("value provided for field message.refused of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.refused);
+    }
+    if (message.failed !== 0n) {
+      if (BigInt.asUintN(64, message.failed) !== message.failed) {
+        throw new globalThis.Error("value provided for field message.failed of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.failed);
+    }
+    if (message.packetsWithout !== 0n) {
+      if (BigInt.asUintN(64, message.packetsWithout) !== message.packetsWithout) {
+        throw new globalThis.Error("value provided for field message.packetsWithout of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.packetsWithout);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UdpSocketStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUdpSocketStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.open = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.most = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.refused = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.failed = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.packetsWithout = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UdpSocketStatus {
+    return {
+      open: isSet(object.open) ? globalThis.Number(object.open) : 0,
+      most: isSet(object.most) ? globalThis.Number(object.most) : 0,
+      refused: isSet(object.refused) ? BigInt(object.refused) : 0n,
+      failed: isSet(object.failed) ? BigInt(object.failed) : 0n,
+      packetsWithout: isSet(object.packetsWithout)
+        ? BigInt(object.packetsWithout)
+        : isSet(object.packets_without)
+        ? BigInt(object.packets_without)
+        : 0n,
+    };
+  },
+
+  toJSON(message: UdpSocketStatus): unknown {
+    const obj: any = {};
+    if (message.open !== 0) {
+      obj.open = Math.round(message.open);
+    }
+    if (message.most !== 0) {
+      obj.most = Math.round(message.most);
+    }
+    if (message.refused !== 0n) {
+      obj.refused = message.refused.toString();
+    }
+    if (message.failed !== 0n) {
+      obj.failed = message.failed.toString();
+    }
+    if (message.packetsWithout !== 0n) {
+      obj.packetsWithout = message.packetsWithout.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UdpSocketStatus>, I>>(base?: I): UdpSocketStatus {
+    return UdpSocketStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UdpSocketStatus>, I>>(object: I): UdpSocketStatus {
+    const message = createBaseUdpSocketStatus();
+    message.open = object.open ?? 0;
+    message.most = object.most ?? 0;
+    message.refused = (object.refused !== undefined && object.refused !== null) ? BigInt(object.refused) : 0n;
+    message.failed = (object.failed !== undefined && object.failed !== null) ? BigInt(object.failed) : 0n;
+    message.packetsWithout = (object.packetsWithout !== undefined && object.packetsWithout !== null)
+      ? BigInt(object.packetsWithout)
+      : 0n;
+    return message;
+  },
+};
+
+messageTypeRegistry.set(UdpSocketStatus.$type, UdpSocketStatus);
 
 function createBaseOutputStatus(): OutputStatus {
   return { ifindex: 0, transmit: "", reason: "", outputs: 0 };

@@ -11,7 +11,10 @@ it('is read every five seconds, and tells changes once', async () => {
     changes += 1;
   });
   const facts = (filter: string, packets = 0n) =>
-    StatusResponse.fromPartial({ inputs: [{ ifindex: 2, filter }], workers: [{ index: 0, packets }] });
+    StatusResponse.fromPartial({
+      inputs: [{ ifindex: 2, filter }],
+      workers: [{ index: 0, packets, udpSockets: { open: 3, packetsWithout: packets } }],
+    });
   let now = facts('exact');
   const read = async () => {
     reads += 1;
@@ -28,7 +31,7 @@ it('is read every five seconds, and tells changes once', async () => {
   await path.refresh(read);
   expect([reads, changes, path.facts.inputs[0]?.filter]).toEqual([1, 2, 'coarse']);
   path.take(facts('coarse', 5n));
-  expect([changes, path.facts.workers[0]?.packets]).toEqual([2, 5n]);
+  expect([changes, path.facts.workers[0]]).toMatchObject([2, { packets: 5n, udpSockets: { packetsWithout: 5n } }]);
   path.take();
   const nothing = { inputs: [], outputs: [], workers: [], options: undefined, conditions: [] };
   expect([changes, path.facts]).toEqual([3, nothing]);

@@ -16,7 +16,7 @@ export class PacketPath {
   #facts = NOTHING;
   #readAt = 0;
 
-  /** @param onChange called when something of it has changed, but for what the workers count */
+  /** @param onChange called when something of it has changed, but for what the workers count, and have open */
   constructor(clock: Clock, onChange: () => void) {
     this.#clock = clock;
     this.#onChange = onChange;
@@ -43,6 +43,6 @@ export class PacketPath {
 }
 
 function encode(facts: PathFacts): Uint8Array {
-  const workers = facts.workers.map((worker) => ({ ...worker, packets: 0n }));
+  const workers = facts.workers.map((worker) => ({ ...worker, packets: 0n, udpSockets: undefined }));
   return StatusResponse.encode(StatusResponse.fromPartial({ ...facts, workers })).finish();
 }

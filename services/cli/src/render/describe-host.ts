@@ -4,6 +4,7 @@ import type {
   InputStatus,
   OutputStatus,
   PacketPathOptions,
+  UdpSocketStatus,
   WorkerStatus,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import type { Host, NetworkInterface } from '@mcfleet/proto/mcfleet/v1/host';
@@ -95,8 +96,24 @@ function outputText({ transmit, reason, outputs }: OutputStatus): string {
   return `sends ${which}: ${transmit}${reason === '' ? '' : ` (${reason})`}`;
 }
 
-function workerText({ cpu, packets }: WorkerStatus): string {
-  return `${cpu === undefined ? 'on any CPU' : `on CPU ${cpu}`}, took ${packets} packets`;
+function workerText({ cpu, packets, udpSockets }: WorkerStatus): string {
+  const sockets = udpSockets === undefined ? '' : udpSocketsText(udpSockets);
+  return `${cpu === undefined ? 'on any CPU' : `on CPU ${cpu}`}, took ${packets} packets${sockets}`;
+}
+
+/** What its UDP sockets were too few for; nothing, if it never had to do with any. */
+function udpSocketsText({ open, most, refused, failed, packetsWithout }: UdpSocketStatus): string {
+  if (open === 0 && packetsWithout === 0n) return '';
+  const notGiven = [
+    refused > 0n ? `asked for ${times(refused)} beyond the bounds` : '',
+    failed > 0n ? `not given by the kernel ${times(failed)}` : '',
+    packetsWithout > 0n ? `${packetsWithout} packets sent without` : '',
+  ].filter((part) => part !== '');
+  return [`, UDP sockets: ${open} open (most of all workers: ${most})`, ...notGiven].join(', ');
+}
+
+function times(count: bigint): string {
+  return count === 1n ? 'once' : `${count} times`;
 }
 
 function optionsText(options: PacketPathOptions): string {

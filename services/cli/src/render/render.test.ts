@@ -298,8 +298,11 @@ Host edge-1:
         ],
         options: { ringBytes: 100n * 150n * 2048n, busyPollUs: 50, workers: 2, cpus: [0, 3], transmit: 'auto' },
         workers: [
-          { index: 0, cpu: 3, packets: 1000n },
-          { index: 1, packets: 0n },
+          { index: 0, cpu: 3, packets: 1000n, udpSockets: { open: 0, most: 1024 } },
+          {
+            ...{ index: 1, packets: 0n },
+            udpSockets: { open: 4, most: 1024, refused: 2n, failed: 1n, packetsWithout: 30n },
+          },
         ],
         interfaces: [
           {
@@ -329,7 +332,7 @@ Host edge-1:
     expect(shown).toContain(`Packet path:
   options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto no --exclusive-input no --mroute-table
   worker 0:  on CPU 3, took 1000 packets
-  worker 1:  on any CPU, took 0 packets
+  worker 1:  on any CPU, took 0 packets, UDP sockets: 4 open (most of all workers: 1024), asked for 2 times beyond the bounds, not given by the kernel once, 30 packets sent without
   eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
   index 4:   receives: exact kernel filter, ring of 1 MiB, 4 MiB for super-frames, 1 group joined
   index 6:   receives: no kernel filter (every packet is copied; raise net.core.optmem_max and change a relay), ring of 1 MiB, 1 group joined
