@@ -1,11 +1,14 @@
 import { FOLLOWED } from './content-check.ts';
-import type { CaseReport, Checked, CheckedAt } from './results.ts';
+import { outputsVerdict } from './output-verdict.ts';
+import type { CaseReport, CheckedAt, ThroughputResult } from './results.ts';
 import { integer } from './statistics.ts';
 
 /** What UDP receivers said, and at which rates. */
-export function checkVerdict(checked: Checked): string {
-  const plain = verdictOf(checked);
-  return checked.whole === null ? plain : `${plain}; whole: ${verdictOf(checked.whole)}`;
+export function checkVerdict({ checked, each_output: each }: ThroughputResult): string {
+  const found = [verdictOf(checked)];
+  if (checked.whole !== null) found.push(`whole: ${verdictOf(checked.whole)}`);
+  if (each !== null) found.push(outputsVerdict(each));
+  return found.join('; ');
 }
 
 /** Where a plain receiver could not follow the rate that was found, and what bounds it; empty if there is none. */

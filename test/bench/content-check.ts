@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { datagramsIn, framesBetween } from '../lab/datagram-count.ts';
+import { datagramsIn, framesBetween, sumOf } from '../lab/datagram-count.ts';
+import { oneEnd } from './ends.ts';
 import type { RelayPlan, RunningRelay } from './engine.ts';
 import type { CheckAttempt, Checked, CheckedAt } from './results.ts';
-import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
+import { SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
 
 /** What is sent, as in the search that found its rate. */
@@ -73,10 +74,9 @@ async function attempt(
   const { streams, family } = plan;
   const copies = streams[0]?.outputs.length ?? 0;
   const perStream = Math.min(MOST_PACKETS, packetsInBuffer(size), (rate * MOST_SECONDS) / streams.length);
-  const count = async () => await stage.sink.ask({ do: 'count', interfaces: stage.sinkInterfaces });
+  const count = async () => sumOf(await stage.sink.ask({ do: 'count', interfaces: stage.sinkInterfaces }));
   const before = await count();
-  const listen = { interface: SINK_INTERFACE, stream: relay.oneOutput, raw: false, digest: true, whole };
-  await stage.sink.ask({ do: 'listen', ...listen });
+  await stage.sink.ask({ do: 'listen', end: oneEnd(relay), raw: false, digest: true, whole });
   stage.sink.pause();
   let answer: Awaited<ReturnType<typeof send>>;
   try {

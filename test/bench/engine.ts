@@ -1,4 +1,4 @@
-import type { Stream } from './prober-protocol.ts';
+import type { End, Stream } from './prober-protocol.ts';
 import type { Stage } from './stage.ts';
 
 /** What a relay is to do. */
@@ -25,12 +25,18 @@ export interface PlannedStream {
 export const engineNames = ['mcfleet', 'mcfleet-kernel', 'socat', 'socat-tuned', 'kernel-mfc'] as const;
 export type EngineName = (typeof engineNames)[number];
 
+/** Where one copy of one stream arrives. */
+export interface OutputEnd extends End {
+  /** Which stream of the plan. */
+  readonly stream: number;
+}
+
 /** A relay that works. */
 export interface RunningRelay extends AsyncDisposable {
   /** Its processes; empty if only the kernel forwards. */
   readonly pids: readonly number[];
-  /** What the sink is to listen for to hear one of the copies. */
-  readonly oneOutput: Stream;
+  /** Where the sink has to listen to hear each copy of each stream. */
+  readonly ends: readonly OutputEnd[];
   /** For people: how it was set up, what it reports about itself. */
   readonly note: string;
   /** Bytes of the receive rings that its resident memory includes. */

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchRun } from './bench-run.ts';
 import type { LatencyCase } from './cases.ts';
+import { oneEnd } from './ends.ts';
 import type { Engine } from './engine.ts';
 import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
 import { addedLatency, type Quantiles } from './latency-added.ts';
 import type { Prober } from './prober-client.ts';
-import type { Stream } from './prober-protocol.ts';
+import type { End, Stream } from './prober-protocol.ts';
 import type { LatencyResult } from './results.ts';
-import { INPUT_INTERFACE, SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
+import { INPUT_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { median, threeDigits } from './statistics.ts';
 
 const SIZE = 1316;
@@ -19,8 +20,7 @@ interface Path {
   readonly rate: number;
   readonly input: Stream;
   readonly receiver: Prober;
-  readonly at: string;
-  readonly heard: Stream;
+  readonly end: End;
   readonly load: ForeignLoad;
 }
 
@@ -48,17 +48,12 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
   const withoutRelay = await run.once(`latency without relay at ${benchCase.rate}`, async () => {
     const receiver = await stage.relayProber();
     const load = run.watch(stage, undefined);
-    const runs = await measure({ receiver, at: INPUT_INTERFACE, heard: stream.input, load });
+    const runs = await measure({ receiver, end: { interface: INPUT_INTERFACE, ...stream.input }, load });
     return { ...medians(runs), foreign_cores: mostForeignCores(runs) };
   });
   const relay = await run.startRelay(stage, engine, plan);
   try {
-    const runs = await measure({
-      receiver: stage.sink,
-      at: SINK_INTERFACE,
-      heard: relay.oneOutput,
-      load: run.watch(stage, relay),
-    });
+    const runs = await measure({ receiver: stage.sink, end: oneEnd(relay), load: run.watch(stage, relay) });
     const total = medians(runs);
     return {
       kind: 'latency',
@@ -95,8 +90,8 @@ async function calmRun(run: BenchRun, path: Path): Promise<Run> {
   return best;
 }
 
-async function once({ stage, rate, input, receiver, at, heard, load }: Path, seconds: number): Promise<Run> {
-  await receiver.ask({ do: 'listen', interface: at, stream: heard, raw: false });
+async function once({ stage, rate, input, receiver, end, load }: Path, seconds: number): Promise<Run> {
+  await receiver.ask({ do: 'listen', end, raw: false });
   load.restart();
   const { sent } = await stage.source.ask({
     do: 'send',
@@ -110,7 +105,7 @@ async function once({ stage, rate, input, receiver, at, heard, load }: Path, sec
   const foreignCores = load.cores();
   await sleep(SETTLE_MS);
   const { latencyUs, received, receiverDrops } = await receiver.ask({ do: 'stop-listening' });
-  if (latencyUs === null) throw new Error(`nothing arrived at ${at} for ${heard.group}:${heard.port}`);
+  if (latencyUs === null) throw new Error(`nothing arrived at ${end.interface} for ${end.group}:${end.port}`);
   const { p50, p99, p999 } = latencyUs;
   return { p50_us: p50, p99_us: p99, p999_us: p999, sent, lost: sent - received, receiverDrops, foreignCores };
 }

@@ -4,6 +4,8 @@ import { datagramsIn, type Frames, framesBetween } from '../lab/datagram-count.t
 import type { BenchRun } from './bench-run.ts';
 import type { OutputFailureCase } from './cases.ts';
 import type { Engine } from './engine.ts';
+import { checkOutputs } from './output-check.ts';
+import { outputsFlaw } from './output-verdict.ts';
 import type { OutputFailure, OutputFailureResult } from './results.ts';
 import { SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
@@ -20,7 +22,10 @@ type Counted = ReadonlyMap<number, Frames>;
 /** In this order: an interface that was deleted does not come back. */
 const WAYS = ['down', 'stripped', 'full', 'deleted'] as const;
 
-/** Lets the outputs of a relay fail one after the other while packets come, and counts at the ends of the others. */
+/**
+ * Lets the outputs of a relay fail one after the other while packets come, and counts at the ends of the others. Before that all must be
+ * right.
+ */
 export async function measureOutputFailure(
   run: BenchRun,
   { plan, rate }: OutputFailureCase,
@@ -32,6 +37,8 @@ export async function measureOutputFailure(
   await using relay = await run.startRelay(stage, engine, plan);
   const { failureSeconds } = run.effort;
   const load = run.watch(stage, relay);
+  const flaw = outputsFlaw(await checkOutputs(stage, relay.ends, { plan, size: SIZE, segments: 1 }));
+  if (flaw !== undefined) throw new Error(`before any of them fails: ${flaw}`);
   const streams = plan.streams.map(({ input }) => input);
   const failures: OutputFailure[] = [];
   for (const [index, how] of WAYS.entries()) {
@@ -86,13 +93,14 @@ export async function measureOutputFailure(
 
 /** What the sink's interfaces have received so far, by number. */
 async function count(stage: Stage, outputs: readonly number[]): Promise<Counted> {
-  const counted = new Map<number, Frames>();
-  for (const output of outputs) {
-    const name = stage.sinkInterfaces[output];
-    if (name === undefined) throw new Error(`the sink has no interface ${output}`);
-    counted.set(output, await stage.sink.ask({ do: 'count', interfaces: [name] }));
-  }
-  return counted;
+  const interfaces = outputs.map((output) => stage.sinkInterface(output));
+  const counted = await stage.sink.ask({ do: 'count', interfaces });
+  return new Map(
+    outputs.flatMap((output, index) => {
+      const frames = counted[index];
+      return frames === undefined ? [] : [[output, frames] as const];
+    }),
+  );
 }
 
 async function fail(stage: Stage, output: number, how: OutputFailure['how']): Promise<void> {

@@ -6,6 +6,11 @@ export interface Stream {
   readonly port: number;
 }
 
+/** Where a stream arrives. */
+export interface End extends Stream {
+  readonly interface: string;
+}
+
 /** What a prober is asked to do; one at a time. */
 export type ProberRequest =
   /** Send, over all streams together, `count` packets at `rate`; they share both equally. */
@@ -27,8 +32,7 @@ export type ProberRequest =
   /** Begin to receive. */
   | {
       readonly do: 'listen';
-      readonly interface: string;
-      readonly stream: Stream;
+      readonly end: End;
       readonly raw: boolean;
       /** Default false. Whether to tell the fingerprint of what came. */
       readonly digest?: boolean;
@@ -37,7 +41,20 @@ export type ProberRequest =
     }
   /** End to receive: at once, or `after` so many packets, or when no more come. */
   | { readonly do: 'stop-listening'; readonly after?: number }
-  /** What interfaces have received so far, together. */
+  /** Send streams beside one another, each with a number of packets and a fingerprint of its own; `rate` is that of each. */
+  | {
+      readonly do: 'send-each';
+      readonly interface: string;
+      readonly streams: readonly (Stream & { readonly count: number })[];
+      readonly rate: number;
+      readonly size: number;
+      readonly segments: number;
+    }
+  /** Begin to receive at several ends, by a UDP receiver for each; with fingerprints. */
+  | { readonly do: 'listen-each'; readonly ends: readonly End[] }
+  /** End that: each after so many packets, in the order of the ends, or when no more come. */
+  | { readonly do: 'stop-listening-each'; readonly after: readonly number[] }
+  /** What interfaces have received so far, each by itself. */
   | { readonly do: 'count'; readonly interfaces: readonly string[] };
 
 export interface SentStreams {
@@ -46,8 +63,14 @@ export interface SentStreams {
   readonly seconds: number;
   /** Packets of the background. */
   readonly background: number;
-  /** Of the first stream alone; the fingerprint is `null` if it was not asked for. */
-  readonly first: { readonly sent: number; readonly payloadSha256: string | null };
+  /** Of the first stream alone. */
+  readonly first: SentStream;
+}
+
+export interface SentStream {
+  readonly sent: number;
+  /** Fingerprint of what was sent; `null` if it was not asked for. */
+  readonly payloadSha256: string | null;
 }
 
 export interface Heard {
@@ -58,6 +81,8 @@ export interface Heard {
   readonly corrupt: number;
   /** Lost by the receiver itself. */
   readonly receiverDrops: number;
+  /** Senders, each of one stream, whose packets came. */
+  readonly senders: number;
   /** Fingerprint of what came, each packet once; `null` if it was not asked for. See native/src/probe/digest.h. */
   readonly payloadSha256: string | null;
   /** `null` if nothing came. */
@@ -74,7 +99,10 @@ export interface ProberAnswers {
   readonly send: SentStreams;
   readonly listen: null;
   readonly 'stop-listening': Heard;
-  readonly count: Frames;
+  readonly 'send-each': readonly SentStream[];
+  readonly 'listen-each': null;
+  readonly 'stop-listening-each': readonly Heard[];
+  readonly count: readonly Frames[];
 }
 
 /** One line of JSON on the socket. */

@@ -5,145 +5,124 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { listInterfaces, type ProbeReceiver, type ProbeSender, receiveProbe, sendProbe } from '@mcfleet/native';
+import { type ProbeSender, type ProbeSendOptions, type ProbeSendReport, sendProbe } from '@mcfleet/native';
 import { parseInterfaceCounters } from '../lab/counters.ts';
 import type { Frames } from '../lab/datagram-count.ts';
-import type { Heard, ProberAnswer, ProberAnswers, ProberRequest, SentStreams, Stream } from './prober-protocol.ts';
+import { indexOfInterface } from './interface-index.ts';
+import type {
+  End,
+  Heard,
+  ProberAnswer,
+  ProberAnswers,
+  ProberRequest,
+  SentStream,
+  SentStreams,
+  Stream,
+} from './prober-protocol.ts';
+import { Receiver, type Taking } from './prober-receiver.ts';
 
 const TTL = 16;
-/** Nothing for so long: the receiver's socket is empty, and no more will come. */
-const QUIET_MS = 150;
-const POLL_MS = 5;
-const LATE_MS = 20;
 
-let listening: ProbeReceiver | undefined;
+let listening: readonly Receiver[] = [];
 
-function indexOf(name: string): number {
-  const found = listInterfaces().find((one) => one.name === name);
-  if (found === undefined) throw new Error(`no interface ${name}`);
-  return found.index;
+type Sending = Pick<ProbeSendOptions, 'ifindex' | 'rate' | 'count' | 'size' | 'segments' | 'digest' | 'fillOnce'>;
+
+function startSender({ group, port }: Stream, sending: Sending): ProbeSender {
+  return sendProbe({ group, port, ...sending, source: null, sourcePort: null, ttl: TTL, flows: 1, raw: false });
 }
 
+const sentBy = ({ sent, payloadSha256 }: ProbeSendReport): SentStream => ({ sent: Number(sent), payloadSha256 });
+
 async function send(request: Extract<ProberRequest, { do: 'send' }>): Promise<SentStreams> {
-  const ifindex = indexOf(request.interface);
-  const { streams, size, background, fillOnce = false, digest = false } = request;
-  const start = (
-    stream: Stream,
-    rate: number,
-    count: number | null,
-    segments: number,
-    digested: boolean,
-  ): ProbeSender =>
-    sendProbe({
-      ifindex,
-      ...stream,
-      source: null,
-      sourcePort: null,
-      rate,
-      count,
-      size,
-      ttl: TTL,
-      flows: 1,
-      segments,
-      raw: false,
-      digest: digested,
-      fillOnce,
+  const { streams, background, fillOnce = false, digest = false } = request;
+  const all = { ifindex: indexOfInterface(request.interface), size: request.size, fillOnce };
+  const beside =
+    background &&
+    startSender(background.stream, {
+      ...all,
+      rate: background.rate,
+      count: null,
+      segments: background.segments,
+      digest: false,
     });
-  const beside = background && start(background.stream, background.rate, null, background.segments, false);
-  const each = Math.max(1, Math.round(request.count / streams.length));
-  const jobs = streams.map((stream, index) =>
-    start(stream, request.rate / streams.length, each, request.segments, digest && index === 0),
-  );
+  const each = {
+    ...all,
+    rate: request.rate / streams.length,
+    count: Math.max(1, Math.round(request.count / streams.length)),
+    segments: request.segments,
+  };
+  const jobs = streams.map((stream, index) => startSender(stream, { ...each, digest: digest && index === 0 }));
   const reports = await Promise.all(jobs.map((job) => job.done));
   beside?.stop();
+  const [first] = reports;
   return {
     sent: reports.reduce((sum, report) => sum + Number(report.sent), 0),
     seconds: Math.max(...reports.map((report) => Number(report.durationNs) / 1e9)),
     background: Number((await beside?.done)?.sent ?? 0),
-    first: { sent: Number(reports[0]?.sent ?? 0), payloadSha256: reports[0]?.payloadSha256 ?? null },
+    first: first === undefined ? { sent: 0, payloadSha256: null } : sentBy(first),
   };
 }
 
-function listen(request: Extract<ProberRequest, { do: 'listen' }>): null {
-  if (listening !== undefined) throw new Error('listens already');
-  listening = receiveProbe({
-    ifindex: indexOf(request.interface),
-    ...request.stream,
-    raw: request.raw,
-    digest: request.digest ?? false,
-    whole: request.whole ?? false,
-    count: null,
-    durationMs: null,
-    timeoutMs: null,
-    idleMs: null,
-    settleMs: 0,
-  });
+async function sendEach(request: Extract<ProberRequest, { do: 'send-each' }>): Promise<SentStream[]> {
+  const { streams, rate, size, segments } = request;
+  const all = { ifindex: indexOfInterface(request.interface), rate, size, segments, digest: true };
+  const jobs = streams.map((stream) => startSender(stream, { ...all, count: stream.count }));
+  const reports = await Promise.all(jobs.map((job) => job.done));
+  return reports.map(sentBy);
+}
+
+function listen(ends: readonly End[], taking: Taking): null {
+  if (listening.length > 0) throw new Error('listens already');
+  const receivers: Receiver[] = [];
+  try {
+    for (const end of ends) receivers.push(new Receiver(end, taking));
+  } catch (error) {
+    for (const receiver of receivers) receiver.stop();
+    throw error;
+  }
+  listening = receivers;
   return null;
 }
 
-/** Waits until it has read so many packets, and those that came twice, or finds no more. */
-async function haveRead(receiver: ProbeReceiver, count: number): Promise<void> {
-  let last = -1n;
-  let complete = false;
-  for (
-    let since = performance.now();
-    performance.now() - since < (complete ? LATE_MS : QUIET_MS);
-    await sleep(POLL_MS)
-  ) {
-    const { received, duplicates, corrupt } = receiver.progress();
-    const now = received + duplicates + corrupt;
-    if (now !== last) since = performance.now();
-    last = now;
-    complete = received >= BigInt(count);
-  }
+/** @param after packets of each receiver; 0: at once. */
+async function stopListening(after: readonly number[]): Promise<Heard[]> {
+  const receivers = listening;
+  if (receivers.length !== after.length) throw new Error(`listens at ${receivers.length} ends, not ${after.length}`);
+  listening = [];
+  return await Promise.all(receivers.map((receiver, index) => receiver.finish(after[index] ?? 0)));
 }
 
-async function stopListening(after: number): Promise<Heard> {
-  const receiver = listening;
-  if (receiver === undefined) throw new Error('does not listen');
-  listening = undefined;
-  if (after > 0) await haveRead(receiver, after);
-  receiver.stop();
-  const { latencyNs, payloadSha256, ...report } = await receiver.done;
-  const us = (ns: bigint): number => Number(ns) / 1000;
-  return {
-    received: Number(report.received),
-    lost: Number(report.lost),
-    duplicates: Number(report.duplicates),
-    reordered: Number(report.reordered),
-    corrupt: Number(report.corrupt),
-    receiverDrops: Number(report.receiverDrops),
-    payloadSha256,
-    latencyUs: latencyNs && {
-      p50: us(latencyNs.p50),
-      p99: us(latencyNs.p99),
-      p999: us(latencyNs.p999),
-      max: us(latencyNs.max),
-    },
-  };
+async function stopListeningAtOne(after: number): Promise<Heard> {
+  const [heard] = await stopListening([after]);
+  if (heard === undefined) throw new Error('one receiver hears one end');
+  return heard;
 }
 
-function count(interfaces: readonly string[]): Frames {
+function count(interfaces: readonly string[]): Frames[] {
   const text = readFileSync('/proc/net/dev', 'utf8');
-  const total = { frames: 0, bytes: 0 };
-  for (const name of interfaces) {
+  return interfaces.map((name) => {
     const counters = parseInterfaceCounters(text, name);
     if (counters === undefined) throw new Error(`no interface ${name}`);
-    total.frames += counters.rxPackets;
-    total.bytes += counters.rxBytes;
-  }
-  return total;
+    return { frames: counters.rxPackets, bytes: counters.rxBytes };
+  });
 }
 
 async function carryOut(request: ProberRequest): Promise<ProberAnswers[keyof ProberAnswers]> {
   switch (request.do) {
     case 'send':
       return await send(request);
-    case 'listen':
-      return listen(request);
+    case 'send-each':
+      return await sendEach(request);
+    case 'listen': {
+      const { end, raw, digest = false, whole = false } = request;
+      return listen([end], { raw, digest, whole });
+    }
+    case 'listen-each':
+      return listen(request.ends, { raw: false, digest: true, whole: false });
     case 'stop-listening':
-      return await stopListening(request.after ?? 0);
+      return await stopListeningAtOne(request.after ?? 0);
+    case 'stop-listening-each':
+      return await stopListening(request.after);
     case 'count':
       return count(request.interfaces);
   }

@@ -92,6 +92,8 @@ export interface ThroughputResult {
   readonly sender_ceiling_pps: number;
   /** A UDP receiver's judgement of one output under load: order, content, boundaries. */
   readonly checked: Checked;
+  /** The same of every output, each by a receiver of its own, at a modest rate; null if there is just one output. */
+  readonly each_output: CheckedOutputs | null;
   readonly disturbance: Disturbance;
   /** This engine's out_pps divided by another's, of the same case and run. */
   readonly ratio: Readonly<Partial<Record<EngineName, number>>>;
@@ -128,6 +130,29 @@ export interface CheckAttempt {
   /** Lost by the receiver's socket. */
   readonly receiver_drops: number;
   readonly missing_at_interface: number;
+}
+
+/** What UDP receivers got of all outputs at once, a receiver for each copy of each stream. */
+export interface CheckedOutputs {
+  /** Packets per second that were sent of each stream. */
+  readonly rate: number;
+  readonly outputs: readonly CheckedOutput[];
+  /** Datagrams that came to the receivers' interfaces, and that none of the receivers was to get. */
+  readonly astray: number;
+}
+
+/** What the receiver of one copy got. */
+export interface CheckedOutput extends Heard {
+  /** Where it listened, and for what. */
+  readonly interface: string;
+  readonly group: string;
+  readonly port: number;
+  /** Which stream of the plan belongs there, from 0. */
+  readonly stream: number;
+  /** Packets of that stream; each has another number of them. */
+  readonly sent: number;
+  /** Whether the fingerprint of all payloads (a sum of their SHA-256) was that of this stream. */
+  readonly same_sha256: boolean;
 }
 
 export interface LatencyResult {

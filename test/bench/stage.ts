@@ -75,6 +75,13 @@ export class Stage implements AsyncDisposable {
     return family === 4 ? `10.0.${network}.1` : ipv6Address(network, 1);
   }
 
+  /** The sink's interface at the end of one of the relay's outputs, by number. */
+  sinkInterface(output: number): string {
+    const name = this.sinkInterfaces[output];
+    if (name === undefined) throw new Error(`the sink has no interface ${output}`);
+    return name;
+  }
+
   /** Index of one of the relay's interfaces. */
   indexOf(name: string): number {
     const index = this.#indexes.get(name);

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { latencyResult, outputFailureResult, throughputResult, upkeepResult } from './must-hold/examples.ts';
+import {
+  checkedOutput,
+  checkedOutputs,
+  latencyResult,
+  outputFailureResult,
+  throughputResult,
+  upkeepResult,
+} from './must-hold/examples.ts';
 import { judge } from './must-hold/requirements.ts';
 import { withRatios } from './ratios.ts';
 import { type BenchReport, LEFT_OUT } from './results.ts';
@@ -122,6 +129,22 @@ test('what was lost, disturbed, unavailable or failed is not hidden', () => {
   expect(text).toContain('- 1to1 (one), socat: not available: there is no socat');
   expect(text).toContain('- 1to1 (one), kernel-mfc: FAILED: it broke');
   expect(text).toContain('- left out by --quick: 1to1 (socat-tuned)');
+});
+
+test('what each output got is told beside it, and which are wrong below', () => {
+  const lost = checkedOutput({ group: '239.10.1.2', lost: 300, received: 0 });
+  const text = report(
+    { id: 'good', title: 'good', results: [{ ...throughput, each_output: checkedOutputs() }] },
+    {
+      id: 'bad',
+      title: 'bad',
+      results: [{ ...throughput, each_output: checkedOutputs({ outputs: [lost], astray: 300 }) }],
+    },
+  );
+  expect(cells(text, 'good', 'mcfleet')).toContain('ok at 100,000; each of 2: ok at 1,000');
+  expect(cells(text, 'bad', 'mcfleet')).toContain('ok at 100,000; each of 1: 1 wrong, 300 astray at 1,000');
+  expect(text).toContain('- bad, mcfleet: 239.10.1.2:6001 at veth2: 300 of 300 lost\n');
+  expect(text).not.toContain('- good');
 });
 
 test('at which rate it was checked is told, and what bounds it where that was lower', () => {

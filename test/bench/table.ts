@@ -1,5 +1,6 @@
 import { checkedAtLess, checkVerdict } from './check-text.ts';
 import type { EngineName } from './engine.ts';
+import { wrongOutputsList } from './output-verdict.ts';
 import {
   type BenchReport,
   type CaseReport,
@@ -36,6 +37,7 @@ export function renderReport(report: BenchReport): string {
       `Load average ${load(machine.load_before)} before, ${load(machine.load_after)} after.`,
     section('Highest rate without loss', throughputHead, report, throughputRow),
     checkedAtLess(report.cases),
+    wrongOutputsList(report.cases),
     section('Latency', latencyHead, report, latencyRow),
     section('Upkeep', upkeepHead, report, upkeepRow),
     outputFailures(report),
@@ -85,7 +87,7 @@ function throughputRow({ title }: CaseReport, result: Result): string[] | undefi
     result.sender_cpu_seconds_per_million?.toString() ?? 'n/a',
     ratio(result.ratio, 'socat-tuned'),
     ratio(result.ratio, 'kernel-mfc'),
-    checkVerdict(result.checked),
+    checkVerdict(result),
     disturbed(result),
   ];
 }

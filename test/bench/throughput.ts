@@ -4,6 +4,7 @@ import { checkContent } from './content-check.ts';
 import { CONFIRMATIONS } from './effort.ts';
 import type { Engine, RelayPlan, RunningRelay } from './engine.ts';
 import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
+import { checkOutputs } from './output-check.ts';
 import type { ThroughputResult } from './results.ts';
 import { type Attempt, findZeroLossRate, KEEPS_UP } from './search.ts';
 import type { Stage } from './stage.ts';
@@ -54,6 +55,7 @@ export async function measureThroughput(
         cost === undefined ? null : threeDigits(Math.max(0, cost.sender - before.secondsPerMillion)),
       sender_ceiling_pps: threeDigits(before.rate),
       checked: await checkContent(stage, relay, { plan, size, segments, rate: found.rate }),
+      each_output: relay.ends.length === 1 ? null : await checkOutputs(stage, relay.ends, { plan, size, segments }),
       ratio: {},
       note: relay.note,
     };

@@ -3,6 +3,7 @@ import { datagramsIn, framesBetween } from '../lab/datagram-count.ts';
 import type { RelayPlan } from './engine.ts';
 import type { ForeignLoad } from './foreign-load.ts';
 import { processTime } from './processor-time.ts';
+import { untilQuiet } from './quiet.ts';
 import { SOURCE_INTERFACE, type Stage } from './stage.ts';
 
 /** Traffic of one trial. */
@@ -24,7 +25,10 @@ export interface Trial {
   /** Copies that should have arrived at the sink, and that did. */
   readonly expected: number;
   readonly arrived: number;
-  /** All copies arrived, none twice, and not long after the last was sent: a queue that only grows is not a success. */
+  /**
+   * At each of the sink's interfaces as many datagrams arrived as there should be copies, and not long after the last was sent: a queue that
+   * only grows is not a success. Which copies they are this does not tell; receivers do (content-check.ts, output-check.ts).
+   */
   readonly lossless: boolean;
   /** Seconds of all cores, of the relay's processes and of the sender. */
   readonly relaySeconds: number;
@@ -36,9 +40,6 @@ export interface Trial {
 /** What a relay may still hold when the sender ends: a tenth of the trial, at least this. */
 const LEAST_GRACE_MS = 30;
 const POLL_MS = 5;
-/** Nothing for so long: no more will come. */
-const QUIET_MS = 40;
-const DRAIN_LIMIT_MS = 3_000;
 
 /** Sends packets through a relay and counts at the sink's interfaces. */
 export async function runTrial(
@@ -51,10 +52,11 @@ export async function runTrial(
   const copies = streams[0]?.outputs.length ?? 0;
   const senderPids = [stage.source.process.pid];
   const count = async () => await stage.sink.ask({ do: 'count', interfaces: stage.sinkInterfaces });
-  const arrivedSince = async (before: Awaited<ReturnType<typeof count>>): Promise<number> =>
-    datagramsIn(framesBetween(before, await count()), traffic.size, family);
-
   const before = await count();
+  const arrivedAtEach = async (): Promise<number[]> =>
+    (await count()).map((frames, index) =>
+      datagramsIn(framesBetween(before[index] ?? frames, frames), traffic.size, family),
+    );
   const relayBefore = processTime(relayPids);
   const senderBefore = processTime(senderPids);
   load.restart();
@@ -72,36 +74,27 @@ export async function runTrial(
   const foreignCores = load.cores();
   const senderSeconds = processTime(senderPids) - senderBefore;
   const expected = sent * copies;
+  const share = expected / stage.sinkInterfaces.length;
+  const complete = (each: readonly number[]): boolean => each.every((datagrams) => datagrams === share);
   const grace = Math.max(LEAST_GRACE_MS, seconds * 100);
-  let arrived = await arrivedSince(before);
-  while (arrived < expected && performance.now() - end < grace) {
+  let arrived = await arrivedAtEach();
+  while (!complete(arrived) && performance.now() - end < grace) {
     await sleep(POLL_MS);
-    arrived = await arrivedSince(before);
+    arrived = await arrivedAtEach();
   }
-  const inTime = arrived;
-  arrived = await drain(() => arrivedSince(before), arrived);
+  const inTime = complete(arrived);
+  await untilQuiet(async () => sum(await arrivedAtEach()));
+  arrived = await arrivedAtEach();
   return {
     rate: sent / seconds,
     sent,
     expected,
-    arrived,
-    lossless: inTime === expected && arrived === expected,
+    arrived: sum(arrived),
+    lossless: inTime && complete(arrived),
     relaySeconds: processTime(relayPids) - relayBefore,
     senderSeconds,
     foreignCores,
   };
 }
 
-/** Waits until nothing of this trial can disturb the next. */
-async function drain(arrived: () => Promise<number>, first: number): Promise<number> {
-  const end = performance.now() + DRAIN_LIMIT_MS;
-  let last = first;
-  let since = performance.now();
-  while (performance.now() - since < QUIET_MS && performance.now() < end) {
-    await sleep(POLL_MS);
-    const now = await arrived();
-    if (now !== last) since = performance.now();
-    last = now;
-  }
-  return last;
-}
+const sum = (each: readonly number[]): number => each.reduce((total, one) => total + one, 0);

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchRun } from './bench-run.ts';
 import type { UpkeepCase } from './cases.ts';
+import { oneEnd } from './ends.ts';
 import type { Engine, RunningRelay } from './engine.ts';
 import { processTime, residentBytes } from './processor-time.ts';
 import type { UpkeepResult } from './results.ts';
-import { SINK_INTERFACE, SOURCE_INTERFACE, type Stage } from './stage.ts';
+import { SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { median, threeDigits } from './statistics.ts';
 
 /** Nobody relays this. */
@@ -68,7 +69,7 @@ async function send(
   { plan, wantedRate, unmatchedRate }: UpkeepCase,
   seconds: number,
 ): Promise<{ unmatched: number; wanted: UpkeepResult['wanted'] }> {
-  await stage.sink.ask({ do: 'listen', interface: SINK_INTERFACE, stream: relay.oneOutput, raw: false });
+  await stage.sink.ask({ do: 'listen', end: oneEnd(relay), raw: false });
   const { sent, background } = await stage.source.ask({
     do: 'send',
     interface: SOURCE_INTERFACE,

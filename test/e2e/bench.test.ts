@@ -1,13 +1,22 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { BenchRun } from '../bench/bench-run.ts';
+import { benchCases } from '../bench/cases.ts';
 import { checkContent } from '../bench/content-check.ts';
+import { quickEffort } from '../bench/effort.ts';
+import { endsOf } from '../bench/ends.ts';
+import type { Engine } from '../bench/engine.ts';
 import { mcfleet } from '../bench/engines/mcfleet.ts';
 import { socat } from '../bench/engines/socat.ts';
 import { ForeignLoad } from '../bench/foreign-load.ts';
-import type { BenchReport } from '../bench/results.ts';
+import { judge } from '../bench/must-hold/requirements.ts';
+import { checkOutputs } from '../bench/output-check.ts';
+import { wrongOutputs } from '../bench/output-verdict.ts';
+import type { BenchReport, CheckedOutput } from '../bench/results.ts';
 import { Stage } from '../bench/stage.ts';
+import { measureThroughput } from '../bench/throughput.ts';
 import { runTrial } from '../bench/trial.ts';
 import { describeWithLab } from '../lab/when-possible.ts';
 
@@ -74,6 +83,107 @@ describeWithLab('bench', () => {
     expect(doubled).toMatchObject(once);
     expect(doubled.duplicates).toBeGreaterThan(0);
     expect(doubled.missing_at_interface).toBeLessThan(0);
+  });
+
+  describe('each output is heard by itself', () => {
+    const traffic = { size: 1316, segments: 20 };
+    const planOf = (copies: readonly (readonly number[])[], spread = false) => ({
+      streams: copies.map((groups, stream) => ({
+        input: { group: `239.1.1.${stream + 1}`, port: 5001 },
+        outputs: groups.map((group) => ({ group: `239.10.1.${group}`, port: 6001 })),
+      })),
+      family: 4 as const,
+      spread,
+      idleRelays: 0,
+      hostRules: false,
+      options: [],
+    });
+    /** A relay that was given another plan than it was asked for. */
+    const astray = (given: ReturnType<typeof planOf>): Engine => ({
+      ...mcfleet,
+      start: async (stage, asked) => {
+        const ends = endsOf(asked, (copy, output) => ({
+          interface: stage.sinkInterface(asked.spread ? copy : 0),
+          ...output,
+        }));
+        return { ...(await mcfleet.start(stage, given)), ends };
+      },
+    });
+    const lostAt = (outputs: readonly CheckedOutput[]): number[] => outputs.map(({ lost }) => lost);
+
+    test('all of two streams with four copies are right', async () => {
+      await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
+      await stage.setSegmentation({ source: false, outputs: true });
+      const plan = planOf([
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+      ]);
+      await using relay = await mcfleet.start(stage, plan);
+      const each = await checkOutputs(stage, relay.ends, { plan, ...traffic });
+      expect(wrongOutputs(each)).toEqual([]);
+      expect(each).toMatchObject({ rate: 1_000, astray: 0 });
+      expect(each.outputs.map(({ group, received }) => [group, received])).toEqual([
+        ...[1, 2, 3, 4].map((group) => [`239.10.1.${group}`, 300]),
+        ...[5, 6, 7, 8].map((group) => [`239.10.1.${group}`, 301]),
+      ]);
+    });
+
+    test('a copy for a group that nobody asked for makes the rate none, though sum and last output are right', async () => {
+      const plan = planOf([[1, 2, 3, 4, 5, 6, 7, 8]]);
+      const engine = astray(planOf([[1, 2, 66, 4, 5, 6, 7, 8]]));
+      const found = benchCases.find(({ id }) => id === '1to8');
+      if (found?.kind !== 'throughput') throw new Error('there is no case 1to8');
+      const effort = { ...quickEffort, maxAttempts: 4, repeats: 0 };
+      await using run = new BenchRun({ effort, realtime: false, verbose: false });
+      const result = await measureThroughput(run, { ...found, plan }, engine);
+      expect(result.checked).toMatchObject({ lost: 0, same_sha256: true });
+      expect(result.each_output).toMatchObject({ astray: 300 });
+      expect(lostAt(result.each_output?.outputs ?? [])).toEqual([0, 0, 300, 0, 0, 0, 0, 0]);
+      const judged = judge([{ id: '1to8', title: '', results: [{ ...result, confirmed: 3, out_pps: 9e6 }] }]);
+      expect(judged.find(({ id }) => id === '1to8-default-rate')).toMatchObject({
+        figure: '0 pps',
+        why: expect.stringContaining('239.10.1.3:6001 at veth2: 300 of 300 lost'),
+      });
+    });
+
+    test('one output twice and another not at all, and streams that changed places', async () => {
+      await using stage = await Stage.create({ mtu: 1_500, outputs: 1, family: 4 });
+      await stage.setSegmentation({ source: false, outputs: true });
+      const load = new ForeignLoad([process.pid, ...stage.pids]);
+      {
+        const plan = planOf([[1, 2]]);
+        await using relay = await astray(planOf([[1]])).start(stage, plan);
+        await using _again = await socat(true).start(stage, planOf([[1]]));
+        const trial = await runTrial(stage, relay.pids, load, { plan, ...traffic, rate: 2_000, seconds: 0.2 });
+        expect(trial).toMatchObject({ expected: 800, arrived: 800 });
+        const each = await checkOutputs(stage, relay.ends, { plan, ...traffic });
+        expect(each.outputs.map(({ received, duplicates }) => [received, duplicates])).toEqual([
+          [300, 300],
+          [0, 0],
+        ]);
+      }
+      const plan = planOf([[1], [2]]);
+      await using relay = await astray(planOf([[2], [1]])).start(stage, plan);
+      const each = await checkOutputs(stage, relay.ends, { plan, ...traffic });
+      expect(lostAt(each.outputs)).toEqual([-1, 1]);
+      expect(each.outputs.map(({ same_sha256 }) => same_sha256)).toEqual([false, false]);
+    });
+
+    test('by interfaces of their own, copies that changed places, and a rate of which one interface has too many', async () => {
+      await using stage = await Stage.create({ mtu: 1_500, outputs: 2, family: 4 });
+      await stage.setSegmentation({ source: false, outputs: true });
+      const load = new ForeignLoad([process.pid, ...stage.pids]);
+      const plan = planOf([[1, 2]], true);
+      {
+        await using relay = await astray(planOf([[2, 1]], true)).start(stage, plan);
+        const each = await checkOutputs(stage, relay.ends, { plan, ...traffic });
+        expect(lostAt(each.outputs)).toEqual([300, 300]);
+        expect(each.astray).toBe(600);
+      }
+      await using relay = await astray(planOf([[1, 2]])).start(stage, plan);
+      const trial = await runTrial(stage, relay.pids, load, { plan, ...traffic, rate: 2_000, seconds: 0.2 });
+      expect(trial).toMatchObject({ expected: 800, arrived: 800, lossless: false });
+    });
   });
 
   test('of two workers both must have forwarded: with one group only one does', async () => {

@@ -11,6 +11,13 @@ export function framesBetween(before: Frames, after: Frames): Frames {
   return { frames: after.frames - before.frames, bytes: after.bytes - before.bytes };
 }
 
+export function sumOf(counted: readonly Frames[]): Frames {
+  return counted.reduce((sum, one) => ({ frames: sum.frames + one.frames, bytes: sum.bytes + one.bytes }), {
+    frames: 0,
+    bytes: 0,
+  });
+}
+
 /**
  * How many datagrams of one size, IPv4 or IPv6, arrived as these frames. A super-frame is one frame with one header and several payloads
  * (dev_lstats_add in drivers/net/veth.c counts `skb->len`), so that frames alone do not tell, but frames and bytes together do. Frames of

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../../fleet/until.ts';
+import { endsOf } from '../ends.ts';
 import type { Engine, RelayPlan, RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
 
@@ -42,11 +43,9 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
     const { stdout } = await stage.lab.run('relay', ['cat', '/proc/net/ip_mr_cache']);
     return stdout.trimEnd().split('\n').length - 1 >= plan.streams.length;
   });
-  const [stream] = plan.streams;
-  if (stream === undefined) throw new Error('a plan has at least one stream');
   return {
     pids: [],
-    oneOutput: stream.input,
+    ends: endsOf(plan, (copy, _, input) => ({ interface: stage.sinkInterface(copy), ...input })),
     note: `smcrouted; ${outputs.length} output interface${outputs.length === 1 ? '' : 's'}; forwards on the sender's core`,
     ringBytes: 0,
     applyMs: null,

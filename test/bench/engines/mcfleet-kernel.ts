@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { callUnary, createClient } from '@mcfleet/common/grpc/client';
 import { DataplaneServiceClient } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { Fleet, mcfleet } from '../../fleet/fleet.ts';
+import { endsOf } from '../ends.ts';
 import { type Engine, NotOffered, type RelayPlan, type RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
 
@@ -56,11 +57,10 @@ export async function startFleet(stage: Stage, plan: RelayPlan, engine: 'KERNEL'
     writeFileSync(file, documents(stage, plan, engine));
     await fleet.command(['apply', '-f', file, '--wait', '--timeout', READY_TIMEOUT]);
     const dataplane = fleet.dataplanePid(HOST);
-    const [stream] = plan.streams;
-    if (dataplane === undefined || stream === undefined) throw new Error('the fleet has no data plane or no stream');
+    if (dataplane === undefined) throw new Error('the fleet has no data plane');
     return {
       pids: [dataplane],
-      oneOutput: stream.input,
+      ends: endsOf(plan, (copy, _, input) => ({ interface: stage.sinkInterface(copy), ...input })),
       note: `controller and agent; engine ${engine}`,
       ringBytes: 0,
       applyMs: null,

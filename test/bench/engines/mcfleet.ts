@@ -5,6 +5,7 @@ import { fromRpcStatus } from '@mcfleet/common/status-details';
 import { DataplaneServiceClient, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { mcfleet as launcher } from '../../fleet/fleet.ts';
 import type { LabProcess } from '../../lab/process.ts';
+import { endsOf } from '../ends.ts';
 import { type Engine, NotOffered, type PlannedStream, type RelayPlan, type RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
 import { prepareHost } from './host.ts';
@@ -50,7 +51,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
     const filters = status.inputs.map(({ filter }) => filter).join(', ');
     return {
       pids: [started.pid],
-      oneOutput: lastOutput(plan.streams),
+      ends: endsOf(plan, (copy, output) => ({ interface: stage.sinkInterface(plan.spread ? copy : 0), ...output })),
       note: `sends by ${ways}; ${filters} filter; ${status.relays} relays${kept > 0 ? `; ${kept} destinations kept from the host` : ''}`,
       ringBytes: status.inputs.reduce((sum, input) => sum + Number(input.ringBytes + input.longRingBytes), 0),
       applyMs,
@@ -126,10 +127,6 @@ function idleStreams(count: number): PlannedStream[] {
     input: { group: `239.100.${index >> 8}.${index & 255}`, port: 5001 },
     outputs: [{ group: `239.101.${index >> 8}.${index & 255}`, port: 6001 }],
   }));
-}
-
-function lastOutput(streams: readonly PlannedStream[]): PlannedStream['input'] {
-  return streams[0]?.outputs.at(-1) ?? fail('a plan has at least one stream with one output');
 }
 
 function fail(message: string): never {

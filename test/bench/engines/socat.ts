@@ -1,7 +1,8 @@
 import { until } from '../../fleet/until.ts';
 import type { LabProcess } from '../../lab/process.ts';
+import { endsOf } from '../ends.ts';
 import type { Engine, RelayPlan, RunningRelay } from '../engine.ts';
-import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
+import { INPUT_INTERFACE, RELAY_CPU, SINK_INTERFACE, type Stage } from '../stage.ts';
 import { prepareHost } from './host.ts';
 
 const TUNED_BUFFER_BYTES = 16 * 1024 * 1024;
@@ -40,7 +41,7 @@ async function start(stage: Stage, plan: RelayPlan, tuned: boolean): Promise<Run
     const buffer = await bufferOf(stage, processes);
     return {
       pids: processes.map(({ pid }) => pid),
-      oneOutput: plan.streams[0]?.outputs.at(-1) ?? fail(),
+      ends: endsOf(plan, (_, output) => ({ interface: SINK_INTERFACE, ...output })),
       note: `${processes.length} process${processes.length === 1 ? '' : 'es'}, receive buffer ${buffer} bytes`,
       ringBytes: 0,
       applyMs: null,
@@ -68,8 +69,4 @@ async function bufferOf(stage: Stage, processes: readonly LabProcess[]): Promise
 
 async function stopAll(processes: readonly LabProcess[]): Promise<void> {
   await Promise.all(processes.map((one) => one.stop(1_000)));
-}
-
-function fail(): never {
-  throw new Error('a plan has at least one stream with one output');
 }

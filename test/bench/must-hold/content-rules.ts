@@ -1,5 +1,6 @@
 import { benchCases } from '../cases.ts';
 import type { EngineName } from '../engine.ts';
+import { outputsFlaw } from '../output-verdict.ts';
 import type { CheckedAt, ThroughputResult } from '../results.ts';
 import { damaged, missing } from './content.ts';
 import { resultOf } from './evidence.ts';
@@ -49,8 +50,10 @@ function boundaries(cases: Cases): Judgement {
   return verdictOf(found, { right: 'all', wrong: 'not all' });
 }
 
-function boundariesOf(id: string, { checked }: ThroughputResult): Finding {
+function boundariesOf(id: string, { checked, each_output: each }: ThroughputResult): Finding {
   const { whole } = checked;
+  const flaw = outputsFlaw(each);
+  if (flaw !== undefined) return { state: 'wrong', text: `${id}: ${flaw}` };
   const text = `${id} ${counts(checked)}${whole === null ? '' : `; taken whole ${counts(whole)}`}`;
   const heard = whole === null ? [checked] : [checked, whole];
   if (heard.some((one) => damaged(one) !== undefined)) return { state: 'wrong', text };
@@ -85,11 +88,13 @@ function everyCase(cases: Cases): Judgement {
   return { verdict, figure, why: [why, rest].filter((text) => text !== '').join('; ') };
 }
 
-function contentOf(id: string, { engine, checked }: ThroughputResult): Finding {
+function contentOf(id: string, { engine, checked, each_output: each }: ThroughputResult): Finding {
   const heard = checked.whole === null ? [checked] : [checked, checked.whole];
   const say = (text: string): string => `${id}, ${engine}: ${text}`;
   const [damage] = heard.flatMap((one) => damaged(one) ?? []);
   if (damage !== undefined) return { state: 'wrong', text: say(damage) };
+  const flaw = outputsFlaw(each);
+  if (flaw !== undefined) return { state: 'wrong', text: say(flaw) };
   if (checked.sent === 0) return { state: 'unknown', text: say('nothing was sent to its receiver') };
   const incomplete = heard.find((one) => missing(one) !== undefined);
   if (incomplete === undefined) return { state: 'right', text: id };

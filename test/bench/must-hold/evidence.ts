@@ -1,5 +1,6 @@
 import { CONFIRMATIONS } from '../effort.ts';
 import type { EngineName } from '../engine.ts';
+import { outputsFlaw } from '../output-verdict.ts';
 import type { CaseReport, Result, ThroughputResult } from '../results.ts';
 import { checkedAtLess, lostByRelay, receivedWrong } from './content.ts';
 
@@ -70,11 +71,12 @@ function rate(cases: readonly CaseReport[], id: string, engine: EngineName, of: 
 }
 
 /** Why a rate is not shown although there is a number. */
-function flawOf({ confirmed, checked }: ThroughputResult): string | undefined {
+function flawOf({ confirmed, checked, each_output: each }: ThroughputResult): string | undefined {
   if (confirmed < CONFIRMATIONS) return `held ${confirmed} of ${CONFIRMATIONS} times`;
   return (
     receivedWrong(checked) ??
     (checked.whole === null ? undefined : receivedWrong(checked.whole)) ??
-    lostByRelay(checked)
+    lostByRelay(checked) ??
+    outputsFlaw(each)
   );
 }

@@ -2,6 +2,8 @@ import type { EngineName } from '../engine.ts';
 import { addedLatency } from '../latency-added.ts';
 import type {
   CaseReport,
+  CheckedOutput,
+  CheckedOutputs,
   LatencyResult,
   OutputFailureResult,
   Result,
@@ -32,6 +34,7 @@ export const throughputResult = example<ThroughputResult>({
     reordered: 0,
     corrupt: 0,
     receiverDrops: 0,
+    senders: 1,
     latencyUs: null,
     payloadSha256: 'ab',
     rate: 100_000,
@@ -41,9 +44,34 @@ export const throughputResult = example<ThroughputResult>({
     earlier: [],
     whole: null,
   },
+  each_output: null,
   disturbance: { repeated: 0, in_the_answer: false, foreign_cores: 0, sender_after_to_before: 1 },
   ratio: {},
   note: '',
+});
+
+export const checkedOutput = example<CheckedOutput>({
+  interface: 'veth2',
+  group: '239.10.1.1',
+  port: 6001,
+  stream: 0,
+  received: 300,
+  sent: 300,
+  lost: 0,
+  duplicates: 0,
+  reordered: 0,
+  corrupt: 0,
+  receiverDrops: 0,
+  senders: 1,
+  payloadSha256: 'ab',
+  same_sha256: true,
+  latencyUs: null,
+});
+
+export const checkedOutputs = example<CheckedOutputs>({
+  rate: 1_000,
+  outputs: [checkedOutput(), checkedOutput({ group: '239.10.1.2' })],
+  astray: 0,
 });
 
 const withoutRelay = { p50_us: 2.5, p99_us: 5, p999_us: 9, foreign_cores: 0 };

@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
 import { benchCases } from '../cases.ts';
 import type { CaseReport, Disturbance } from '../results.ts';
-import { caseOf, latencyResult, outputFailureResult, rates, throughputResult, upkeepResult } from './examples.ts';
+import {
+  caseOf,
+  checkedOutput,
+  checkedOutputs,
+  latencyResult,
+  outputFailureResult,
+  rates,
+  throughputResult,
+  upkeepResult,
+} from './examples.ts';
 import { judge, type Requirement } from './requirements.ts';
 
 const disturbance: Disturbance = { repeated: 4, in_the_answer: true, foreign_cores: 1, sender_after_to_before: 1 };
@@ -241,6 +250,28 @@ test('a rate that did not hold, or whose packets came damaged, is none', () => {
   expect(of({ checked: { ...checked, whole: { ...checked, reordered: 1 } } }).verdict).toBe('FAILS');
 });
 
+test('a rate is none if one output is wrong that was heard by itself, or packets went astray', () => {
+  const of = (each_output: ReturnType<typeof checkedOutputs> | null) =>
+    find(
+      '1to32-rate',
+      caseOf('1to32', throughputResult({ out_pps: 9e6, each_output })),
+      rates('1to32-spin', { mcfleet: 1 }),
+      rates('1to32-exclusive-spin', { mcfleet: 1 }),
+    );
+  const one = (details: Parameters<typeof checkedOutput>[0]) =>
+    of(checkedOutputs({ outputs: [checkedOutput(), checkedOutput(details), checkedOutput()] }));
+  expect(of(null)).toMatchObject({ verdict: 'HOLDS' });
+  expect(one({})).toMatchObject({ verdict: 'HOLDS' });
+  expect(one({ received: 0, lost: 300, group: '239.10.1.7' })).toMatchObject({
+    verdict: 'FAILS',
+    why: expect.stringContaining('at 1,000 pps: 239.10.1.7:6001 at veth2: 300 of 300 lost'),
+  });
+  for (const wrong of [{ duplicates: 1 }, { reordered: 1 }, { corrupt: 1 }, { same_sha256: false }, { senders: 2 }]) {
+    expect(one(wrong)).toMatchObject({ verdict: 'FAILS', figure: expect.not.stringContaining('9,000,000') });
+  }
+  expect(of(checkedOutputs({ astray: 1 }))).toMatchObject({ verdict: 'FAILS' });
+});
+
 test('a rate at which the relay lost while its content was looked at is none; a lower one is told', () => {
   const { checked } = throughputResult();
   const of = (details: Partial<typeof checked>) =>
@@ -296,16 +327,17 @@ test('what mcfleet is compared with is told to be a lower bound where the sender
 
 test('boundaries are judged by what a plain receiver got of enough datagrams, and one that takes super-frames whole', () => {
   const { checked } = throughputResult();
-  const heard = (details: Partial<typeof checked>) =>
+  const heard = (details: Partial<typeof checked>, each_output = checkedOutputs()) =>
     find(
       'super-boundaries',
       rates('super-48', { mcfleet: 1 }),
       rates('super-1to1', { mcfleet: 1 }),
-      caseOf('super-1to8', throughputResult({ checked: { ...checked, ...details } })),
+      caseOf('super-1to8', throughputResult({ each_output, checked: { ...checked, ...details } })),
     ).verdict;
   expect(heard({})).toBe('HOLDS');
   expect(heard({ corrupt: 1 })).toBe('FAILS');
   expect(heard({ same_sha256: false })).toBe('FAILS');
+  expect(heard({}, checkedOutputs({ outputs: [checkedOutput(), checkedOutput({ corrupt: 1 })] }))).toBe('FAILS');
   expect(heard({ received: 999, lost: 1 })).toBe('FAILS');
   expect(heard({ received: 998, lost: 2, receiverDrops: 1 })).toBe('FAILS');
   expect(heard({ received: 999, lost: 1, receiverDrops: 1 })).toBe('NOT MEASURED');
@@ -353,6 +385,11 @@ test('the content of every case counts, also of those that concern no other line
   expect(of('64-bytes', { lost: 1, missing_at_interface: 1, same_sha256: false }).verdict).toBe('FAILS');
   expect(of('64-bytes', { lost: 1, receiverDrops: 1, same_sha256: false }).verdict).toBe('NOT MEASURED');
   expect(of('64-bytes', { sent: 0, received: 0 }).verdict).toBe('NOT MEASURED');
+  const each_output = checkedOutputs({ outputs: [checkedOutput(), checkedOutput({ lost: 300, received: 0 })] });
+  expect(find('content', caseOf('8to8', throughputResult({ each_output })))).toMatchObject({
+    verdict: 'FAILS',
+    why: expect.stringContaining('8to8, mcfleet: outputs heard one by one at 1,000 pps: 239.10.1.1:6001 at veth2: 300'),
+  });
   // What a peer does with packets is not mcfleet's.
   const peer = throughputResult({ engine: 'kernel-mfc', checked: { ...checked, corrupt: 1 } });
   expect(find('content', caseOf('1to1', throughputResult(), peer)).verdict).toBe('HOLDS');
