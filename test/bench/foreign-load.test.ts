@@ -5,11 +5,11 @@ import { expect, test } from 'vitest';
 import { ForeignLoad } from './foreign-load.ts';
 import { processTime } from './processor-time.ts';
 
-/** Another process that uses a core for as long as it runs. */
+/** Another process that uses a core for as long as it runs, a minute at most. */
 async function withBusyProcess<T>(use: (pid: number) => Promise<T>): Promise<T> {
-  const child = spawn(process.execPath, ['-e', 'console.log("runs"); for (;;) {}'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  // Ends by itself too: a test's process that is ended cannot end it.
+  const script = 'console.log("runs"); for (const end = Date.now() + 60_000; Date.now() < end; ) {}';
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     await once(child.stdout, 'data');
     return await use(child.pid ?? 0);
