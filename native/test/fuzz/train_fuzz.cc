@@ -51,7 +51,8 @@ struct Output {
   }
   // To a unicast address; nothing is known of its neighbour, so that packets take the raw socket.
   Output(const char* device, const IpAddress& destination)
-      : ports(open_frames(device, TransmitRequest::kAuto), destination) {
+      : ports(open_frames(device, TransmitRequest::kAuto), destination,
+              std::make_shared<PerWorker<SegmentCounters>>(1)) {
     find_socket();
   }
 
