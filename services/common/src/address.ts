@@ -52,19 +52,19 @@ export function isLoopback({ family, bytes }: IpAddress): boolean {
   return bytes[15] === 1 && bytes.subarray(0, 15).every((byte) => byte === 0);
 }
 
-/** Whether an address is a PTP group: 224.0.1.129 to .132 and ff0x::181 (IEEE 1588-2019, annexes C and D). */
+/**
+ * Whether an address is a PTP group (IEEE 1588-2019, annexes C and D): 224.0.1.129 to .132 and ff0x::181, and for the delay of a link
+ * 224.0.0.107 and ff02::6b.
+ */
 export function isPtpGroup({ family, bytes }: IpAddress): boolean {
+  const last = bytes[family === 4 ? 3 : 15] ?? 0;
   if (family === 4) {
-    const last = bytes[3] ?? 0;
-    return bytes[0] === 224 && bytes[1] === 0 && bytes[2] === 1 && last >= 129 && last <= 132;
+    if (bytes[0] !== 224 || bytes[1] !== 0) return false;
+    return bytes[2] === 1 ? last >= 129 && last <= 132 : bytes[2] === 0 && last === 107;
   }
-  return (
-    bytes[0] === 0xff &&
-    ((bytes[1] ?? 0) & 0xf0) === 0 &&
-    bytes.subarray(2, 14).every((byte) => byte === 0) &&
-    bytes[14] === 0x01 &&
-    bytes[15] === 0x81
-  );
+  if (bytes[0] !== 0xff || !bytes.subarray(2, 14).every((byte) => byte === 0)) return false;
+  const scope = bytes[1] ?? 0;
+  return (scope < 0x10 && bytes[14] === 0x01 && last === 0x81) || (scope === 0x02 && bytes[14] === 0 && last === 0x6b);
 }
 
 /**

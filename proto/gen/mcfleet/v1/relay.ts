@@ -494,8 +494,8 @@ export interface RelaySpec {
     | LoopProtection
     | undefined;
   /**
-   * Relays PTP groups (224.0.1.129-132, ff0x::181) as well. Their timing breaks: a boundary clock is what serves clocks behind a
-   * relay. Default false: such groups are refused.
+   * Relays PTP groups (224.0.1.129-132, 224.0.0.107, ff0x::181, ff02::6b) as well. Their timing breaks: a boundary clock is what serves
+   * clocks behind a relay. Default false: such groups are refused.
    */
   allowPtp: boolean;
 }
@@ -509,7 +509,8 @@ export interface RelaySpec {
  * with another identification, in IPv6 with another flow label: if it comes back with that, four times in a row, that is a loop. A
  * sender that repeats itself loses nothing by this: of what it repeats, up to eight packets in ten seconds leave with another
  * identification or flow label. A relay of another kind that gives packets identifications of its own hides a loop. Senders of equal
- * payloads are no loop: their identifications differ, and packets that come without one (zero, or with DF below 128) get one, 128 to
+ * payloads are no loop, unless more than eight use one identification within two seconds (devices that are switched on together and
+ * count from boot, without DF): mostly theirs differ, and packets that come without one (zero, or with DF below 128) get one, 128 to
  * 65535. Packets that leave together count up from the first one's, if they have DF (RFC 6864) or share identifications, as those of a
  * sender that leaves the segmentation to its kernel. In IPv6 the flow label tells senders apart; packets without one are never taken
  * for a loop. One that repeats a payload and comes by another router of a sudden may be taken for a loop until nothing of it was passed
@@ -574,18 +575,17 @@ export interface RelayInput {
    */
   interface: string;
   /**
-   * IPv4 or IPv6 group, or a local unicast address, as text. UDP over IPv6 may come with options for hops and the destination; a
-   * routing header, or more than 64 bytes of such headers, is dropped and counted as "extension_header". A zero UDP checksum stays
-   * zero: receivers that do not expect that (RFC 6935) drop such packets, as they would without the relay. PTP groups
-   * (224.0.1.129-132, ff0x::181) are refused unless `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the
-   * host's own, on any of its interfaces: as long as the host has it not, the relay is Pending there with the reason
-   * "AddressNotLocal", and starts by itself when the host gets it. While it forwards, the data plane holds the UDP port on that
-   * address, so that the host does not answer the packets with "port unreachable": a program that binds the port there later is
-   * refused (EADDRINUSE); one that has it already is not disturbed, and the data plane takes the port some seconds after it ends.
-   * Without `port` there is nothing to hold: the packets are relayed, and the host also answers each for which no program listens
-   * with "port unreachable", at its limit of such answers (net.ipv4.icmp_ratelimit); a sender with a connected socket gets
-   * ECONNREFUSED for that and may lose packets. Give the port, or have a firewall of the host drop the answers.
-   * RelayCounters.warning tells of both.
+   * IPv4 or IPv6 group, or a local unicast address, as text. UDP over IPv6 may come with options for hops and the destination; a routing
+   * header, or more than 64 bytes of such headers, is dropped and counted as "extension_header". A zero UDP checksum stays zero: receivers
+   * that do not expect that (RFC 6935) drop such packets, as they would without the relay. PTP groups (224.0.1.129-132, 224.0.0.107,
+   * ff0x::181, ff02::6b) are refused unless `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the host's own, on
+   * any of its interfaces: as long as the host has it not, the relay is Pending there with the reason "AddressNotLocal", and starts by
+   * itself when the host gets it. While it forwards, the data plane holds the UDP port on that address, so that the host does not answer
+   * the packets with "port unreachable": a program that binds the port there later is refused (EADDRINUSE); one that has it already is not
+   * disturbed, and the data plane takes the port some seconds after it ends. Without `port` there is nothing to hold: the packets are
+   * relayed, and the host also answers each for which no program listens with "port unreachable", at its limit of such answers
+   * (net.ipv4.icmp_ratelimit); a sender with a connected socket gets ECONNREFUSED for that and may lose packets. Give the port, or have a
+   * firewall of the host drop the answers. RelayCounters.warning tells of both.
    */
   group: string;
   /** UDP destination port, 1 to 65535. Omitted: any port; for a unicast address see `group`. */
