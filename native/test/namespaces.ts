@@ -14,20 +14,6 @@ export function namespaceObstacle(): string | null {
   }
 }
 
-/** Why this command does not work in a namespace of its own, or `null`. */
-export function commandObstacle(command: string, ...parameters: string[]): string | null {
-  if (namespaceObstacle()) return 'no network namespaces';
-  const space = new TestNamespace();
-  try {
-    space.run(command, ...parameters);
-    return null;
-  } catch {
-    return `'${[command, ...parameters].join(' ')}' does not work here`;
-  } finally {
-    space.delete();
-  }
-}
-
 function uniqueName(): string {
   serial += 1;
   return `mcn${process.pid}-${serial}`;

@@ -21,8 +21,9 @@ test('without options everything is measured', () => {
 });
 
 test('cases are named, and an unknown one is refused with the known ones', () => {
-  const command = parseCommand(['--quick', '--only', 'latency-10k,1to1', '--json', 'x.json', '--write-docs']);
-  expect(command).toMatchObject({ kind: 'run', quick: true, fewer: false, json: 'x.json', writeDocs: true });
+  const command = parseCommand(['--quick', '--only', 'latency-10k,1to1', '--json', 'x.json']);
+  expect(command).toMatchObject({ kind: 'run', quick: true, fewer: false, json: 'x.json', writeDocs: false });
+  expect(parseCommand(['--write-docs', '--realtime'])).toMatchObject({ kind: 'run', writeDocs: true });
   expect(command.kind === 'run' && command.cases.map(({ id }) => id)).toEqual(['1to1', 'latency-10k']);
   expect(parseCommand(['--only', '1to1,2to2'])).toMatchObject({
     kind: 'usage-error',
@@ -58,6 +59,14 @@ test('every case is listed once', () => {
       : [];
   expect(ids).toEqual(benchCases.map(({ id }) => id));
   expect(new Set(ids).size).toBe(ids.length);
+});
+
+test.each([
+  [['--write-docs', '--quick'], /^--write-docs .*leave out --quick, or/],
+  [['--write-docs', '--only', '1to1', '--relays', 'socat'], /leave out --only, --relays, or/],
+  [['--only', 'idle', '--relays', 'socat'], /^--relays: none of socat relays in idle$/],
+])('%j is refused', (args, message) => {
+  expect(parseCommand(args)).toEqual({ kind: 'usage-error', message: expect.stringMatching(message) });
 });
 
 test('what the README says to type is understood', () => {

@@ -37,7 +37,7 @@ is judged by what is added to that of the path without a relay.
   --only CASES  only these, also such as --quick leaves out
   --relays ...  only these: ${engineNames.join(', ')}
   --json FILE   also write the figures as JSON; test/bench/results.ts describes them
-  --write-docs  also write the figures into docs/measurements.md
+  --write-docs  also write the figures into docs/measurements.md; of a whole run only
   --require     end with status 1 if a line of what must hold does not hold, also if it was not measured
   --verbose     print every attempt
   --list        print the cases
@@ -97,16 +97,27 @@ export function parseCommand(args: readonly string[]): BenchCommand {
     const message = `--relays: there is no ${unknownRelays.join(', ')}; there are: ${engineNames.join(', ')}`;
     return { kind: 'usage-error', message };
   }
+  const writeDocs = values['write-docs'] === true;
+  const part = (['quick', 'only', 'relays'] as const).filter((name) => values[name] !== undefined);
+  if (writeDocs && part.length > 0) {
+    const message = `--write-docs writes the figures of a whole run over those that are there: leave out --${part.join(', --')}, or use --json`;
+    return { kind: 'usage-error', message };
+  }
+  const cases = wanted === undefined ? benchCases : benchCases.filter(({ id }) => wanted.includes(id));
+  if (!cases.some(({ engines }) => engines.some((name) => relays.includes(name)))) {
+    const message = `--relays: none of ${relays.join(', ')} relays in ${values.only ?? 'any case'}`;
+    return { kind: 'usage-error', message };
+  }
   return {
     kind: 'run',
     relays: engineNames.filter((name) => relays.includes(name)),
-    cases: wanted === undefined ? benchCases : benchCases.filter(({ id }) => wanted.includes(id)),
+    cases,
     quick,
     fewer: quick && wanted === undefined,
     realtime: values.realtime === true,
     verbose: values.verbose === true,
     json: values.json,
-    writeDocs: values['write-docs'] === true,
+    writeDocs,
     require: values.require === true,
   };
 }
