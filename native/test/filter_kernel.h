@@ -3,6 +3,7 @@
 // The kernel itself runs the compiled filters: over a pair of Unix sockets.
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <sys/socket.h>
 
 #include "base/unique_fd.h"
@@ -20,10 +21,12 @@ class Kernel final {
     in_.reset(pair[0]);
     out_.reset(pair[1]);
   }
-  // `protocol`: the Ethernet type of packets; `tag`: what they are tagged with, none if null.
-  void load(mcfleet::Filter filter, const uint16_t* tag = nullptr, uint32_t protocol = ETH_P_IP) {
-    // Packets of a Unix socket have neither a protocol number nor a tag: put constants in place of
-    // the loads.
+  // `protocol`: the Ethernet type of packets; `tag`: what they are tagged with, none if null;
+  // `station`: to whom they are addressed (PACKET_HOST, PACKET_OTHERHOST, ...).
+  void load(mcfleet::Filter filter, const uint16_t* tag = nullptr, uint32_t protocol = ETH_P_IP,
+            uint32_t station = PACKET_HOST) {
+    // Packets of a Unix socket have neither a protocol number, a tag, nor a station: put constants
+    // in place of the loads.
     if (filter.code.size() > 1) {
       CHECK(filter.code[0].k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL));
       filter.code[0] = BPF_STMT(BPF_LD | BPF_IMM, protocol);
@@ -33,6 +36,8 @@ class Kernel final {
         instruction = BPF_STMT(BPF_LD | BPF_IMM, tag != nullptr ? 1U : 0U);
       } else if (instruction.k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_VLAN_TAG)) {
         instruction = BPF_STMT(BPF_LD | BPF_IMM, tag != nullptr ? uint32_t{*tag} : 0U);
+      } else if (instruction.k == static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE)) {
+        instruction = BPF_STMT(BPF_LD | BPF_IMM, station);
       }
     }
     // Old and new filter are charged together: a small one makes room.

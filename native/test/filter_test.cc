@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "filter_kernel.h"
+#include "ipv6_packets.h"
 #include "packets.h"
 
 using namespace mcfleet;
@@ -155,6 +156,45 @@ void is_coarse_beyond() {
   CHECK(!compile_filter({{0xef000001, 1}, {0xef000002, 2}}, 14, 20).exact);
 }
 
+void is_coarse_with_many_unicast_addresses() {
+  std::mt19937 random(16);
+  Kernel kernel;
+  std::vector<FilterTarget> targets{{0xef000001, 5001}};
+  for (uint32_t i = 0; i < 65; i++) {
+    targets.push_back({0x0a000100 + i, 5001});
+    // As many as that fit, and one more.
+    const bool exact = i < 64;
+    const Filter filter = compile_filter(targets, 14);
+    CHECK(filter.exact == exact);
+    kernel.load(filter);
+    CHECK(kernel.passes(packet_to(0x0a000100 + i, 5001, 14, random)));
+    CHECK(kernel.passes(packet_to(0x0a000100 + i, 5002, 14, random)) == !exact);
+    CHECK(kernel.passes(packet_to(0x0a000200, 5001, 14, random)) == !exact);
+  }
+}
+
+// An input that sees all frames of its link takes none for other stations, nor those that leave.
+void refuses_what_goes_to_other_stations() {
+  const packets::Spec ipv4;
+  const packets::ipv6::Spec ipv6;
+  const std::vector<FilterTarget> targets = {
+      {ipv4.destination, ipv4.destination_port},
+      {IpAddress::ipv6(ipv6.destination.data()), ipv6.destination_port}};
+  const Bytes ipv4_frame = packets::frame(packets::ip_packet(ipv4));
+  const Bytes ipv6_frame = packets::ipv6::frame(packets::ipv6::ip_packet(ipv6));
+  Kernel kernel;
+  for (const Filter& filter : {compile_filter(targets, 14), compile_coarse_filter(targets, 14)}) {
+    for (const uint32_t station :
+         {PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, PACKET_OUTGOING}) {
+      const bool ours = station != PACKET_OTHERHOST && station != PACKET_OUTGOING;
+      kernel.load(filter, nullptr, ETH_P_IP, station);
+      CHECK(kernel.passes(ipv4_frame) == ours);
+      kernel.load(filter, nullptr, ETH_P_IPV6, station);
+      CHECK(kernel.passes(ipv6_frame) == ours);
+    }
+  }
+}
+
 void widens_a_group_with_many_ports() {
   std::mt19937 random(13);
   std::vector<FilterTarget> targets;
@@ -206,6 +246,8 @@ int main() {
   is_coarse_in_the_vlans_that_are_wanted();
   holds_a_thousand_relays();
   is_coarse_beyond();
+  is_coarse_with_many_unicast_addresses();
+  refuses_what_goes_to_other_stations();
   widens_a_group_with_many_ports();
   lets_the_malformed_be_counted();
 }

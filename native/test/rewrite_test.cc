@@ -2,6 +2,7 @@
 #include "packet/rewrite.h"
 
 #include "check.h"
+#include "ipv6_packets.h"
 #include "packet/checksum.h"
 #include "packets.h"
 
@@ -64,6 +65,51 @@ void rewrites_finished_checksums() {
     const Datagram datagram = parsed(packet);
     rewrite_datagram(packet.data(), datagram, rewrite);
     CHECK(packet == packets::ip_packet(expected(spec, rewrite)));
+  }
+}
+
+// In IPv4 zero says that there is no checksum (RFC 768), and in IPv6 it is not allowed (RFC 8200,
+// section 8.1).
+void sends_zero_as_all_ones() {
+  std::mt19937 random(6);
+  for (int i = 0; i < kRounds; i++) {
+    packets::Spec spec = packets::random_spec(random, 0);
+    const Rewrite rewrite = random_rewrite(random);
+    // A payload that makes the sum of the rewritten packet complete.
+    spec.payload = {0, 0};
+    const size_t header = 20 + spec.options.size();
+    packets::put16(spec.payload.data(),
+                   packets::get16(packets::ip_packet(expected(spec, rewrite)).data() + header + 6));
+    Bytes packet = packets::ip_packet(spec);
+    rewrite_datagram(packet.data(), parsed(packet), rewrite);
+    CHECK_EQ(packets::get16(packet.data() + header + 6), 0xffff);
+    CHECK(packet == packets::ip_packet(expected(spec, rewrite)));
+  }
+}
+
+void sends_zero_as_all_ones_in_ipv6() {
+  std::mt19937 random(7);
+  for (int i = 0; i < kRounds; i++) {
+    packets::ipv6::Spec spec = packets::ipv6::random_spec(random, 0);
+    packets::ipv6::Spec wanted = spec;
+    wanted.source = packets::ipv6::random_address(random);
+    wanted.destination = packets::ipv6::random_address(random);
+    wanted.destination_port = 6001;
+    wanted.hop_limit = 9;
+    const size_t header = packets::ipv6::header_size(spec);
+    wanted.payload = {0, 0};
+    const uint16_t missing = packets::get16(packets::ipv6::ip_packet(wanted).data() + header + 6);
+    packets::put16(wanted.payload.data(), missing);
+    spec.payload = wanted.payload;
+    Bytes packet = packets::ipv6::ip_packet(spec);
+    const Ipv6Addresses addresses{wanted.destination, wanted.source, false};
+    Rewrite rewrite;
+    rewrite.port = wanted.destination_port;
+    rewrite.ttl = wanted.hop_limit;
+    rewrite.ipv6 = &addresses;
+    rewrite_datagram(packet.data(), parsed(packet), rewrite);
+    CHECK_EQ(packets::get16(packet.data() + header + 6), 0xffff);
+    CHECK(packet == packets::ipv6::ip_packet(wanted));
   }
 }
 
@@ -158,6 +204,8 @@ void maps_groups_to_macs() {
 int main() {
   sums_like_the_reference();
   rewrites_finished_checksums();
+  sends_zero_as_all_ones();
+  sends_zero_as_all_ones_in_ipv6();
   keeps_wrong_checksums_wrong();
   keeps_absent_checksums_absent();
   finishes_partial_checksums();
