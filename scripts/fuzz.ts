@@ -66,11 +66,21 @@ function fuzz(target: string, seconds: number): boolean {
   return false;
 }
 
+function readArguments():
+  | { readonly values: { readonly seconds: string }; readonly positionals: string[] }
+  | undefined {
+  try {
+    return parseArgs({ options: { seconds: { type: 'string', default: '60' } }, allowPositionals: true });
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+    return undefined;
+  }
+}
+
 function main(): number {
-  const { values, positionals } = parseArgs({
-    options: { seconds: { type: 'string', default: '60' } },
-    allowPositionals: true,
-  });
+  const read = readArguments();
+  if (read === undefined) return 2;
+  const { values, positionals } = read;
   const seconds = Number(values.seconds);
   const unknown = positionals.filter((name) => !TARGETS.includes(name));
   if (!Number.isInteger(seconds) || seconds < 1 || unknown.length > 0) {
