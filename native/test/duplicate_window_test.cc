@@ -189,6 +189,55 @@ void forgets() {
   CHECK(!repeated(window, numbered(1), kStart - 3600 * kSecond));
 }
 
+// Whether a packet is remembered: of its copies with the headers of another sender, one too many
+// is refused then. Each `number` has its own, so that none is refused for what came before it.
+bool remembers(DuplicateWindow& window, uint32_t number, uint64_t now) {
+  Arrival copy = numbered(number);
+  copy.station = 2;
+  copy.spec.source += 1 + number;
+  for (uint32_t i = 0; i < DuplicateWindow::kTolerated; i++) CHECK(!repeated(window, copy, now));
+  return repeated(window, copy, now);
+}
+
+void forgets_the_oldest_when_full() {
+  DuplicateWindow window;
+  constexpr uint32_t kSent = 4 * DuplicateWindow::kEntries;
+  constexpr uint32_t kAsked = 2000;
+  uint64_t now = kStart;
+  for (uint32_t i = 0; i < kSent; i++) {
+    CHECK(!repeated(window, numbered(i), now));
+    now += kMillisecond / 200;
+  }
+  CHECK(now - kStart < DuplicateWindow::kWindowNs);
+  uint32_t last = 0;
+  for (uint32_t i = kSent - kAsked; i < kSent; i++) last += remembers(window, i, now);
+  uint32_t first = 0;
+  for (uint32_t i = 0; i < kAsked; i++) first += remembers(window, i, now);
+  // Places are shared by what has the same hash, some by more than others.
+  CHECK(last >= kAsked - kAsked / 100);
+  CHECK(first <= kAsked / 100);
+}
+
+// A mark that does not come back is not waited for any longer: the next sender gets its own.
+void marks_one_sender_after_the_other() {
+  for (const uint32_t flow_label : {0U, 0x12345U}) {
+    DuplicateWindow window;
+    uint64_t now = kStart;
+    for (uint8_t station = 1; station <= 3; station++) {
+      Arrival sent = numbered(station);
+      sent.station = station;
+      sent.flow_label = flow_label;
+      uint32_t marks = 0;
+      for (int i = 0; i < 2000; i++) {
+        marks += marked(window, sent, now) ? 1 : 0;
+        now += kMillisecond;
+      }
+      CHECK_EQ(marks, RepeatProbe::kCopies);
+    }
+    CHECK(!window.in_loop(now));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -201,4 +250,6 @@ int main() {
   takes_redundant_streams();
   takes_streams_of_any_packets();
   forgets();
+  forgets_the_oldest_when_full();
+  marks_one_sender_after_the_other();
 }
