@@ -2,7 +2,7 @@
 // processor time is read when it has forwarded them. Independent of the sender's speed. See docs/measurements.md.
 //
 //   node native/test/measure-backlog.ts [--rounds 10] [--size 1316] [--flows 1] [--outputs 1] [--segments 20] [--super] [--no-uso]
-//        [--transmit auto] [--unicast] [--rules] [--packets 30000] [--qdisc "pfifo limit 1000"]
+//        [--transmit auto] [--unicast] [--keep-duplicates] [--rules] [--packets 30000] [--qdisc "pfifo limit 1000"]
 //
 // --packets: as many as the rings hold at most; the one for super-frames has 512 slots. --segments, --super, --no-uso as in
 // measure-forwarder.ts. --unicast: to unicast addresses rather than groups. --rules: on a host with nftables rules,
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '10' },
     segments: { type: 'string', default: '20' },
     unicast: { type: 'boolean', default: false },
+    'keep-duplicates': { type: 'boolean', default: false },
     rules: { type: 'boolean', default: false },
     packets: { type: 'string', default: '30000' },
     qdisc: { type: 'string' },
@@ -61,7 +62,9 @@ try {
   for (const { address } of values.unicast ? addresses : []) {
     await lab.ip('relay', `neighbour replace ${address} lladdr ${neighbour} dev out1`);
   }
-  const refusals = await forwarder.apply([{ ...simpleRelay, outputs: addresses }]);
+  const refusals = await forwarder.apply([
+    { ...simpleRelay, keepDuplicates: values['keep-duplicates'], outputs: addresses },
+  ]);
   const { pid } = forwarder.child;
   if (JSON.stringify(refusals) !== '[]' || pid === undefined) throw new Error(JSON.stringify(refusals));
   const costs: number[] = [];

@@ -51,17 +51,17 @@ bool takes_super_frame(const EgressPort::Link& link, const Datagram& datagram) {
 }
 
 // Whether a UDP socket sends a train just as it is: it makes a right checksum and forbids
-// fragments; it leaves no identification, by which loops are known (LoopWatch), and neither options
-// nor extension headers nor a surplus.
-bool suits_udp_socket(const Train& train, const Datagram& merged) {
+// fragments; it leaves no identification of IPv4, by which loops are known where they are `watched`
+// for (LoopWatch), and neither options nor extension headers nor a surplus.
+bool suits_udp_socket(const Train& train, const Datagram& merged, bool watched) {
   constexpr uint16_t kOnlyDontFragment = 0x4000;
   if (merged.segments < 2 || merged.ip_header + merged.udp_length != merged.ip_length) return false;
   if (merged.checksum != UdpChecksum::kVerified && merged.checksum != UdpChecksum::kPartial) {
     return false;
   }
   if (merged.ipv6) return merged.ip_header == kIpv6Header;
-  return merged.ip_header == kIpv4Header && load16(train.packet(0) + 6) == kOnlyDontFragment &&
-         !train.keeps_identification();
+  return !watched && merged.ip_header == kIpv4Header &&
+         load16(train.packet(0) + 6) == kOnlyDontFragment;
 }
 
 void write_mac(uint8_t* at, uint64_t mac) {
@@ -96,7 +96,8 @@ Emitter::Emitter(size_t worker, size_t workers)
       whole_(std::make_unique<uint8_t[]>(kMaxIpPacket)),
       segment_(std::make_unique<uint8_t[]>(kMaxIpPacket)) {}
 
-void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu) {
+void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu,
+                   bool watched) {
   std::array<uint8_t, Train::kMaxHeaders> headers;
   std::span<const iovec> pieces;
   const Datagram merged = train.merged();
@@ -107,7 +108,7 @@ void Emitter::emit(std::span<const OutputAction> outputs, const Train& train, ui
       continue;
     }
     const Way& way = std::get<Way>(chosen);
-    const bool by_socket = goes_by_socket(way, train, merged);
+    const bool by_socket = goes_by_socket(way, train, merged, watched);
     const bool as_one = train.size() > 1 && takes_super_frame(way.link, merged);
     if ((as_one || by_socket) && pieces.empty()) {
       train.write_headers(headers.data());
@@ -217,8 +218,9 @@ void Emitter::emit_pieces(const Way& way, const Datagram& datagram, const uint8_
   close_frame(way, copy, size, datagram, account, pieces);
 }
 
-bool Emitter::goes_by_socket(const Way& way, const Train& train, const Datagram& merged) {
-  if (!way.segments || !suits_udp_socket(train, merged)) return false;
+bool Emitter::goes_by_socket(const Way& way, const Train& train, const Datagram& merged,
+                             bool watched) {
+  if (!way.segments || !suits_udp_socket(train, merged, watched)) return false;
   if (size_t{merged.ip_header} + kUdpHeader + merged.segment_size > way.link.mtu) return false;
   const uint16_t given = way.action.rewrite.source_port;
   return way.port.serves_segments(given != 0 ? given : merged.source_port, merged.segments,

@@ -25,8 +25,10 @@ class Emitter final {
   Emitter(size_t worker, size_t workers);
 
   // A copy of the train for each output: as one super-frame where the output takes that, otherwise
-  // one by one. `input_mtu`: what is longer arrived in fragments.
-  void emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu);
+  // one by one. `input_mtu`: what is longer arrived in fragments. `watched`: loops are looked for
+  // where it came from, so that it must keep what they are known by.
+  void emit(std::span<const OutputAction> outputs, const Train& train, uint32_t input_mtu,
+            bool watched);
   // Sends what emit() collected.
   void flush();
   // Whether packets wait for neighbours, so that settle() must be called every now and then.
@@ -59,7 +61,8 @@ class Emitter final {
   // even for one output (docs/measurements.md).
   std::span<const iovec> share_payload(const Train& train);
   // Whether a train may leave as a super-frame through a UDP socket.
-  static bool goes_by_socket(const Way& way, const Train& train, const Datagram& merged);
+  static bool goes_by_socket(const Way& way, const Train& train, const Datagram& merged,
+                             bool watched);
   // Sends a train as a super-frame through a UDP socket. False: it has to leave in another way.
   bool emit_by_socket(const Way& way, const Train& train, const Datagram& merged,
                       const uint8_t* headers, std::span<const iovec> pieces);

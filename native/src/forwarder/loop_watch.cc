@@ -54,7 +54,6 @@ void LoopWatch::leave(Train& train, size_t link_header, Identifications& identif
   for (size_t i = 0; i < train.size(); i++) {
     const Datagram datagram = train.datagram(i);
     const auto remember = [&](uint16_t segment) {
-      train.keep_identification();
       window_.remember(train.packet(i), link_header, datagram, train.time_ns(i), segment);
     };
     if (all) {

@@ -122,6 +122,7 @@ void Pipeline::forward(Input& input, const RuleTable& table, Train& train) {
   if (table.drops_duplicates()) input.loops.leave(train, input.link_header, identifications_);
   const Datagram datagram = train.merged();
   const uint32_t mtu = input.mtu.load(std::memory_order_relaxed);
+  const bool watched = table.drops_duplicates();
   const size_t relays = match(table, datagram, train.packet(0), [&](const RuleMatch& rule) {
     RelayCounters& counters = rule.counters[worker_];
     const uint64_t packets_before = counters.packets.get();
@@ -131,10 +132,10 @@ void Pipeline::forward(Input& input, const RuleTable& table, Train& train) {
     } else if (datagram.repeated && !rule.keep_duplicates) {
       counters.drops.add(DropReason::kDuplicate, datagram.segments);
     } else if (rule.limiter == nullptr) {
-      emitter_.emit(rule.outputs, train, mtu);
+      emitter_.emit(rule.outputs, train, mtu, watched);
       latencies_.show(counters, packets_before, train.time_ns(0));
     } else {
-      forward_within(*rule.limiter, rule, train, mtu);
+      forward_within(*rule.limiter, rule, train, mtu, watched);
       latencies_.show(counters, packets_before, train.time_ns(0));
     }
   });
@@ -148,7 +149,7 @@ void Pipeline::forward(Input& input, const RuleTable& table, Train& train) {
 // Forwards what of a train a limit lets pass, each datagram judged by its own time. What is left
 // out ends a train: segments count up without a gap.
 void Pipeline::forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
-                              uint32_t mtu) {
+                              uint32_t mtu, bool watched) {
   admitted_.clear();
   for (size_t i = 0; i < train.size(); i++) {
     const Datagram datagram = train.datagram(i);
@@ -158,10 +159,10 @@ void Pipeline::forward_within(RateLimiter& limiter, const RuleMatch& rule, const
     }
     rule.counters[worker_].drops.add(DropReason::kRateLimited, datagram.segments);
     if (admitted_.empty()) continue;
-    emitter_.emit(rule.outputs, admitted_, mtu);
+    emitter_.emit(rule.outputs, admitted_, mtu, watched);
     admitted_.clear();
   }
-  if (!admitted_.empty()) emitter_.emit(rule.outputs, admitted_, mtu);
+  if (!admitted_.empty()) emitter_.emit(rule.outputs, admitted_, mtu, watched);
 }
 
 // A frame of which the ring holds only a part, for the queue of long frames was full.

@@ -46,8 +46,8 @@ class Pipeline final {
   void read(Input& input, const RuleTable& table, const RxFrame& frame);
   void take_fragment(Input& input, const RuleTable& table, const RxFrame& frame);
   void forward(Input& input, const RuleTable& table, Train& train);
-  void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train,
-                      uint32_t mtu);
+  void forward_within(RateLimiter& limiter, const RuleMatch& rule, const Train& train, uint32_t mtu,
+                      bool watched);
   void drop_truncated(Input& input, const RuleTable& table, const Datagram& datagram,
                       const RxFrame& frame);
 

@@ -103,7 +103,6 @@ void Train::start(const Datagram& datagram, uint8_t* ip, uint64_t time_ns, bool 
   last_identification_ = load16(ip + 4);
   times_[0] = time_ns;
   checksum_right_ = checksum_right;
-  keeps_identification_ = datagram.keeps_identification;
 }
 
 bool Train::append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns) {
@@ -118,18 +117,16 @@ bool Train::append(const Datagram& datagram, uint8_t* ip, uint64_t time_ns) {
   datagrams_ += datagram.segments;
   payload_ += payload;
   last_identification_ = load16(ip + 4);
-  keeps_identification_ |= datagram.keeps_identification;
   return true;
 }
 
 void Train::take_over(const Train& from, size_t index) {
   if (size_ == 0) {
     start(from.datagram(index), from.packets_[index], from.time_ns(index), from.checksum_right_);
-  } else {
-    // A part of what fits one train does so as well.
-    append(from.datagram(index), from.packets_[index], from.time_ns(index));
+    return;
   }
-  keeps_identification_ |= from.keeps_identification_;
+  // A part of what fits one train does so as well.
+  append(from.datagram(index), from.packets_[index], from.time_ns(index));
 }
 
 uint16_t Train::next_identification() const {

@@ -26,9 +26,6 @@ class Train final {
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] size_t datagrams() const { return datagrams_; }
   [[nodiscard]] const Datagram& first() const { return first_; }
-  // Whether a packet is among them that is looked for by its identification.
-  [[nodiscard]] bool keeps_identification() const { return keeps_identification_; }
-  void keep_identification() { keeps_identification_ = true; }
   [[nodiscard]] uint64_t last_time_ns() const { return times_[size_ - 1]; }
 
   // One of the packets as it was parsed, and its bytes.
@@ -79,7 +76,6 @@ class Train final {
   size_t payload_ = 0;
   // With which the last one came. IPv4 only.
   uint16_t last_identification_ = 0;
-  bool keeps_identification_ = false;
   // Whether the first one's checksum is known to be right.
   bool checksum_right_ = false;
   std::array<uint8_t*, kMaxDatagrams> packets_{};

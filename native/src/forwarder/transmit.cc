@@ -62,7 +62,7 @@ const char* plain_reason(Transmit transmit) {
     case Transmit::kUnicastUdp:
       return "super-frames to unicast receivers through UDP sockets (UDP_SEGMENT), so that the "
              "host's nftables or iptables apply, and packet by packet through a raw socket what "
-             "cannot leave so; --transmit gso passes them by";
+             "cannot leave so, such as IPv4 without keepDuplicates; --transmit gso passes them by";
     case Transmit::kPacketsAsked:
       return "packet by packet to unicast receivers through a raw socket, as asked for by "
              "--transmit";

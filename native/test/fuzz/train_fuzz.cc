@@ -317,7 +317,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       expect(expected, packet, found->second);
       waiting.erase(found);
     }
-    emitter.emit(train.first().ipv6 ? ipv6.actions : ipv4.actions, train, input_mtu);
+    emitter.emit(train.first().ipv6 ? ipv6.actions : ipv4.actions, train, input_mtu, false);
   };
   const auto end_burst = [&] {
     trains.leave_all(leave);

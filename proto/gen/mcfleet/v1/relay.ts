@@ -290,7 +290,8 @@ export const TransmitReason = {
   UNICAST: 8,
   /**
    * HOST_POLICY - The host has nftables, iptables, IPsec policies or routing rules, which super-frames to the link-layer address of a unicast receiver would
-   * pass by. With TRANSMIT_WAY_GSO: nftables or iptables alone, and super-frames leave through UDP sockets, so that they apply.
+   * pass by. With TRANSMIT_WAY_GSO: nftables or iptables alone, and super-frames leave through UDP sockets, so that they
+   * apply: of IPv4 only those of inputs whose relays all have `keep_duplicates`.
    */
   HOST_POLICY: 9,
   /** HOST_POLICY_UNKNOWN - Whether it has any is not known without CAP_NET_ADMIN. */
