@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { callUnary, createClient } from '@mcfleet/common/grpc/client';
 import { DataplaneServiceClient } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { Fleet, mcfleet } from '../../fleet/fleet.ts';
+import { until } from '../../fleet/until.ts';
 import { endsOf } from '../ends.ts';
 import { type Engine, NotOffered, type RelayPlan, type RunningRelay } from '../engine.ts';
 import { INPUT_INTERFACE, RELAY_CPU, type Stage } from '../stage.ts';
@@ -49,8 +50,11 @@ async function capabilitiesOf(stage: Stage): Promise<readonly string[]> {
 export async function startFleet(stage: Stage, plan: RelayPlan, engine: 'KERNEL' | 'USERSPACE'): Promise<RunningRelay> {
   const fleet = await Fleet.start(stage.lab, { controller: 'relay', hosts: { [HOST]: 'relay' } });
   const stop = async (): Promise<void> => {
+    const dataplane = fleet.dataplanePid(HOST);
     await fleet.agent(HOST).stop(5_000);
     await fleet.controller.stop(5_000);
+    // It outlives its agent, and would go on to relay beside what is measured next.
+    if (dataplane !== undefined) await endProcess(dataplane);
   };
   try {
     const file = join(stage.lab.directory, 'bench.yaml');
@@ -71,6 +75,11 @@ export async function startFleet(stage: Stage, plan: RelayPlan, engine: 'KERNEL'
     await stop();
     throw error;
   }
+}
+
+async function endProcess(pid: number): Promise<void> {
+  process.kill(pid, 'SIGTERM');
+  await until(`data plane ${pid} has ended`, async () => !existsSync(`/proc/${pid}`));
 }
 
 /** Group and port stay: that is what the kernel can do. */
