@@ -660,7 +660,8 @@ export interface RelayStatus {
    * and every interface is there. "LoopPossible" is there while it and others may send to each other without end, as far as specs and the
    * networks of interfaces tell; its message names them in order. It is a warning, and nothing is refused. Two interfaces are taken to be
    * on one network if their addresses are. If that is not known of both, those of two hosts are if they have one name, or if the output
-   * changes group or port. A circle in which no output sets `ttl` and a relay has `min_ttl` ends by itself, and is none.
+   * changes group or port. An input that does not take the source of what an output sends, where that is known, is not reached by it: the
+   * output's `source`, the addresses of its interface, or with KEEP the `sources` of its input. A circle in which no output sets `ttl` and a relay has `min_ttl` ends by itself, and is none.
    */
   conditions: Condition[];
   /** Hosts it is meant for. */

@@ -105,7 +105,7 @@ function observeLoop({ generation }: Relay, loop: RelayLoop | undefined): Observ
     `these relays may send to each other without end: ${circle}` +
     (others > 0 ? ` (and so may ${others} more that they are joined with)` : '') +
     '. Hosts end what they see go round, at the price of packets that arrive twice; let one output use a group that none of them takes' +
-    ', or give their loop_protection a min_ttl and leave out every ttl';
+    ', let one input exclude the source of what comes back, or give their loop_protection a min_ttl and leave out every ttl';
   return [
     {
       type: 'LoopPossible',

@@ -1,4 +1,5 @@
-import type { RelayInput, RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import { RelayEngine, type RelayInput, type RelayOutput } from '@mcfleet/proto/mcfleet/v1/relay';
+import type { Exclusions } from './exclusions.ts';
 
 /** What is known of an interface of a host. */
 export interface InterfaceNetworks {
@@ -13,6 +14,12 @@ export interface End<Spec> {
   readonly host: string;
   readonly spec: Spec;
   readonly known: InterfaceNetworks;
+}
+
+/** What matters of the relay that an output is of. */
+export interface SendingRelay {
+  readonly engine: RelayEngine;
+  readonly input: RelayInput;
 }
 
 /**
@@ -40,13 +47,13 @@ export function takenAs({ group, port }: RelayInput): string[] {
  * Channels of an output. Interfaces are taken to be on one network if their addresses are of one. If that is not known of both, then
  * those of different hosts are if they have the same name; or any, if the output changes group or port: who gives a group
  * another name and elsewhere gives it the first one again may well join the two.
- *
- * @param input of the same relay
  */
-export function outputChannels(output: End<RelayOutput>, input: RelayInput): Channel[] {
+export function outputChannels(output: End<RelayOutput>, relay: SendingRelay, exclusions: Exclusions): Channel[] {
   const { spec, host } = output;
+  const { input } = relay;
   const rewrites = spec.address !== input.group || (spec.port !== undefined && spec.port !== input.port);
-  const sources = ['', ...sourcesOf(output)];
+  const from = sourcesOf(output, relay);
+  const sources = ['', ...(from ?? ['*']), ...exclusions.passedBy(spec.address, from)];
   const what = sentAs(spec, input).flatMap((packets) => sources.map((source) => `${packets} ${source}`));
   const places =
     output.known.networks.length > 0
@@ -60,9 +67,9 @@ export function outputChannels(output: End<RelayOutput>, input: RelayInput): Cha
 }
 
 /** Channels of an input. */
-export function inputChannels(input: End<RelayInput>): Channel[] {
+export function inputChannels(input: End<RelayInput>, exclusions: Exclusions): Channel[] {
   const { spec, host } = input;
-  const sources = spec.sources.length === 0 ? [''] : ['*', ...spec.sources];
+  const sources = spec.sources.length === 0 ? [exclusions.nameOf(spec) ?? ''] : ['*', ...spec.sources];
   const what = takenAs(spec).flatMap((packets) => sources.map((source) => `${packets} ${source}`));
   const known = onNetworks(input);
   const unknown = [`unknown ${spec.interface}`, 'unknown'].map((key) => ({ key, owner: host }));
@@ -70,12 +77,12 @@ export function inputChannels(input: End<RelayInput>): Channel[] {
   return product([...always, ...(known.length > 0 ? known : unknown)], what);
 }
 
-/** Source addresses of what an output sends; "*": not known. */
-function sourcesOf({ spec, known }: End<RelayOutput>): readonly string[] {
-  if (spec.source === 'KEEP') return ['*'];
+/** Source addresses of what an output sends; undefined: any. Hosts choose the kernel engine only where it is asked for. */
+function sourcesOf({ spec, known }: End<RelayOutput>, { engine, input }: SendingRelay): readonly string[] | undefined {
+  const keeps = spec.source === 'KEEP' || (spec.source === '' && engine === RelayEngine.KERNEL);
+  if (keeps) return input.sources.length > 0 ? input.sources : undefined;
   if (spec.source !== '' && spec.source !== 'INTERFACE') return [spec.source];
-  // Of relays of the kernel engine the arriving one stays.
-  return spec.source === 'INTERFACE' && known.addresses.length > 0 ? known.addresses : ['*'];
+  return known.addresses.length > 0 ? known.addresses : undefined;
 }
 
 function onNetworks({ host, spec, known }: End<{ readonly interface: string }>): Channel[] {

@@ -2,6 +2,7 @@ import type { ResolvedRelay } from '@mcfleet/proto/mcfleet/v1/agent_service';
 import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
 import { type Channel, type InterfaceNetworks, inputChannels, outputChannels } from './channels.ts';
 import { components, shortestCycle } from './components.ts';
+import { Exclusions } from './exclusions.ts';
 
 /** A relay with the hosts that it is placed on. */
 export interface PlacedRelay {
@@ -64,6 +65,7 @@ class Network {
   constructor(relays: readonly PlacedRelay[], networksOf: NetworksOf) {
     const listeners = new Map<string, Map<string, number[]>>();
     const senders: { node: number; channel: Channel; sets: boolean }[] = [];
+    const exclusions = new Exclusions(relays.flatMap(({ relay }) => relay.input ?? []));
     for (const { key, relay, hosts } of relays) {
       const { input } = relay;
       if (input === undefined) continue;
@@ -71,11 +73,8 @@ class Network {
         const node = this.graph.push([]) - 1;
         this.#instances.push({ relay: key, host });
         if (relay.loopProtection?.minTtl !== undefined || relay.engine === RelayEngine.KERNEL) this.#floors.add(node);
-        for (const { key: channel, owner } of inputChannels({
-          host,
-          spec: input,
-          known: networksOf(host, input.interface),
-        })) {
+        const end = { host, spec: input, known: networksOf(host, input.interface) };
+        for (const { key: channel, owner } of inputChannels(end, exclusions)) {
           const owners = listeners.get(channel) ?? new Map<string, number[]>();
           listeners.set(channel, owners);
           owners.set(owner, [...(owners.get(owner) ?? []), node]);
@@ -83,7 +82,8 @@ class Network {
         for (const output of relay.outputs) {
           const end = { host, spec: output, known: networksOf(host, output.interface) };
           const sets = output.ttl !== undefined;
-          for (const channel of outputChannels(end, input)) senders.push({ node, channel, sets });
+          const channels = outputChannels(end, { engine: relay.engine, input }, exclusions);
+          for (const channel of channels) senders.push({ node, channel, sets });
         }
       }
     }

@@ -9,7 +9,7 @@ const EVERYWHERE = /^(127\.|169\.254\.|fe[89ab]|::1)/;
 export function interfaceNetworks(networkInterface: NetworkInterface | undefined): InterfaceNetworks {
   const own = networkInterface?.addresses ?? [];
   return {
-    addresses: own.map((text) => text.slice(0, text.indexOf('/'))),
+    addresses: own.map((text) => canonical(text.split('/')[0] ?? '')),
     networks: [...new Set(own.flatMap((text) => networkOf(text) ?? []))].sort(),
   };
 }
@@ -19,6 +19,11 @@ export function sameNetworks(a: readonly NetworkInterface[], b: readonly Network
   const text = (all: readonly NetworkInterface[]): string =>
     JSON.stringify(all.map(({ name, addresses }) => [name, addresses]));
   return text(a) === text(b);
+}
+
+/** As specs have it. */
+function canonical(address: string): string {
+  return parseAddress(address)?.text ?? address;
 }
 
 /** "192.0.2.0/24" of "192.0.2.7/24"; undefined if it says nothing. */
