@@ -130,16 +130,20 @@ export class BenchRun implements AsyncDisposable {
    */
   async startRelay(stage: Stage, engine: Engine, plan: RelayPlan): Promise<RunningRelay> {
     const relay = await engine.start(stage, plan);
-    // Not before it is programmed: the garbage collector's threads wait for one another in loops, which on one core and with this priority
-    // takes minutes.
-    if (this.#realtime) await giveRealtimePriority(relay.pids, true);
-    const load = this.watch(stage, relay);
-    for (let attempt = 0; attempt < WARM_UP.attempts; attempt += 1) {
-      const { lossless } = await runTrial(stage, relay.pids, load, { plan, size: 200, segments: 1, ...WARM_UP });
-      if (lossless) return relay;
+    try {
+      // Not before it is programmed: the garbage collector's threads wait for one another in loops, which on one core and with this priority
+      // takes minutes.
+      if (this.#realtime) await giveRealtimePriority(relay.pids, true);
+      const load = this.watch(stage, relay);
+      for (let attempt = 0; attempt < WARM_UP.attempts; attempt += 1) {
+        const { lossless } = await runTrial(stage, relay.pids, load, { plan, size: 200, segments: 1, ...WARM_UP });
+        if (lossless) return relay;
+      }
+      throw new Error(`${engine.name}: ${WARM_UP.rate} packets per second do not come through`);
+    } catch (error) {
+      await relay[Symbol.asyncDispose]();
+      throw error;
     }
-    await relay[Symbol.asyncDispose]();
-    throw new Error(`${engine.name}: ${WARM_UP.rate} packets per second do not come through`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

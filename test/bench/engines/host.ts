@@ -17,9 +17,15 @@ export async function prepareHost(stage: Stage, plan: RelayPlan): Promise<AsyncD
   };
   const passing = ['add', 'chain', ...TABLE.slice(1), 'out', '{ type filter hook output priority 0; policy accept; }'];
   await nft('add', ...TABLE);
-  await nft(...passing);
-  await nft('add', 'rule', ...TABLE.slice(1), 'out', 'udp', 'dport', '53', 'drop');
-  return { [Symbol.asyncDispose]: async () => await nft('delete', ...TABLE) };
+  const stop = async (): Promise<void> => await nft('delete', ...TABLE);
+  try {
+    await nft(...passing);
+    await nft('add', 'rule', ...TABLE.slice(1), 'out', 'udp', 'dport', '53', 'drop');
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { [Symbol.asyncDispose]: stop };
 }
 
 /** Those that are no groups. */

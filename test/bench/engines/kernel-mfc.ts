@@ -38,11 +38,20 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
   writeFileSync(file('conf'), `${lines.join('\n')}\n`);
   const argv = ['smcrouted', '-n', '-N', '-f', file('conf'), '-P', file('pid'), '-u', file('sock')];
   const started = stage.lab.start('relay', argv, { cpu: RELAY_CPU });
-  await until('the kernel has the multicast routes', async () => {
-    if (!started.running) throw new Error(`smcrouted has ended: ${started.stderr}`);
-    const { stdout } = await stage.lab.run('relay', ['cat', '/proc/net/ip_mr_cache']);
-    return stdout.trimEnd().split('\n').length - 1 >= plan.streams.length;
-  });
+  const stop = async (): Promise<void> => {
+    await started.stop(1_000);
+  };
+  try {
+    await until('the kernel has the multicast routes', async () => {
+      if (!started.running) throw new Error(`smcrouted has ended: ${started.stderr}`);
+      const { stdout } = await stage.lab.run('relay', ['cat', '/proc/net/ip_mr_cache']);
+      return stdout.trimEnd().split('\n').length - 1 >= plan.streams.length;
+    });
+  } catch (error) {
+    // Who owns the routing table stands in the way of what is measured next.
+    await stop();
+    throw error;
+  }
   return {
     pids: [],
     ends: endsOf(plan, (copy, _, input) => ({ interface: stage.sinkInterface(copy), ...input })),
@@ -50,8 +59,6 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
     ringBytes: 0,
     applyMs: null,
     change: null,
-    [Symbol.asyncDispose]: async () => {
-      await started.stop(1_000);
-    },
+    [Symbol.asyncDispose]: stop,
   };
 }
