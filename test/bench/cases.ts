@@ -1,64 +1,6 @@
-import type { EngineName, PlannedStream, RelayPlan } from './engine.ts';
-
-/** A way of using a relay whose highest rate without loss is looked for. */
-export interface ThroughputCase {
-  readonly kind: 'throughput';
-  readonly id: string;
-  readonly title: string;
-  /** UDP payload in bytes. */
-  readonly size: number;
-  /**
-   * How packets reach the relay's input, from a sender that hands many to the kernel at once. "single": the kernel cuts them apart before.
-   * "super": they arrive as one frame, as from a device that cuts them apart (USO), or by receive offload.
-   */
-  readonly arriving: 'single' | 'super';
-  /** Packets that the sender hands to the kernel at once, as far as one send holds them. */
-  readonly perSend: number;
-  /** Whether the output devices cut super-frames apart. */
-  readonly outputSegmentation: boolean;
-  readonly plan: RelayPlan;
-  readonly engines: readonly EngineName[];
-  /** The relays that `--quick` measures. */
-  readonly quick: readonly EngineName[];
-}
-
-/** Latency that a relay adds at a rate. */
-export interface LatencyCase {
-  readonly kind: 'latency';
-  readonly id: string;
-  readonly title: string;
-  readonly rate: number;
-  readonly plan: RelayPlan;
-  readonly engines: readonly EngineName[];
-  readonly quick: readonly EngineName[];
-}
-
-/** What a relay uses while it relays little or nothing. */
-export interface UpkeepCase {
-  readonly kind: 'upkeep';
-  readonly id: string;
-  readonly title: string;
-  /** Packets per second on the input that no relay wants. */
-  readonly unmatchedRate: number;
-  /** Packets per second of the plan's stream meanwhile. */
-  readonly wantedRate: number;
-  readonly plan: RelayPlan;
-  readonly engines: readonly EngineName[];
-  readonly quick: readonly EngineName[];
-}
-
-/** What other outputs lose while one fails, in all ways one after the other. */
-export interface OutputFailureCase {
-  readonly kind: 'output-failure';
-  readonly id: string;
-  readonly title: string;
-  readonly rate: number;
-  readonly plan: RelayPlan;
-  readonly engines: readonly EngineName[];
-  readonly quick: readonly EngineName[];
-}
-
-export type BenchCase = ThroughputCase | LatencyCase | UpkeepCase | OutputFailureCase;
+import type { BenchCase, LatencyCase, ThroughputCase, UpkeepCase } from './case.ts';
+import type { EngineName } from './engine.ts';
+import { plan } from './plan.ts';
 
 const all: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned', 'kernel-mfc'];
 const withoutPlainSocat: readonly EngineName[] = ['mcfleet', 'socat-tuned', 'kernel-mfc'];
@@ -66,42 +8,6 @@ const alone: readonly EngineName[] = ['mcfleet'];
 const none: readonly EngineName[] = [];
 /** The kernel forwards multicast to groups only. */
 const unicastEngines: readonly EngineName[] = ['mcfleet', 'socat', 'socat-tuned'];
-
-interface PlanOptions {
-  readonly streams?: number;
-  readonly family?: 4 | 6;
-  readonly copies?: number;
-  readonly spread?: boolean;
-  readonly idleRelays?: number;
-  readonly options?: readonly string[];
-  readonly unicast?: boolean;
-  readonly hostRules?: boolean;
-}
-
-/** The sink, by the first cable. */
-const SINK_ADDRESS = '10.0.1.2';
-
-/**
- * Streams to groups 239.1.1.1 or ff15::1:1 and up; each copy to a group of its own, on one interface where the relay can, or to a port
- * of the sink's.
- */
-function plan(asked: PlanOptions = {}): RelayPlan {
-  const { streams = 1, copies = 1, family = 4, spread = false, idleRelays = 0, options = [] } = asked;
-  const { unicast = false, hostRules = false } = asked;
-  const input = (stream: number): string => (family === 4 ? `239.1.1.${stream}` : `ff15::1:${stream}`);
-  const output = (stream: number, copy: number): string =>
-    family === 4 ? `239.10.${stream}.${copy}` : `ff15::10:${stream}:${copy}`;
-  const planned = Array.from(
-    { length: streams },
-    (_, stream): PlannedStream => ({
-      input: { group: input(stream + 1), port: 5001 },
-      outputs: Array.from({ length: copies }, (__, copy) =>
-        unicast ? { group: SINK_ADDRESS, port: 6001 + copy } : { group: output(stream + 1, copy + 1), port: 6001 },
-      ),
-    }),
-  );
-  return { streams: planned, family, spread, idleRelays, options, hostRules };
-}
 
 type ThroughputDetails = Partial<Omit<ThroughputCase, 'kind' | 'id' | 'title'>>;
 

@@ -1,4 +1,5 @@
 import { FOLLOWED } from './content-check.ts';
+import { damageList } from './damage.ts';
 import { outputsVerdict } from './output-verdict.ts';
 import type { CaseReport, CheckedAt, ThroughputResult } from './results.ts';
 import { integer } from './statistics.ts';
@@ -12,7 +13,7 @@ export function checkVerdict({ checked, each_output: each }: ThroughputResult): 
 }
 
 /** Where a plain receiver could not follow the rate that was found, and what bounds it; empty if there is none. */
-export function checkedAtLess(cases: readonly CaseReport[]): string {
+export function checkedAtLessList(cases: readonly CaseReport[]): string {
   const lines = cases.flatMap(({ id, results }) =>
     results.flatMap((result) => {
       if (result.kind !== 'throughput' || result.checked.rate >= result.in_pps * FOLLOWED) return [];
@@ -23,8 +24,8 @@ export function checkedAtLess(cases: readonly CaseReport[]): string {
 }
 
 function verdictOf(checked: CheckedAt): string {
-  const wrong = (['lost', 'duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
-  const found = wrong.map((key) => `${checked[key]} ${key}`);
+  const found = damageList(checked);
+  if (checked.lost > 0) found.unshift(`${checked.lost} lost`);
   if (found.length === 0) found.push(checked.same_sha256 ? 'ok' : 'other SHA-256');
   return `${found.join(', ')} at ${integer(checked.rate)}`;
 }

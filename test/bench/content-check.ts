@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { datagramsIn, framesBetween, sumOf } from '../lab/datagram-count.ts';
 import { oneEnd } from './ends.ts';
-import type { RelayPlan, RunningRelay } from './engine.ts';
+import type { RunningRelay } from './engine.ts';
 import type { CheckAttempt, Checked, CheckedAt } from './results.ts';
 import { SOURCE_INTERFACE, type Stage } from './stage.ts';
 import { threeDigits } from './statistics.ts';
+import type { Traffic } from './traffic.ts';
 
 /** What is sent, as in the search that found its rate. */
-export interface CheckTraffic {
-  readonly plan: RelayPlan;
-  readonly size: number;
-  readonly segments: number;
+export interface CheckTraffic extends Traffic {
   /** Packets per second over all streams. */
   readonly rate: number;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchRun } from './bench-run.ts';
-import type { LatencyCase } from './cases.ts';
+import type { LatencyCase } from './case.ts';
+import { type Damage, damageList } from './damage.ts';
 import { oneEnd } from './ends.ts';
 import type { Engine } from './engine.ts';
 import { DISTURBING, type ForeignLoad } from './foreign-load.ts';
@@ -24,7 +25,7 @@ interface Path {
   readonly load: ForeignLoad;
 }
 
-interface Run extends Quantiles {
+interface Run extends Quantiles, Damage {
   readonly sent: number;
   readonly lost: number;
   readonly receiverDrops: number;
@@ -49,6 +50,8 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
     const receiver = await stage.relayProber();
     const load = run.watch(stage, undefined);
     const runs = await measure({ receiver, end: { interface: INPUT_INTERFACE, ...stream.input }, load });
+    const wrong = damageList(damageOf(runs));
+    if (wrong.length > 0) throw new Error(`without a relay came ${wrong.join(', ')}`);
     return { ...medians(runs), foreign_cores: mostForeignCores(runs) };
   });
   const relay = await run.startRelay(stage, engine, plan);
@@ -62,9 +65,10 @@ export async function measureLatency(run: BenchRun, benchCase: LatencyCase, engi
       ...total,
       without_relay: withoutRelay,
       added: addedLatency(total, withoutRelay),
-      sent: runs.reduce((sum, { sent }) => sum + sent, 0),
-      lost: runs.reduce((sum, { lost }) => sum + lost, 0),
-      receiver_drops: runs.reduce((sum, { receiverDrops }) => sum + receiverDrops, 0),
+      sent: sum(runs, 'sent'),
+      lost: sum(runs, 'lost'),
+      receiver_drops: sum(runs, 'receiverDrops'),
+      ...damageOf(runs),
       runs: runs.length,
       foreign_cores: mostForeignCores(runs),
       ratio_p50: {},
@@ -104,15 +108,35 @@ async function once({ stage, rate, input, receiver, end, load }: Path, seconds: 
   });
   const foreignCores = load.cores();
   await sleep(SETTLE_MS);
-  const { latencyUs, received, receiverDrops } = await receiver.ask({ do: 'stop-listening' });
+  const { latencyUs, received, receiverDrops, duplicates, reordered, corrupt } = await receiver.ask({
+    do: 'stop-listening',
+  });
   if (latencyUs === null) throw new Error(`nothing arrived at ${end.interface} for ${end.group}:${end.port}`);
   const { p50, p99, p999 } = latencyUs;
-  return { p50_us: p50, p99_us: p99, p999_us: p999, sent, lost: sent - received, receiverDrops, foreignCores };
+  const damage = { duplicates, reordered, corrupt };
+  return {
+    p50_us: p50,
+    p99_us: p99,
+    p999_us: p999,
+    sent,
+    lost: sent - received,
+    receiverDrops,
+    foreignCores,
+    ...damage,
+  };
 }
 
 function medians(runs: readonly Quantiles[]): Quantiles {
   const of = (key: keyof Quantiles): number => threeDigits(median(runs.map((one) => one[key])));
   return { p50_us: of('p50_us'), p99_us: of('p99_us'), p999_us: of('p999_us') };
+}
+
+function damageOf(runs: readonly Run[]): Damage {
+  return { duplicates: sum(runs, 'duplicates'), reordered: sum(runs, 'reordered'), corrupt: sum(runs, 'corrupt') };
+}
+
+function sum(runs: readonly Run[], of: keyof Run): number {
+  return runs.reduce((total, run) => total + run[of], 0);
 }
 
 function mostForeignCores(runs: readonly Run[]): number {

@@ -5,7 +5,7 @@ import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { requireLabAccess } from '../lab/access.ts';
 import { BenchRun } from './bench-run.ts';
-import type { BenchCase } from './cases.ts';
+import type { BenchCase } from './case.ts';
 import { replaceFigures } from './document.ts';
 import { besideOthers, fullEffort, quickEffort } from './effort.ts';
 import { type Engine, type EngineName, NotOffered } from './engine.ts';
@@ -135,7 +135,7 @@ async function runBench(command: RunCommand, args: readonly string[]): Promise<v
   if (command.writeDocs) writeFileSync(DOCUMENT, replaceFigures(readFileSync(DOCUMENT, 'utf8'), text));
 }
 
-/** Why the figures cannot be written where they shall be: to be known before a quarter of an hour has passed. */
+/** Why the figures cannot be written where they shall be: to be known before anything is measured. */
 function obstacleToWriting({ json, writeDocs }: RunCommand): string | undefined {
   try {
     if (json !== undefined) writeFileSync(json, '');

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { type BenchCase, benchCases } from './cases.ts';
+import type { BenchCase } from './case.ts';
+import { benchCases } from './cases.ts';
 import { type EngineName, engineNames } from './engine.ts';
 
 /** What the command line asks for. */

@@ -1,16 +1,10 @@
 import { datagramsIn, framesBetween, sumOf } from '../lab/datagram-count.ts';
-import type { OutputEnd, RelayPlan } from './engine.ts';
+import type { OutputEnd } from './engine.ts';
 import type { Heard, SentStream } from './prober-protocol.ts';
 import { untilQuiet } from './quiet.ts';
 import type { CheckedOutput, CheckedOutputs } from './results.ts';
 import { SOURCE_INTERFACE, type Stage } from './stage.ts';
-
-/** What is sent, as in the search. */
-export interface OutputTraffic {
-  readonly plan: RelayPlan;
-  readonly size: number;
-  readonly segments: number;
-}
+import type { Traffic } from './traffic.ts';
 
 /** Packets per second of each stream: 32 receivers follow on the one core that they share with the sender. */
 const RATE = 1_000;
@@ -25,7 +19,7 @@ const PACKETS = 300;
 export async function checkOutputs(
   stage: Stage,
   ends: readonly OutputEnd[],
-  { plan, size, segments }: OutputTraffic,
+  { plan, size, segments }: Traffic,
 ): Promise<CheckedOutputs> {
   const interfaces = [...new Set(ends.map((end) => end.interface))];
   const count = async () => await stage.sink.ask({ do: 'count', interfaces });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { command } from '../lab/command.ts';
 import { datagramsIn, type Frames, framesBetween } from '../lab/datagram-count.ts';
 import type { BenchRun } from './bench-run.ts';
-import type { OutputFailureCase } from './cases.ts';
+import type { OutputFailureCase } from './case.ts';
 import type { Engine } from './engine.ts';
 import { checkOutputs } from './output-check.ts';
 import { outputsFlaw } from './output-verdict.ts';

@@ -1,12 +1,11 @@
+import { damageList } from './damage.ts';
 import type { CaseReport, CheckedOutput, CheckedOutputs } from './results.ts';
 import { integer } from './statistics.ts';
 
 /** What is wrong with an output that was heard by itself; `undefined` if nothing is. */
 export function wrongAt(output: CheckedOutput): string | undefined {
   const { lost, sent, senders, same_sha256: same } = output;
-  const found = (['duplicates', 'reordered', 'corrupt'] as const)
-    .filter((key) => output[key] > 0)
-    .map((key) => `${output[key]} ${key}`);
+  const found = damageList(output);
   if (lost > 0) found.unshift(`${lost} of ${sent} lost`);
   if (senders > 1) found.push(`packets of ${senders} senders`);
   else if (lost < 0) found.push(`${-lost} more than were sent`);

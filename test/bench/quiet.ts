@@ -6,7 +6,8 @@ const QUIET_MS = 40;
 const LIMIT_MS = 3_000;
 
 /**
- * Waits until nothing that was sent before can disturb what comes next.
+ * Waits until nothing that was sent before can disturb what comes next; three seconds at the most. Who counts afterwards sees what still
+ * comes.
  *
  * @param arrived a count that grows while something comes.
  */

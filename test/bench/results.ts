@@ -171,6 +171,10 @@ export interface LatencyResult {
   readonly sent: number;
   readonly lost: number;
   readonly receiver_drops: number;
+  /** What came twice, late or damaged: then the quantiles are those of other packets than were sent, and none is compared. */
+  readonly duplicates: number;
+  readonly reordered: number;
+  readonly corrupt: number;
   readonly runs: number;
   readonly foreign_cores: number;
   /** This engine's p50 and p99 divided by another's. */

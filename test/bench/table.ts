@@ -1,5 +1,8 @@
-import { checkedAtLess, checkVerdict } from './check-text.ts';
+import { checkedAtLessList, checkVerdict } from './check-text.ts';
+import { damageList } from './damage.ts';
+import { CONFIRMATIONS } from './effort.ts';
 import type { EngineName } from './engine.ts';
+import { markdownTable } from './markdown-table.ts';
 import { wrongOutputsList } from './output-verdict.ts';
 import {
   type BenchReport,
@@ -13,20 +16,6 @@ import {
 } from './results.ts';
 import { integer } from './statistics.ts';
 
-/** Lines of a Markdown table, aligned so that it also reads well in a terminal. */
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
-  const line = (cells: readonly string[]): string =>
-    `| ${widths.map((width, column) => pad(cells[column] ?? '', width)).join(' | ')} |`;
-  const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  return [line(head), rule, ...rows.map(line)].join('\n');
-}
-
-/** Numbers to the right. */
-function pad(text: string, width: number): string {
-  return /^(>= )?[\d,.]+$/.test(text) ? text.padStart(width) : text.padEnd(width);
-}
-
 /** All of a report as text. */
 export function renderReport(report: BenchReport): string {
   const { machine } = report;
@@ -36,7 +25,7 @@ export function renderReport(report: BenchReport): string {
       `Sender pinned to core ${machine.sender_core}, relay to core ${machine.relay_core}${machine.realtime ? ', all with real-time priority (SCHED_FIFO)' : ''}. ` +
       `Load average ${load(machine.load_before)} before, ${load(machine.load_after)} after.`,
     section('Highest rate without loss', throughputHead, report, throughputRow),
-    checkedAtLess(report.cases),
+    checkedAtLessList(report.cases),
     wrongOutputsList(report.cases),
     section('Latency', latencyHead, report, latencyRow),
     section('Upkeep', upkeepHead, report, upkeepRow),
@@ -82,7 +71,7 @@ function throughputRow({ title }: CaseReport, result: Result): string[] | undefi
     result.engine,
     `${result.limited_by === 'sender' ? '>= ' : ''}${integer(result.in_pps)}`,
     `${result.limited_by === 'sender' ? '>= ' : ''}${integer(result.out_pps)}`,
-    `${result.limited_by}${result.confirmed < 3 ? ` (${result.confirmed} of 3)` : ''}`,
+    `${result.limited_by}${result.confirmed < CONFIRMATIONS ? ` (${result.confirmed} of ${CONFIRMATIONS})` : ''}`,
     result.relay_cpu_seconds_per_million?.toString() ?? 'n/a',
     result.sender_cpu_seconds_per_million?.toString() ?? 'n/a',
     ratio(result.ratio, 'socat-tuned'),
@@ -108,7 +97,7 @@ const latencyHead = [
   'added p50 / MFC',
   'added p50 / socat',
   'added p99 / socat',
-  'lost',
+  'lost, damaged',
   'foreign cores',
 ];
 
@@ -126,7 +115,7 @@ function latencyRow({ title }: CaseReport, result: Result): string[] | undefined
     ratio(one.ratio_added_p50, 'kernel-mfc'),
     ratio(one.ratio_added_p50, 'socat'),
     ratio(one.ratio_added_p99, 'socat'),
-    integer(one.lost),
+    [integer(one.lost), ...damageList(one)].join(', '),
     one.foreign_cores.toString(),
   ];
 }

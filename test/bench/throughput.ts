@@ -1,5 +1,5 @@
 import type { BenchRun, SenderAlone } from './bench-run.ts';
-import type { ThroughputCase } from './cases.ts';
+import type { ThroughputCase } from './case.ts';
 import { checkContent } from './content-check.ts';
 import { CONFIRMATIONS } from './effort.ts';
 import type { Engine, RelayPlan, RunningRelay } from './engine.ts';

@@ -1,17 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { datagramsIn, framesBetween } from '../lab/datagram-count.ts';
-import type { RelayPlan } from './engine.ts';
 import type { ForeignLoad } from './foreign-load.ts';
 import { processTime } from './processor-time.ts';
 import { untilQuiet } from './quiet.ts';
 import { SOURCE_INTERFACE, type Stage } from './stage.ts';
+import type { Traffic } from './traffic.ts';
 
 /** Traffic of one trial. */
-export interface TrialTraffic {
-  readonly plan: RelayPlan;
-  readonly size: number;
-  /** Packets per send. */
-  readonly segments: number;
+export interface TrialTraffic extends Traffic {
   /** Packets per second over all streams. */
   readonly rate: number;
   readonly seconds: number;

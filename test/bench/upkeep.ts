@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchRun } from './bench-run.ts';
-import type { UpkeepCase } from './cases.ts';
+import type { UpkeepCase } from './case.ts';
 import { oneEnd } from './ends.ts';
 import type { Engine, RunningRelay } from './engine.ts';
 import { processTime, residentBytes } from './processor-time.ts';

@@ -1,4 +1,5 @@
 import { FOLLOWED } from '../content-check.ts';
+import { damageList } from '../damage.ts';
 import type { Checked, CheckedAt, ThroughputResult } from '../results.ts';
 import { integer } from '../statistics.ts';
 
@@ -9,8 +10,8 @@ export function receivedWrong(checked: CheckedAt): string | undefined {
 
 /** What came but should not have come so. What did not come is another matter: then the fingerprint says nothing either. */
 export function damaged(checked: CheckedAt): string | undefined {
-  const wrong = (['duplicates', 'reordered', 'corrupt'] as const).filter((key) => checked[key] > 0);
-  if (wrong.length > 0) return `at the receiver ${wrong.map((key) => `${checked[key]} ${key}`).join(', ')}`;
+  const wrong = damageList(checked);
+  if (wrong.length > 0) return `at the receiver ${wrong.join(', ')}`;
   if (checked.lost !== 0 || checked.same_sha256) return undefined;
   return 'at the receiver another SHA-256 than the sender has';
 }

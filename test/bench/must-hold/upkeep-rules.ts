@@ -1,7 +1,7 @@
-import type { OutputFailure, UpkeepResult } from '../results.ts';
+import type { UpkeepResult } from '../results.ts';
 import { type Evidence, resultOf } from './evidence.ts';
 import { below, type Judgement } from './judge.ts';
-import { type Cases, figure, megabytes, ms, percent, pps, type Rule, ratio } from './rule.ts';
+import { figure, megabytes, ms, percent, pps, type Rule, ratio } from './rule.ts';
 
 /** What rounds to 0.0 % in the run of ten seconds that this is about. */
 const IDLE = { below: 0.0005, seconds: 10 };
@@ -83,22 +83,6 @@ export const upkeepRules: readonly Rule[] = [
   ),
 ];
 
-/** What other outputs lose while one fails. */
-export const failureRules: readonly Rule[] = (
-  [
-    ['deleted', 'deleted'],
-    ['down', 'set down'],
-    ['stripped', 'stripped of its address'],
-    ['full', 'made full'],
-  ] as const
-).map(([how, text]) => ({
-  id: `output-${how}`,
-  what: `one output interface ${text}: packets that the other outputs lose`,
-  bound: '0',
-  needs: ['outputs-fail'],
-  judge: (cases) => failure(cases, how),
-}));
-
 function milliseconds(value: number | null, foreignCores: number, more = ''): Evidence {
   if (value === null) return { kind: 'none', why: `${MANY.measuredBy}: this was not timed` };
   return figure(value, `${MANY.measuredBy}${more}`, foreignCores);
@@ -117,20 +101,4 @@ function upkeep(
       return result.kind === 'none' ? below(result, 0, String) : judgeResult(result);
     },
   };
-}
-
-function failure(cases: Cases, how: OutputFailure['how']): Judgement {
-  const result = resultOf(cases, 'outputs-fail', 'mcfleet', 'output-failure');
-  if (result.kind === 'none') return { verdict: 'NOT MEASURED', figure: null, why: result.why };
-  const found = result.failures.find((one) => one.how === how);
-  if (found === undefined)
-    return { verdict: 'NOT MEASURED', figure: null, why: 'outputs-fail: it did not come to that' };
-  const { arrived_before: early, arrived_after: late } = found;
-  const when = `of which at least ${early} came before it failed and ${late} after`;
-  const why = `outputs-fail: ${found.others} others, ${found.sent} packets each at ${pps(result.rate)}, ${when}`;
-  const lost = found.expected - found.arrived;
-  if (lost === 0 && (early <= 0 || late <= 0)) {
-    return { verdict: 'NOT MEASURED', figure: null, why: `${why}: it did not fail while packets came` };
-  }
-  return { verdict: lost === 0 ? 'HOLDS' : 'FAILS', figure: lost.toLocaleString('en-US'), why };
 }
