@@ -53,8 +53,9 @@ const HELP: readonly (readonly [written: string, meaning: string])[] = [
   [
     '--transmit HOW',
     `${TRANSMIT_REQUESTS.join(', ')}: how copies are sent; default auto, which is gso (several datagrams at once) where the kernel ` +
-      "and the interface's queue discipline take that whole, and to unicast addresses only where the host has no nftables, iptables, " +
-      'IPsec or routing rules, which such frames pass by. ' +
+      "and the interface's queue discipline take that whole. To unicast addresses auto heeds the host's rules: with nftables or iptables " +
+      'it sends through UDP sockets, of IPv4 only what is of inputs whose relays all keep duplicates, and the rest, as all with IPsec or ' +
+      'routing rules, one by one; gso sends past them all. ' +
       'sendmmsg and io_uring send one by one; io_uring is for outputs to groups, those to unicast addresses use sendmmsg then, as all do ' +
       'where io_uring is forbidden or too old. Status tells what is used and why',
   ],

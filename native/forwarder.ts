@@ -230,8 +230,9 @@ export interface ForwarderOptions {
   readonly ringBytes?: number;
   /**
    * How copies are sent. 'auto' and 'gso': in super-frames where the kernel takes them, and the interface's queue disciplines are
-   * known to take or refuse them whole; to unicast addresses 'auto' does so only where the host has no rules of its own for what it
-   * sends (nftables, iptables, IPsec, routing rules), which such frames pass by.
+   * known to take or refuse them whole; to unicast addresses 'auto' heeds what rules the host has of its own for what it sends: with
+   * nftables or iptables it sends through UDP sockets, of IPv4 only what is of inputs whose relays all have `keepDuplicates`, and the rest,
+   * as all with IPsec or routing rules, one by one. 'gso' sends past them all.
    * 'sendmmsg' and 'io_uring': one by one. Where io_uring cannot be had, 'sendmmsg' takes its place. status() tells.
    *
    * @default 'auto'
