@@ -14,5 +14,7 @@ export function runCppTests(): TestSummary {
     run('cmake', ['-S', NATIVE, '-B', BUILD, ...OPTIONS]) &&
     run('cmake', ['--build', BUILD, '-j', String(availableParallelism())]);
   if (!built) return failedToBuild;
-  return runCtest(BUILD, ['ctest', '--test-dir', BUILD, '--output-on-failure', '--timeout', '120']);
+  // They wait more than they work, and each that needs a network has one of its own.
+  const options = ['--test-dir', BUILD, '--output-on-failure', '--timeout', '120', '-j', '2'];
+  return runCtest(BUILD, ['ctest', ...options]);
 }
