@@ -28,7 +28,7 @@ const SETTLE_MS = 100;
 const BUFFER_BYTES = 2 * 128 * 1024 * 1024;
 
 /** How many packets of a size the receiver's socket holds: the kernel counts the memory that a packet lies in, not its size. */
-export function packetsInBuffer(size: number): number {
+function packetsInBuffer(size: number): number {
   return Math.floor(BUFFER_BYTES / (size > 2_000 ? 18_432 : 3_072));
 }
 

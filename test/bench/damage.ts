@@ -1,6 +1,6 @@
 import type { Heard } from './prober-protocol.ts';
 
-/** Packets that came, and should not have come so. */
+/** Packets that came, and should not have come so. Times of what came with some of them are compared with none: it is not what was sent. */
 export type Damage = Pick<Heard, 'duplicates' | 'reordered' | 'corrupt'>;
 
 /** "2 duplicates", "1 corrupt"; empty if nothing was. */

@@ -1,3 +1,4 @@
+import type { Damage } from './damage.ts';
 import type { EngineName } from './engine.ts';
 import type { Quantiles } from './latency-added.ts';
 import type { Requirement } from './must-hold/requirements.ts';
@@ -155,7 +156,7 @@ export interface CheckedOutput extends Heard {
   readonly same_sha256: boolean;
 }
 
-export interface LatencyResult {
+export interface LatencyResult extends Damage {
   readonly kind: 'latency';
   readonly engine: EngineName;
   readonly rate: number;
@@ -171,10 +172,6 @@ export interface LatencyResult {
   readonly sent: number;
   readonly lost: number;
   readonly receiver_drops: number;
-  /** What came twice, late or damaged: then the quantiles are those of other packets than were sent, and none is compared. */
-  readonly duplicates: number;
-  readonly reordered: number;
-  readonly corrupt: number;
   readonly runs: number;
   readonly foreign_cores: number;
   /** This engine's p50 and p99 divided by another's. */
@@ -191,7 +188,7 @@ export interface UpkeepResult {
   readonly engine: EngineName;
   readonly unmatched_pps: number;
   /** A stream that is relayed meanwhile, and what of it arrived at a plain UDP receiver; null if there is none. */
-  readonly wanted: { readonly rate: number; readonly sent: number; readonly received: number } | null;
+  readonly wanted: WantedStream | null;
   /** Part of one core that the relay's processes used. */
   readonly cpu_share: number;
   readonly seconds: number;
@@ -204,6 +201,13 @@ export interface UpkeepResult {
   readonly change_ms: { readonly median: number; readonly most: number } | null;
   readonly foreign_cores: number;
   readonly note: string;
+}
+
+/** A stream beside what nobody wants. */
+export interface WantedStream extends Damage {
+  readonly rate: number;
+  readonly sent: number;
+  readonly received: number;
 }
 
 /** What the other outputs of a relay lose while one fails. */

@@ -6,6 +6,7 @@ import {
   outputFailureResult,
   throughputResult,
   upkeepResult,
+  wantedStream,
 } from './must-hold/examples.ts';
 import { judge } from './must-hold/requirements.ts';
 import { withRatios } from './ratios.ts';
@@ -87,6 +88,9 @@ test('what was lost, disturbed, unavailable or failed is not hidden', () => {
     results: [latencyResult({ lost: 4, duplicates: 3, corrupt: 1 })],
   });
   expect(cells(damaged, 'latency', 'mcfleet')).toContain('4, 3 duplicates, 1 corrupt');
+  const wanted = wantedStream({ duplicates: 2 });
+  const unmatched = report({ id: 'unmatched', title: 'unmatched', results: [upkeepResult({ wanted })] });
+  expect(cells(unmatched, 'unmatched', 'mcfleet')).toContain('200 of 200, 2 duplicates');
   const row = cells(text, 'one', 'mcfleet');
   expect(row).toContain('relay (1 of 3)');
   expect(row).toContain('3 lost, 1 reordered at 100,000');

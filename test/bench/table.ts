@@ -141,13 +141,18 @@ function upkeepRow({ title }: CaseReport, result: Result): string[] | undefined 
     one.engine,
     (one.cpu_share * 100).toFixed(2),
     one.seconds.toString(),
-    one.wanted === null ? '-' : `${integer(one.wanted.received)} of ${integer(one.wanted.sent)}`,
+    wantedText(one.wanted),
     (one.resident_bytes / 1e6).toFixed(0),
     (one.ring_bytes / 1e6).toFixed(0),
     one.apply_ms === null ? 'n/a' : one.apply_ms.toFixed(0),
     one.change_ms === null ? '-' : `${one.change_ms.median} (most ${one.change_ms.most})`,
     one.foreign_cores.toString(),
   ];
+}
+
+function wantedText(wanted: UpkeepResult['wanted']): string {
+  if (wanted === null) return '-';
+  return [`${integer(wanted.received)} of ${integer(wanted.sent)}`, ...damageList(wanted)].join(', ');
 }
 
 const failureHead = ['output interface', 'relay', 'pps in', 'others', 'copies for them', 'lost', 'foreign cores'];

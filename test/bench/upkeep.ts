@@ -81,6 +81,6 @@ async function send(
     ...(unmatchedRate > 0 && { background: { stream: UNMATCHED, rate: unmatchedRate, segments: SEGMENTS } }),
   });
   await sleep(ARRIVE_MS);
-  const { received } = await stage.sink.ask({ do: 'stop-listening' });
-  return { unmatched: background, wanted: { rate: wantedRate, sent, received } };
+  const { received, duplicates, reordered, corrupt } = await stage.sink.ask({ do: 'stop-listening' });
+  return { unmatched: background, wanted: { rate: wantedRate, sent, received, duplicates, reordered, corrupt } };
 }

@@ -29,7 +29,7 @@ async function start(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
   if (!capabilities.includes(CAPABILITY)) {
     throw new NotOffered(`its data plane says that it can do ${capabilities.join(', ')}; it would say ${CAPABILITY}`);
   }
-  return await startFleet(stage, plan, 'KERNEL');
+  return await startFleet(stage, plan);
 }
 
 /** What a data plane says of itself. */
@@ -47,7 +47,7 @@ async function capabilitiesOf(stage: Stage): Promise<readonly string[]> {
 }
 
 /** A controller, an agent and its data plane beside the relay's interfaces, and one relay per stream. */
-export async function startFleet(stage: Stage, plan: RelayPlan, engine: 'KERNEL' | 'USERSPACE'): Promise<RunningRelay> {
+async function startFleet(stage: Stage, plan: RelayPlan): Promise<RunningRelay> {
   const fleet = await Fleet.start(stage.lab, { controller: 'relay', hosts: { [HOST]: 'relay' } });
   const stop = async (): Promise<void> => {
     const dataplane = fleet.dataplanePid(HOST);
@@ -58,14 +58,14 @@ export async function startFleet(stage: Stage, plan: RelayPlan, engine: 'KERNEL'
   };
   try {
     const file = join(stage.lab.directory, 'bench.yaml');
-    writeFileSync(file, documents(stage, plan, engine));
+    writeFileSync(file, documents(stage, plan));
     await fleet.command(['apply', '-f', file, '--wait', '--timeout', READY_TIMEOUT]);
     const dataplane = fleet.dataplanePid(HOST);
     if (dataplane === undefined) throw new Error('the fleet has no data plane');
     return {
       pids: [dataplane],
       ends: endsOf(plan, (copy, _, input) => ({ interface: stage.sinkInterface(copy), ...input })),
-      note: `controller and agent; engine ${engine}`,
+      note: 'controller and agent; engine KERNEL',
       ringBytes: 0,
       applyMs: null,
       change: null,
@@ -83,13 +83,13 @@ async function endProcess(pid: number): Promise<void> {
 }
 
 /** Group and port stay: that is what the kernel can do. */
-function documents(stage: Stage, { streams }: RelayPlan, engine: string): string {
+function documents(stage: Stage, { streams }: RelayPlan): string {
   return streams
     .map(({ input, outputs }, index) => {
       const metadata = { name: `bench-${index}` };
       const from = { interface: INPUT_INTERFACE, group: input.group, sources: [SOURCE] };
       const to = outputs.map((_, copy) => ({ interface: stage.outputInterfaces[copy], source: 'KEEP' }));
-      const spec = { hosts: { names: [HOST] }, engine, input: from, outputs: to };
+      const spec = { hosts: { names: [HOST] }, engine: 'KERNEL', input: from, outputs: to };
       return JSON.stringify({ apiVersion: 'mcfleet/v1', kind: 'Relay', metadata, spec });
     })
     .join('\n---\n');

@@ -9,6 +9,7 @@ import type {
   Result,
   ThroughputResult,
   UpkeepResult,
+  WantedStream,
 } from '../results.ts';
 
 /** Results for tests: plausible ones, of which a test changes what it is about. */
@@ -117,6 +118,15 @@ export const upkeepResult = example<UpkeepResult>({
   change_ms: null,
   foreign_cores: 0,
   note: '',
+});
+
+export const wantedStream = example<WantedStream>({
+  rate: 100,
+  sent: 200,
+  received: 200,
+  duplicates: 0,
+  reordered: 0,
+  corrupt: 0,
 });
 
 export const outputFailureResult = example<OutputFailureResult>({

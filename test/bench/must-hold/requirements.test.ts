@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { benchCases } from '../cases.ts';
 import type { CaseReport } from '../results.ts';
-import { caseOf, latencyResult, outputFailureResult, rates, upkeepResult } from './examples.ts';
+import { caseOf, latencyResult, outputFailureResult, rates, upkeepResult, wantedStream } from './examples.ts';
 import { judge } from './requirements.ts';
 
 /** A run in which everything is just as good as it must be. */
@@ -40,10 +40,7 @@ function goodRun(): CaseReport[] {
     caseOf('latency-10k-spin', latencyResult({ p50_us: 5.5 })),
     caseOf('latency-50k-spin', latencyResult({ p50_us: 5.5 })),
     caseOf('idle', upkeepResult({ cpu_share: 0, seconds: 10, resident_bytes: 198e6, ring_bytes: 79e6 })),
-    caseOf(
-      'unmatched',
-      upkeepResult({ cpu_share: 0.019, unmatched_pps: 300_000, wanted: { rate: 100, sent: 200, received: 200 } }),
-    ),
+    caseOf('unmatched', upkeepResult({ cpu_share: 0.019, unmatched_pps: 300_000, wanted: wantedStream() })),
     caseOf(
       'idle-10000',
       upkeepResult({ apply_ms: 999, change_ms: { median: 4.99, most: 20 }, resident_bytes: 299e6, ring_bytes: 79e6 }),

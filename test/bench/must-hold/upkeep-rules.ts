@@ -1,3 +1,4 @@
+import { damageList } from '../damage.ts';
 import type { UpkeepResult } from '../results.ts';
 import { type Evidence, resultOf } from './evidence.ts';
 import { below, type Judgement } from './judge.ts';
@@ -22,6 +23,14 @@ export const upkeepRules: readonly Rule[] = [
       if (wanted === null || wanted.received < wanted.sent) {
         const why = `unmatched: ${wanted?.received ?? 0} of ${wanted?.sent ?? 0} wanted packets arrived`;
         return { verdict: 'FAILS', figure: percent(2)(cpu_share), why };
+      }
+      const wrong = damageList(wanted);
+      if (wrong.length > 0) {
+        return {
+          verdict: 'FAILS',
+          figure: percent(2)(cpu_share),
+          why: `unmatched: of what was wanted ${wrong.join(', ')}`,
+        };
       }
       if (unmatched < 290_000) {
         return below({ kind: 'none', why: `unmatched: the sender did ${pps(unmatched)} only` }, 0, String);
