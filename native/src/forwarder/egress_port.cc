@@ -161,6 +161,7 @@ void EgressPort::settle() {
   if (forget_.load(std::memory_order_relaxed) != nullptr) {
     if (const GoneCounters* gone = forget_.exchange(nullptr, std::memory_order_acq_rel)) {
       tracked_.forget(*gone);
+      segments_->forget(*gone);
       forgotten_.store(true, std::memory_order_release);
     }
   }

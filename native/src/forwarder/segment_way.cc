@@ -139,6 +139,14 @@ bool SegmentWay::settled() const {
   });
 }
 
+void SegmentWay::forget(std::span<const OutputCounters* const> gone) {
+  for (const auto& one : view_) {
+    Sender* sender = one.load(std::memory_order_acquire);
+    if (sender == nullptr) return;
+    sender->tracked.forget(gone);
+  }
+}
+
 SegmentWay::Sender* SegmentWay::free_sender() {
   for (size_t i = 0; i < kSockets; i++) {
     if (senders_[i] == nullptr) {

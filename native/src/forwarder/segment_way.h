@@ -64,6 +64,7 @@ class SegmentWay final {
   // As TrackedSender. Worker.
   void settle();
   [[nodiscard]] bool settled() const;
+  void forget(std::span<const OutputCounters* const> gone);
 
   // Opens the sockets that the worker asked for, those that it may, and up to `room`. How many
   // these are. Control thread.
