@@ -1,8 +1,6 @@
 #include "forwarder/transmit.h"
 
-#include <sys/utsname.h>
-
-#include <cstdio>
+#include "base/kernel_release.h"
 
 namespace mcfleet {
 namespace {
@@ -179,15 +177,7 @@ std::optional<TransmitRequest> read_transmit_request(std::string_view text) {
 }
 
 bool kernel_takes_super_frames() {
-  utsname name{};
-  return uname(&name) == 0 && release_takes_super_frames(name.release);
-}
-
-bool release_takes_super_frames(const char* release) {
-  int major = 0;
-  int minor = 0;
-  if (std::sscanf(release, "%d.%d", &major, &minor) != 2) return false;
-  return major > 6 || (major == 6 && minor >= 2);
+  return kernel_is_since(6, 2);
 }
 
 }  // namespace mcfleet

@@ -82,7 +82,5 @@ std::optional<TransmitRequest> read_transmit_request(std::string_view text);
 
 // Whether this kernel takes VIRTIO_NET_HDR_GSO_UDP_L4: Linux 6.2 and later.
 bool kernel_takes_super_frames();
-// Whether a version as uname(2) tells it is that late.
-bool release_takes_super_frames(const char* release);
 
 }  // namespace mcfleet

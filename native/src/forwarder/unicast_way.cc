@@ -2,6 +2,8 @@
 
 #include <sys/socket.h>
 
+#include "base/kernel_release.h"
+
 namespace mcfleet {
 namespace {
 
@@ -43,8 +45,11 @@ void UnicastWay::find_way(int ifindex, TransmitRequest request, Transmit frames,
   ifindex_ = ifindex;
   const auto route = find_next_hop(ifindex, destination_);
   obstacle_ = unicast_obstacle(request, frames, policy, route && route->mtu == 0);
-  // Without neighbours nothing tells what became of packets.
-  if (obstacle_ == Transmit::kUnicastUdp && header == 0) obstacle_ = Transmit::kPacketsPolicy;
+  // Without neighbours nothing tells what became of packets; and kernels that number messages of a
+  // UDP socket also when there is no room for them (__ip_append_data) tell it of others.
+  if (obstacle_ == Transmit::kUnicastUdp && (header == 0 || !kernel_is_since(6, 9))) {
+    obstacle_ = Transmit::kPacketsPolicy;
+  }
   mtu_ = route ? route->mtu : 0;
   direct_ = unicast_frames(frames);
   has_neighbours_ = header != 0;

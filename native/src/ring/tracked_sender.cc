@@ -150,8 +150,9 @@ std::optional<SendFailure> TrackedSender::send(const msghdr& message, const TxAc
 }
 
 // It is given after room and route were found to be good (raw_send_hdrinc, rawv6_send_hdrinc,
-// udp_sendmsg). A raw socket has looked at the size by then as well; a UDP socket looks at that of
-// segments later (udp_send_skb), and takes an address that it cannot send from for a bad argument.
+// udp_sendmsg; of a UDP socket, taken back if there is no room, since Linux 6.9). A raw socket has
+// looked at the size by then as well; a UDP socket looks at that of segments later (udp_send_skb),
+// and takes an address that it cannot send from for a bad argument.
 bool TrackedSender::was_numbered(int error) const {
   switch (error) {
     case EAGAIN:
