@@ -10,7 +10,6 @@
 #include "mroute/kernel_state.h"
 #include "mroute/stop_filters.h"
 #include "multicast_router.h"
-#include "own_namespace.h"
 
 using namespace mcfleet;
 using namespace mcfleet::mroute;
@@ -69,7 +68,7 @@ void reports_unknown_packets(Family family, Ends& ends) {
   CHECK(report.family == family);
   CHECK(report.source == source(family, 2) && report.group == group(family, 1));
   CHECK_EQ(routes.interface_of(report.slot), index_of("in"));
-  CHECK_EQ(report.table.value_or(0), family == Family::ipv4 ? kDefaultTable : 0);
+  CHECK_EQ(report.table.value_or(0), family == Family::ipv4 ? default_table(family) : 0);
 }
 
 void reports_wrong_interfaces(Family family, Ends& ends) {
@@ -175,14 +174,12 @@ void never_stops_a_route(Family family, Ends& ends) {
 }  // namespace
 
 int main() {
-  if (!enter_own_namespace()) return kSkipped;
-  use_one_processor();
-  add_links(kLinks);
-  Ends ends;
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    reports_unknown_packets(family, ends);
-    reports_wrong_interfaces(family, ends);
-    never_stops_a_route(family, ends);
-    bounds_a_flood(family, ends);
-  }
+  return run_on_one_processor([](Ends& ends) {
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+      reports_unknown_packets(family, ends);
+      reports_wrong_interfaces(family, ends);
+      never_stops_a_route(family, ends);
+      bounds_a_flood(family, ends);
+    }
+  });
 }

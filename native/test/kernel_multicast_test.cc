@@ -10,7 +10,6 @@
 #include "mroute/kernel_headers.h"
 #include "mroute/kernel_state.h"
 #include "multicast_router.h"
-#include "own_namespace.h"
 
 using namespace mcfleet;
 using namespace mcfleet::mroute;
@@ -48,8 +47,8 @@ void fill(MulticastTable& table) {
   CHECK(table.set(entry(table.family(), 0, 0xff, kIn, {kIn, kOut1})).ok());
 }
 
-std::unique_ptr<MulticastTable> filled_table(Family family, uint32_t id = kDefaultTable) {
-  auto table = open_table(family, id);
+std::unique_ptr<MulticastTable> filled_table(Family family) {
+  auto table = open_table(family);
   fill(*table);
   return table;
 }
@@ -137,7 +136,7 @@ void forwards_static_entries_while_any_table_is_owned(Ends& ends) {
   auto owner = filled_table(family);
   const UniqueFd raw(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_IGMP));
   CHECK(raw.valid());
-  Ipv4Table writer(kDefaultTable, UniqueFd(dup(raw.get())), KernelCalls::real());
+  Ipv4Table writer(default_table(family), UniqueFd(dup(raw.get())), KernelCalls::real());
   for (const Slot slot : {kIn, kOut1}) CHECK(writer.remove_interface(slot).ok());
   CHECK(writer.add_interface(kIn, index_of("in")).ok());
   CHECK(writer.add_interface(kOut1, index_of("out1")).ok());
@@ -181,16 +180,14 @@ void drops_first_packets_when_nobody_reads(Ends& ends) {
 }  // namespace
 
 int main() {
-  if (!enter_own_namespace()) return kSkipped;
-  use_one_processor();
-  add_links(kLinks);
-  Ends ends;
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    echoes_to_a_listed_input(family, ends);
-    redirects_by_a_reused_slot(family, ends);
-    lends_interfaces_of_any_group(family, ends);
-  }
-  forwards_one_source_from_two_inputs_by_two_tables(ends);
-  forwards_static_entries_while_any_table_is_owned(ends);
-  drops_first_packets_when_nobody_reads(ends);
+  return run_on_one_processor([](Ends& ends) {
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+      echoes_to_a_listed_input(family, ends);
+      redirects_by_a_reused_slot(family, ends);
+      lends_interfaces_of_any_group(family, ends);
+    }
+    forwards_one_source_from_two_inputs_by_two_tables(ends);
+    forwards_static_entries_while_any_table_is_owned(ends);
+    drops_first_packets_when_nobody_reads(ends);
+  });
 }

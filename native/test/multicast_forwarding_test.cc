@@ -6,7 +6,6 @@
 #include "mroute/kernel_state.h"
 #include "mroute/table_routes.h"
 #include "multicast_router.h"
-#include "own_namespace.h"
 
 using namespace mcfleet;
 using namespace mcfleet::mroute;
@@ -183,8 +182,8 @@ void keeps_slots_that_others_may_name() {
   TableRoutes routes(open_table(family), 2);
   const MulticastRoute route{{}, group(family, 1), index_of("in"), {{index_of("out1"), 1}}};
   CHECK(routes.set(route).ok());
-  auto other =
-      MulticastTable::adopt(family, kDefaultTable, UniqueFd(dup(routes.table().descriptor())));
+  auto other = MulticastTable::adopt(family, default_table(family),
+                                     UniqueFd(dup(routes.table().descriptor())));
   CHECK(other.ok());
   CacheEntry foreign;
   foreign.group = group(family, 2);
@@ -258,20 +257,18 @@ void refuses_great_indices() {
 }  // namespace
 
 int main() {
-  if (!enter_own_namespace()) return kSkipped;
-  use_one_processor();
-  add_links(kLinks);
-  Ends ends;
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    forwards_any_source(family, ends);
-    forwards_one_source(family, ends);
-    forwards_any_group(family, ends);
-    counts_packets(family, ends);
-    holds_first_packets(family, ends);
-    replaces_in_a_full_table(family);
-  }
-  honours_ttl_thresholds(ends);
-  keeps_slots_that_others_may_name();
-  refuses_what_cannot_be();
-  refuses_great_indices();
+  return run_on_one_processor([](Ends& ends) {
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+      forwards_any_source(family, ends);
+      forwards_one_source(family, ends);
+      forwards_any_group(family, ends);
+      counts_packets(family, ends);
+      holds_first_packets(family, ends);
+      replaces_in_a_full_table(family);
+    }
+    honours_ttl_thresholds(ends);
+    keeps_slots_that_others_may_name();
+    refuses_what_cannot_be();
+    refuses_great_indices();
+  });
 }

@@ -14,6 +14,7 @@
 #include "ipv6_packets.h"
 #include "mroute/multicast_route.h"
 #include "mroute/multicast_table.h"
+#include "own_namespace.h"
 #include "packets.h"
 #include "veth_links.h"
 
@@ -37,11 +38,14 @@ inline void use_one_processor() {
   CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
 }
 
-inline std::unique_ptr<MulticastTable> open_table(Family family,
-                                                  uint32_t id = mcfleet::mroute::kDefaultTable) {
+inline std::unique_ptr<MulticastTable> open_table(Family family, uint32_t id) {
   auto table = MulticastTable::open(family, id);
   CHECK(table.ok());
   return std::move(table.value());
+}
+// The kernel's own, to which packets come without a rule.
+inline std::unique_ptr<MulticastTable> open_table(Family family) {
+  return open_table(family, mcfleet::mroute::default_table(family));
 }
 
 inline IpAddress group(Family family, uint32_t number) {
@@ -131,5 +135,17 @@ class Ends final {
  private:
   std::map<std::string, std::unique_ptr<End>> ends_;
 };
+
+// What main() returns after `test(ends)`, with kLinks in a namespace of their own and everything on
+// one processor.
+template <typename Test>
+int run_on_one_processor(Test&& test) {
+  if (!enter_own_namespace()) return kSkipped;
+  use_one_processor();
+  add_links(kLinks);
+  Ends ends;
+  test(ends);
+  return 0;
+}
 
 }  // namespace router

@@ -84,7 +84,7 @@ class Child final {
 void has_slots_of_its_own() {
   const auto first = open_table(Family::ipv4, 100);
   const auto second = open_table(Family::ipv4, 200);
-  const auto usual = open_table(Family::ipv4, kDefaultTable);
+  const auto usual = open_table(Family::ipv4, default_table(Family::ipv4));
   const int a = index_of("a");
   const int b = index_of("b");
   CHECK(first->add_interface(3, a).ok());
@@ -93,7 +93,7 @@ void has_slots_of_its_own() {
   CHECK(usual->add_interface(0, b).ok());
   CHECK((slots_of(100) == std::map<int, Slot>{{a, 3}}));
   CHECK((slots_of(200) == std::map<int, Slot>{{a, 7}, {b, 31}}));
-  CHECK((slots_of(kDefaultTable) == std::map<int, Slot>{{b, 0}}));
+  CHECK((slots_of(default_table(Family::ipv4)) == std::map<int, Slot>{{b, 0}}));
   CHECK(second->remove_interface(7).ok());
   CHECK((slots_of(200) == std::map<int, Slot>{{b, 31}}));
   CHECK(second->counters(31).ok());
@@ -167,10 +167,11 @@ void says_what_the_kernel_lacks() {
   check_error(opened(Family::ipv4, 100, one_table), ENOPROTOOPT,
               "without CONFIG_IP_MROUTE_MULTIPLE_TABLES; use table 253");
   check_error(opened(Family::ipv6, 100, one_table), ENOPROTOOPT,
-              "without CONFIG_IPV6_MROUTE_MULTIPLE_TABLES");
-  CHECK(opened(Family::ipv4, kDefaultTable, one_table).ok());
+              "without CONFIG_IPV6_MROUTE_MULTIPLE_TABLES; use table 254");
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    CHECK(opened(family, default_table(family), one_table).ok());
   const OtherKernel none(MRT_INIT, ENOPROTOOPT, false);
-  check_error(opened(Family::ipv4, kDefaultTable, none), ENOPROTOOPT,
+  check_error(opened(Family::ipv4, default_table(Family::ipv4), none), ENOPROTOOPT,
               "without CONFIG_IP_MROUTE; use the userspace engine");
   check_error(opened(Family::ipv4, 100, OtherKernel(MRT_TABLE, EPERM)), EPERM, "CAP_NET_ADMIN");
   check_error(opened(Family::ipv4, 0), EINVAL, "from 1, below 1000000000");

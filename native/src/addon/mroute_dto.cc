@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -40,8 +41,9 @@ mroute::MulticastRoute read_route(const Napi::Object& object) {
   for (std::uint32_t i = 0; i < outputs.Length(); i++) {
     const auto output = outputs.Get(i).As<Napi::Object>();
     const std::uint32_t threshold = output.Get("threshold").As<Napi::Number>().Uint32Value();
+    // What does not fit is refused as 255 is.
     route.outputs[output.Get("ifindex").As<Napi::Number>().Int32Value()] =
-        static_cast<std::uint8_t>(threshold);
+        static_cast<std::uint8_t>(std::min(threshold, std::uint32_t{255}));
   }
   return route;
 }

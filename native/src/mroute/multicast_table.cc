@@ -84,7 +84,7 @@ Status MulticastTable::take() const {
   // The kernel would make a table 0, and then use its default one.
   if (id_ == 0) return refusal(EINVAL);
   const int level = level_of(family_);
-  if (id_ != kDefaultTable &&
+  if (id_ != default_table(family_) &&
       calls_.set_option(socket_.get(), level, MRT_TABLE, &id_, sizeof(id_)) != 0) {
     return refusal(errno);
   }
@@ -109,7 +109,7 @@ Error MulticastTable::refusal(int code) const {
         calls_.get_option(socket_.get(), level_of(family_), MRT_VERSION, &version, &size) == 0;
     const std::string option = family_ == Family::ipv4 ? "CONFIG_IP_MROUTE" : "CONFIG_IPV6_MROUTE";
     what += ": the kernel was built without " + option;
-    what += routes ? "_MULTIPLE_TABLES; use table " + std::to_string(kDefaultTable) +
+    what += routes ? "_MULTIPLE_TABLES; use table " + std::to_string(default_table(family_)) +
                          ", or the userspace engine"
                    : "; use the userspace engine";
   } else if (code == EPERM || code == EACCES) {
@@ -141,9 +141,12 @@ Error MulticastTable::no_counters(Slot slot, int code) const {
 }
 
 void MulticastTable::drain() const {
+  // More than a socket's buffer holds; in a flood of unknown packets it would never be empty.
+  constexpr int kMost = 4096;
   std::array<char, 2048> buffer;
-  // EAGAIN ends it: the socket does not wait.
-  while (::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) >= 0 || errno == EINTR) {
+  for (int i = 0; i < kMost; i++) {
+    if (::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) < 0 && errno != EINTR)
+      return;
   }
 }
 

@@ -21,8 +21,10 @@ struct SlotCounters final {
 
 enum class Family : std::uint8_t { ipv4, ipv6 };
 
-// The kernel's own tables; both families number them alike.
-inline constexpr std::uint32_t kDefaultTable = 253;
+// The number of the kernel's own table (RT_TABLE_DEFAULT, RT6_TABLE_DFLT).
+[[nodiscard]] constexpr std::uint32_t default_table(Family family) {
+  return family == Family::ipv4 ? 253 : 254;
+}
 
 // One multicast routing table of the calling thread's network namespace, owned through a socket.
 // What is in the table lives until the last process that holds the socket has closed it: hand

@@ -19,13 +19,9 @@ Status StopFilters::stop(const IpAddress& source, const IpAddress& group, int in
 }
 
 Status StopFilters::make_way(const MulticastRoute& route) {
-  if (!route.source.none()) {
-    // The route takes the place of the filter.
-    filters_.erase(key_of(route));
-    return {};
-  }
   return remove_if([&](const RouteKey& key, Clock::time_point) {
-    return route.group.none() || key.group == route.group;
+    const bool same_group = route.group.none() || key.group == route.group;
+    return same_group && (route.source.none() || key.source == route.source);
   });
 }
 
