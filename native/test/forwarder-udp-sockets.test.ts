@@ -309,6 +309,11 @@ sys.stdin.read()
       expect(await queued(forwarder, frames(90))).toHaveLength(90);
       expect(await sockets()).toMatchObject([expect.stringContaining(':40000')]);
     });
+    await eventually(async () => {
+      await queued(forwarder, frames(90));
+      expect((await forwarder.udpSockets()).failed).toBeGreaterThan(0);
+    });
+    expect(await forwarder.udpSockets()).toMatchObject({ open: 1, refused: 0 });
     expect(await queued(forwarder, frames(90, 5000))).toHaveLength(90);
     await program.end();
     await eventually(async () => {

@@ -1,5 +1,7 @@
 // Rules that change, and an interface that goes, while packets leave through UDP sockets. Meant for
 // the sanitizers; what receivers see in detail is tested in forwarder-udp-sockets.test.ts.
+#include <sys/resource.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -158,14 +160,93 @@ void forwards_while_rules_change(Forwarder& forwarder, Tap& sender) {
 }
 
 void gives_sockets_up_with_their_interface(Forwarder& forwarder, Tap& sender) {
+  CHECK(forwarder.apply({true, {relay("main", "239.1.1.1", "10.2.1.2")}, {}}).empty());
   std::atomic<bool> done{false};
   std::thread traffic([&] {
     for (uint32_t i = 0; !done; i += kTrain) send_trains(sender, i);
   });
+  CHECK(eventually([&] { return udp_sockets(forwarder).open > 0; }));
   ip_batch("link delete out\n");
   CHECK(eventually([&] { return udp_sockets(forwarder).open == 0; }));
   done = true;
   traffic.join();
+}
+
+// Datagrams that arrive for receivers behind the gateway, and how many of them in super-frames.
+class Network final {
+ public:
+  // Until each receiver has got so many of each flow.
+  void take_until(size_t datagrams) {
+    CHECK(eventually([&] {
+      while (take()) continue;
+      return datagrams_ >= datagrams;
+    }));
+    CHECK_EQ(datagrams_, datagrams);
+  }
+  [[nodiscard]] size_t in_super_frames() const { return in_super_frames_; }
+
+ private:
+  bool take() {
+    const ssize_t got = recv(tap_.descriptor(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (got < 0) return false;
+    const auto size = static_cast<size_t>(got);
+    if (size < kHeaders || packets::get16(buffer_.data() + 12) != ETH_P_IP ||
+        packets::get16(buffer_.data() + 36) != kPort) {
+      return true;
+    }
+    const size_t datagrams = (size - kHeaders) / kPayload;
+    datagrams_ += datagrams;
+    if (datagrams > 1) in_super_frames_ += datagrams;
+    return true;
+  }
+
+  Tap tap_{"out-far"};
+  Bytes buffer_ = Bytes(65'536);
+  size_t datagrams_ = 0;
+  size_t in_super_frames_ = 0;
+};
+
+// Receivers for all sockets that there may be, and three more.
+void opens_no_more_than_it_may(Forwarder& forwarder, Tap& sender) {
+  constexpr size_t kReceivers = kMostSegmentSockets / SegmentWay::kSockets + 3;
+  // Each has a raw socket besides.
+  rlimit descriptors{};
+  CHECK(getrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  descriptors.rlim_cur = descriptors.rlim_max;
+  CHECK(setrlimit(RLIMIT_NOFILE, &descriptors) == 0);
+  if (descriptors.rlim_cur < 2 * kMostSegmentSockets) {
+    std::printf("skipped: the bound of all UDP sockets, for more descriptors than there may be\n");
+    return;
+  }
+  ip_batch("route add 10.9.0.0/16 via 10.2.1.2 dev out\n");
+  RelayProgram many = relay("many", "239.1.1.1", "10.9.0.1");
+  for (size_t i = 1; i < kReceivers; i++) {
+    OutputProgram output = many.outputs[0];
+    output.key = std::to_string(i);
+    output.address = "10.9." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250);
+    many.outputs.push_back(output);
+  }
+  CHECK(forwarder.apply({true, {many}, {}}).empty());
+  Network network;
+  uint32_t sent = 0;
+  const auto send_and_take = [&] {
+    send_trains(sender, sent);
+    sent += kTrain;
+    network.take_until(size_t{sent} * kFlows * kReceivers);
+    const UdpSocketStatus status = udp_sockets(forwarder);
+    CHECK(status.open <= kMostSegmentSockets);
+    return status;
+  };
+  CHECK(eventually([&] { return send_and_take().open == kMostSegmentSockets; }));
+  // What does not fit is asked for, refused, and leaves another way: none is lost.
+  const uint64_t refused = udp_sockets(forwarder).refused;
+  CHECK(eventually([&] { return send_and_take().refused > refused; }));
+  const UdpSocketStatus before = udp_sockets(forwarder);
+  const size_t in_super_frames = network.in_super_frames();
+  const UdpSocketStatus after = send_and_take();
+  CHECK_EQ(after.open, kMostSegmentSockets);
+  CHECK(after.packets_without > before.packets_without);
+  CHECK(network.in_super_frames() > in_super_frames);
 }
 
 }  // namespace
@@ -190,6 +271,7 @@ int main() {
     CHECK(forwarder.ok());
     Tap sender("in-far");
     forwards_while_rules_change(*forwarder.value(), sender);
+    if (workers == 1) opens_no_more_than_it_may(*forwarder.value(), sender);
     gives_sockets_up_with_their_interface(*forwarder.value(), sender);
     forwarder.value().reset();
     ip_batch("link delete in\n");
