@@ -19,6 +19,7 @@ using taken::require;
 using taken::residue;
 using taken::Taken;
 
+// What residue() gives for a right checksum.
 constexpr uint16_t kRight = 0xffff;
 
 // What was added, and what is expected of it at each output: one datagram, or the segments of a

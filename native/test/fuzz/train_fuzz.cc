@@ -75,7 +75,6 @@ struct Output {
   int socket = -1;
 };
 
-// What residue() gives for a right checksum.
 // As a test that is skipped says it.
 [[noreturn]] void cannot_run(const char* why) {
   std::printf("skipped: %s\n", why);
