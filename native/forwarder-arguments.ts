@@ -36,7 +36,8 @@ const HELP: readonly (readonly [written: string, meaning: string])[] = [
   [
     '--ring-ms N',
     `for how long each input's receive ring holds ${RING_PACKETS_PER_MS * 1000} packets a second while nobody reads it, in milliseconds, ` +
-      `${MIN_RING_MS} to ${MAX_RING_MS}; default ${DEFAULT_RING_MS}, which is ${Math.ceil(ringBytesFor(DEFAULT_RING_MS) / 1024 ** 2)} MiB`,
+      `${MIN_RING_MS} to ${MAX_RING_MS}; default ${DEFAULT_RING_MS}, which is ${Math.ceil(ringBytesFor(DEFAULT_RING_MS) / 1024 ** 2)} MiB. ` +
+      "All rings together have at most half of the host's memory: a data plane of which one input would need more does not start",
   ],
   ['--ring-bytes N', `the same in bytes, ${RING_SLOT_BYTES} for each packet, ${MIN_RING_BYTES} to ${MAX_RING_BYTES}`],
   [

@@ -223,7 +223,8 @@ export interface ForwarderOptions {
   /**
    * Bytes of each input's receive ring, for each worker, in slots of 2048; rounded up to whole blocks of 256 KiB. 256 KiB to 4 GiB.
    * Frames that do not fit a slot wait in a queue that may hold as much again; it is empty without such frames. When the first
-   * super-frame of more than 12 KiB comes, another ring of half as many bytes is made for those, in slots of 64 KiB.
+   * super-frame of more than 12 KiB comes, another ring of half as many bytes is made for those, in slots of 64 KiB. All rings together have
+   * at most half of the host's memory: relays from inputs beyond that are refused ("RingAllocFailed").
    *
    * @default ringBytesFor(DEFAULT_RING_MS)
    */
@@ -358,7 +359,8 @@ class OrderedForwarder implements Forwarder {
 /**
  * Starts a packet path with no relay.
  *
- * @throws Error with `code` "EPERM" if the process lacks CAP_NET_RAW, "EINVAL" if it may not use one of `cpus`.
+ * @throws Error with `code` "EPERM" if the process lacks CAP_NET_RAW, "EINVAL" if it may not use one of `cpus`, or the rings of one input
+ *   would have more than half of the host's memory.
  * @throws TypeError for options out of range.
  */
 export function createForwarder(options: ForwarderOptions = {}): Forwarder {

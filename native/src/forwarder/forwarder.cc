@@ -13,6 +13,9 @@ namespace mcfleet {
 
 Result<std::unique_ptr<Forwarder>> Forwarder::start(const ForwarderOptions& options) {
   // Told now rather than with the first relay.
+  const RingMemory memory(options.ring_memory);
+  if (Status fit = memory.holds_input(options.workers, options.ring_bytes); !fit.ok())
+    return fit.error();
   const Result<UniqueFd> probe = open_frame_sender(0);
   if (!probe.ok() && probe.error().code == EPERM) return probe.error();
   UniqueFd attention(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -35,6 +38,7 @@ Forwarder::Forwarder(const ForwarderOptions& options, UniqueFd attention,
     : options_(options),
       attention_(std::move(attention)),
       workers_(std::move(workers)),
+      ring_memory_(options.ring_memory),
       segment_counters_(std::make_shared<PerWorker<SegmentCounters>>(workers_->size())) {}
 
 Forwarder::~Forwarder() {
@@ -147,8 +151,8 @@ std::shared_ptr<RateLimiter> Forwarder::limiter_for(const RelayProgram& program,
 
 Status Forwarder::open_input(int ifindex) {
   if (inputs_.contains(ifindex)) return {};
-  auto receiver =
-      std::make_unique<Receiver>(ifindex, options_.ring_bytes, attention_.get(), *workers_);
+  auto receiver = std::make_unique<Receiver>(ifindex, options_.ring_bytes, ring_memory_,
+                                             attention_.get(), *workers_);
   Retired retired;
   if (Status status = receiver->refresh(retired); !status.ok()) return status;
   std::unique_ptr<ExclusiveInput> exclusive;

@@ -136,6 +136,7 @@ class Forwarder final {
   // Workers and others write to it to have refresh_links() called.
   const UniqueFd attention_;
   std::unique_ptr<Workers> workers_;
+  RingMemory ring_memory_;
   std::unordered_map<std::string, Entry> relays_;
   std::map<int, InputEntry> inputs_;
   std::map<PortKey, std::shared_ptr<EgressPorts>> ports_;

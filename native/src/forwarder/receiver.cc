@@ -5,9 +5,12 @@
 #include "ring/packet_socket.h"
 
 namespace mcfleet {
-Receiver::Receiver(int ifindex, size_t ring_bytes, int attention, Workers& workers)
+
+Receiver::Receiver(int ifindex, size_t ring_bytes, RingMemory& memory, int attention,
+                   Workers& workers)
     : ifindex_(ifindex),
       requested_bytes_(ring_bytes),
+      memory_(memory),
       attention_(attention),
       workers_(workers),
       counters_(workers.size()),
@@ -56,6 +59,9 @@ Status Receiver::open(const LinkFacts& facts) {
   link_header_ = static_cast<size_t>(link_header_length(facts));
   fanout_ = Fanout();
   long_rings_tried_ = false;
+  Result<RingMemory::Share> share = memory_.take(
+      workers_.size(), requested_bytes_, "receive on interface index " + std::to_string(ifindex_));
+  if (!share.ok()) return share.error();
   std::vector<std::unique_ptr<Input>> inputs;
   for (size_t i = 0; i < workers_.size(); i++) {
     Result<RxRing> ring = RxRing::open(ifindex_, requested_bytes_, RxRing::kSlotBytes, fanout_);
@@ -72,6 +78,7 @@ Status Receiver::open(const LinkFacts& facts) {
   {
     const std::lock_guard lock(ring_);
     inputs_ = std::move(inputs);
+    share_ = std::move(share.value());
     long_ring_error_.clear();
   }
   for (size_t i = 0; i < inputs_.size(); i++) workers_.of(i).add(*inputs_[i]);
@@ -83,10 +90,14 @@ Status Receiver::open(const LinkFacts& facts) {
 // Until the group is told to steer long frames there, nothing goes to the new rings; from then on
 // everything. A worker takes what is in both in the order of arrival.
 Status Receiver::open_long_rings() {
+  const size_t bytes = requested_bytes_ / kLongShare;
+  Result<RingMemory::Share> share = memory_.take(
+      inputs_.size(), bytes,
+      "receive super-frames in rings of their own on interface index " + std::to_string(ifindex_));
+  if (!share.ok()) return share.error();
   std::vector<RxRing> rings;
   for (size_t i = 0; i < inputs_.size(); i++) {
-    Result<RxRing> ring =
-        RxRing::open(ifindex_, requested_bytes_ / kLongShare, RxRing::kLongSlotBytes, fanout_);
+    Result<RxRing> ring = RxRing::open(ifindex_, bytes, RxRing::kLongSlotBytes, fanout_);
     if (!ring.ok()) return ring.error();
     if (Status status = ring.value().set_filter(filter_); !status.ok()) return status;
     rings.push_back(std::move(ring.value()));
@@ -94,6 +105,7 @@ Status Receiver::open_long_rings() {
   {
     const std::lock_guard lock(ring_);
     for (size_t i = 0; i < inputs_.size(); i++) inputs_[i]->use_long_ring(std::move(rings[i]));
+    long_share_ = std::move(share.value());
   }
   for (size_t i = 0; i < inputs_.size(); i++) workers_.of(i).refresh();
   return Fanout::steer(inputs_.front()->ring.fd(),
@@ -166,6 +178,9 @@ void Receiver::close(Retired& retired) {
   for (const RxRing* ring : rings()) kernel_drops_ += ring->take_kernel_drops();
   for (auto& input : inputs_) retired.inputs.push_back(std::move(input));
   inputs_.clear();
+  // The rings themselves are freed when no worker reads them any more, which is soon.
+  share_ = {};
+  long_share_ = {};
 }
 
 uint64_t Receiver::kernel_drops() {

@@ -13,6 +13,7 @@
 #include "forwarder/input.h"
 #include "forwarder/link_facts.h"
 #include "forwarder/per_worker.h"
+#include "forwarder/ring_memory.h"
 #include "forwarder/workers.h"
 #include "ring/filter.h"
 
@@ -34,16 +35,16 @@ class Receiver final {
   // A ring for long frames has the bytes of the other one divided by this.
   static constexpr size_t kLongShare = 2;
 
-  // `ring_bytes` for each worker. `attention`: an event descriptor; workers write to it to have
-  // refresh() called.
-  Receiver(int ifindex, size_t ring_bytes, int attention, Workers& workers);
+  // `ring_bytes` for each worker, out of `memory`. `attention`: an event descriptor; workers write
+  // to it to have refresh() called.
+  Receiver(int ifindex, size_t ring_bytes, RingMemory& memory, int attention, Workers& workers);
   Receiver(const Receiver&) = delete;
   Receiver& operator=(const Receiver&) = delete;
 
   // Reads the link, and opens the rings if there are none and the interface is there; those for
   // long frames when a worker has seen one. An interface that is down is no error: the rings are
   // opened or wake up with it. ENODEV: no such interface; EAFNOSUPPORT: a kind that is not
-  // supported.
+  // supported; ENOMEM: no memory for the rings.
   Status refresh(Retired& retired);
   // Whether there are rings, and their interface is gone: there may be another one of that index.
   [[nodiscard]] bool lost() const;
@@ -84,6 +85,7 @@ class Receiver final {
 
   const int ifindex_;
   const size_t requested_bytes_;
+  RingMemory& memory_;
   const int attention_;
   Workers& workers_;
   PerWorker<InputCounters> counters_;
@@ -95,6 +97,9 @@ class Receiver final {
   Fanout fanout_;
   size_t link_header_ = 0;
   bool long_rings_tried_ = false;
+  // Of the rings that are open.
+  RingMemory::Share share_;
+  RingMemory::Share long_share_;
   // Guards what follows against kernel_drops() and ring_bytes(); the control thread alone changes
   // inputs_.
   mutable std::mutex ring_;

@@ -78,11 +78,10 @@ Result<RxRing> RxRing::open(int ifindex, size_t bytes, size_t slot_bytes, Fanout
   if (!fd.valid()) return Error::from_errno("open a packet socket for receiving");
   if (Status status = configure(fd.get(), bytes); !status.ok()) return status.error();
 
-  const size_t blocks = (bytes + kBlockBytes - 1) / kBlockBytes;
-  const size_t size = blocks * kBlockBytes;
+  const size_t size = size_of(bytes);
   tpacket_req request{};
   request.tp_block_size = static_cast<unsigned>(kBlockBytes);
-  request.tp_block_nr = static_cast<unsigned>(blocks);
+  request.tp_block_nr = static_cast<unsigned>(size / kBlockBytes);
   request.tp_frame_size = static_cast<unsigned>(slot_bytes);
   request.tp_frame_nr = static_cast<unsigned>(size / slot_bytes);
   if (setsockopt(fd.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) != 0) {

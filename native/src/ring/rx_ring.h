@@ -43,6 +43,10 @@ class RxRing final {
   // Room for any copy: vnet header, link-layer header and the longest IP packet.
   static constexpr size_t kCopyBytes = size_t{66} << 10;
 
+  // What a ring of `bytes` has: whole blocks.
+  static constexpr size_t size_of(size_t bytes) {
+    return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  }
   // Opens a ring of `bytes`, rounded up to whole blocks, in slots of kSlotBytes or kLongSlotBytes,
   // that passes nothing until set_filter(). The queue for frames that do not fit a slot may hold as
   // much again.

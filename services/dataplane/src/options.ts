@@ -44,7 +44,7 @@ Examples:
   grpcurl -plaintext unix:///run/mcfleet/dataplane.sock mcfleet.v1.DataplaneService/Status
 
 Exit status: 0 after SIGTERM or SIGINT, 1 failure, 2 usage, 77 without CAP_NET_RAW, 78 if this host cannot do what the options
-ask for, for example has not such CPUs.
+ask for, for example has not such CPUs, or not twice the memory of such rings.
 `;
 
 /** Reads the command line. */
