@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "check.h"
@@ -56,10 +57,10 @@ class Program final {
 };
 
 packets::Bytes frame_of(const packets::Bytes& packet, uint16_t type = 0x0800, uint8_t first = 1) {
-  packets::Bytes frame(14);
+  packets::Bytes frame(14 + packet.size());
   frame[0] = first;
   packets::put16(frame.data() + 12, type);
-  frame.insert(frame.end(), packet.begin(), packet.end());
+  std::copy(packet.begin(), packet.end(), frame.begin() + 14);
   return frame;
 }
 
