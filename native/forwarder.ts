@@ -282,6 +282,11 @@ export interface Forwarder {
   apply(change: RelayChange): Promise<readonly RelayRefusal[]>;
   /** Counters of these relays, or of all. */
   snapshot(uids: readonly string[] | null): ForwarderSnapshot;
+  /**
+   * Uids of the relays of which snapshot() may tell something else than at the last call of this: of new ones too, not of those that are
+   * gone. What changes during the call is told by it or by the next one. For one caller.
+   */
+  changes(): readonly string[];
   status(): ForwarderStatus;
   /**
    * What the interfaces of outputs lost, off the event loop. Read from the kernel, at most so often that it takes a twentieth of the
@@ -323,6 +328,11 @@ class OrderedForwarder implements Forwarder {
   snapshot(uids: readonly string[] | null): ForwarderSnapshot {
     this.#assertOpen();
     return this.#native.snapshot(uids);
+  }
+
+  changes(): readonly string[] {
+    this.#assertOpen();
+    return this.#native.changes();
   }
 
   status(): ForwarderStatus {

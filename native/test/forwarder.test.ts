@@ -59,6 +59,32 @@ describeWithLab('forwarder', () => {
     ]);
   });
 
+  it('tells which relays count something new, or are new, or send by a link that changed', async () => {
+    const forwarder = await lab.forwarder();
+    const changes = async (): Promise<string[]> => ((await forwarder.call({ call: 'changes' })) as string[]).toSorted();
+    const other = {
+      ...simpleRelay,
+      uid: 'other',
+      group: '239.1.1.2',
+      outputs: [{ ...to('239.9.9.9'), interface: 'out2' }],
+    };
+    expect(await forwarder.apply([simpleRelay, other])).toEqual([]);
+    expect(await changes()).toEqual(['other', 'simple']);
+    expect(await changes()).toEqual([]);
+    await lab.sender().frames(makeFrame());
+    await expect.poll(changes).toEqual(['simple']);
+    await expect.poll(changes).toEqual([]);
+    expect(await forwarder.relay('simple')).toMatchObject({ rxPackets: 1 });
+    await lab.ip('relay', 'link set out2 down');
+    await expect.poll(changes).toEqual(['other']);
+    await lab.ip('relay', 'link set out2 up');
+    await expect.poll(changes).toEqual(['other']);
+    await expect.poll(changes).toEqual([]);
+    // The same counters, another program.
+    expect(await forwarder.apply([{ ...simpleRelay, port: 5002 }, other])).toEqual([]);
+    expect(await changes()).toEqual(['simple']);
+  });
+
   it('lets no more pass than a limit allows, and gives no new burst for another change', async () => {
     const forwarder = await lab.forwarder();
     const limited = (burstPackets: number, rate: object): RelayDraft => ({

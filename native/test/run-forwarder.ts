@@ -5,7 +5,7 @@ import { createForwarder, type Forwarder, type ForwarderOptions, listInterfaces,
 import type { RelayDraft } from './forwarder-process.ts';
 
 interface Command {
-  readonly call: 'apply' | 'snapshot' | 'status' | 'losses' | 'close' | 'churn' | 'second';
+  readonly call: 'apply' | 'snapshot' | 'changes' | 'status' | 'losses' | 'close' | 'churn' | 'second';
   readonly replaceAll?: boolean;
   readonly upserts?: readonly RelayDraft[];
   readonly removed?: readonly string[];
@@ -75,6 +75,8 @@ async function run(command: Command): Promise<unknown> {
       return forwarder.apply({ replaceAll: command.replaceAll ?? false, upserts, removedUids: command.removed ?? [] });
     case 'snapshot':
       return forwarder.snapshot(null);
+    case 'changes':
+      return forwarder.changes();
     case 'status':
       return forwarder.status();
     case 'losses':

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
@@ -76,7 +76,7 @@ class Relay implements AsyncDisposable {
   }
 
   snapshot(...uids: string[]): Promise<SnapshotResponse> {
-    return callUnary(this.client, 'snapshot', { uids }, { timeoutMs: 60_000 });
+    return callUnary(this.client, 'snapshot', { uids, since: '' }, { timeoutMs: 60_000 });
   }
 
   /** How many of 50 datagrams to a group reach the sink. */
@@ -184,6 +184,34 @@ describeWithLab('data plane', () => {
     expect(await relay.deliver('239.1.1.2')).toBe(0);
   });
 
+  test('a reader is told what has changed since its last reading, and has what all relays would tell', async () => {
+    await using relay = await Relay.create();
+    const since = async (mark: string): Promise<SnapshotResponse> =>
+      callUnary(relay.client, 'snapshot', { uids: [], since: mark }, { timeoutMs: 60_000 });
+    const uids = ({ relays }: SnapshotResponse): string[] => relays.map(({ uid }) => uid);
+    // Not by way of the sink's own address, which is resolved meanwhile: how outputs send there changes with it.
+    const outputs = [{ key: 'group', ifindex: relay.output, address: '239.9.9.9' }];
+    await relay.apply({ upserts: [relay.relay('a'), relay.relay('b', { group: '239.1.1.2', outputs })] });
+    const first = await since('');
+    expect([uids(first), first.partial]).toEqual([['a', 'b'], false]);
+    expect(await since(first.mark)).toMatchObject({ relays: [], partial: true, inputs: [{ ifindex: relay.input }] });
+    expect(await relay.deliver()).toBe(50);
+    const counted = await since(first.mark);
+    expect(counted).toMatchObject({ relays: [{ uid: 'a', counters: { rxPackets: 50n } }], partial: true });
+    // Only what the agent keeps of it changes; the answer before is taken for lost.
+    await relay.apply({ upserts: [relay.relay('b', { group: '239.1.1.2', outputs, generation: 2n })] });
+    expect(uids(await since(first.mark))).toEqual(['a', 'b']);
+    expect((await since(counted.mark)).relays).toMatchObject([{ uid: 'b', generation: 2n }]);
+    await relay.apply({ removedUids: ['b'] });
+    const without = await since(counted.mark);
+    expect([uids(without), without.partial]).toEqual([['a'], false]);
+    relay.program.kill();
+    await relay.program.exited;
+    relay.program = relay.start();
+    await relay.program.waitForOutput(/"serves"/);
+    expect(await since(without.mark)).toMatchObject({ relays: [], partial: false });
+  });
+
   test('ten thousand relays are programmed by one call', async () => {
     await using relay = await Relay.create();
     const upserts = Array.from({ length: 10_000 }, (_, i) =>
@@ -227,6 +255,17 @@ describeWithLab('data plane', () => {
     await relay.program.waitForOutput(/"serves"/);
     await relay.apply({ upserts: [relay.relay('a')] });
     expect(await relay.deliver()).toBe(50);
+  });
+
+  test('what it has compiled is kept for the next one before it ends, because it may be killed', async () => {
+    await using relay = await Relay.create();
+    const cache = join(relay.lab.directory, 'compiled');
+    const argv = [LAUNCHER, 'dataplane', '--socket', join(relay.lab.directory, 'other.sock')];
+    const program = relay.lab.start('relay', ['env', `NODE_COMPILE_CACHE=${cache}`, ...argv]);
+    await program.waitForOutput(/"serves"/);
+    const kept = (): number => readdirSync(cache, { recursive: true }).length;
+    await expect.poll(kept).toBeGreaterThan(100);
+    await program.kill();
   });
 
   test('SIGTERM ends it in order', async () => {

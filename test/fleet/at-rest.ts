@@ -12,7 +12,8 @@ export async function atRest(fleet: Fleet, hosts: readonly string[]): Promise<vo
     return { pid, socket: fleet.dataplaneSocket(host) };
   });
   const counters = async (socket: string): Promise<string> =>
-    JSON.stringify(SnapshotResponse.toJSON({ ...(await readSnapshot(socket)), time: undefined }));
+    // Time and mark are of the reading, and never the same twice.
+    JSON.stringify(SnapshotResponse.toJSON({ ...(await readSnapshot(socket)), time: undefined, mark: '' }));
   let before = '';
   await until('no packet is under way', async () => {
     const now = (await Promise.all(planes.map(({ socket }) => counters(socket)))).join('\n');

@@ -78,6 +78,7 @@ class ForwarderHandle final : public Napi::ObjectWrap<ForwarderHandle> {
     return DefineClass(env, "Forwarder",
                        {InstanceMethod<&ForwarderHandle::apply>("apply"),
                         InstanceMethod<&ForwarderHandle::snapshot>("snapshot"),
+                        InstanceMethod<&ForwarderHandle::changes>("changes"),
                         InstanceMethod<&ForwarderHandle::status>("status"),
                         InstanceMethod<&ForwarderHandle::losses>("losses"),
                         InstanceMethod<&ForwarderHandle::close>("close")});
@@ -109,6 +110,10 @@ class ForwarderHandle final : public Napi::ObjectWrap<ForwarderHandle> {
     if (info[0].IsNull()) return write_snapshot(info.Env(), forwarder->snapshot(nullptr));
     const std::vector<std::string> uids = read_uids(info[0]);
     return write_snapshot(info.Env(), forwarder->snapshot(&uids));
+  }
+
+  Napi::Value changes(const Napi::CallbackInfo& info) {
+    return write_uids(info.Env(), open(info)->changes());
   }
 
   Napi::Value status(const Napi::CallbackInfo& info) {

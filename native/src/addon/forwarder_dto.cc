@@ -211,6 +211,11 @@ std::vector<std::string> read_uids(const Napi::Value& value) {
   return read_array<std::string>(value, read_text);
 }
 
+Napi::Value write_uids(Napi::Env env, const std::vector<std::string>& uids) {
+  return write_array(env, uids,
+                     [env](const std::string& uid) { return Napi::String::New(env, uid); });
+}
+
 Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refusals) {
   return write_array(env, refusals, [env](const RelayRefusal& refusal) {
     Napi::Object object = Napi::Object::New(env);

@@ -17,6 +17,7 @@ namespace mcfleet {
 ForwarderOptions read_forwarder_options(const Napi::Object& object);
 RelayChange read_relay_change(const Napi::Object& object);
 std::vector<std::string> read_uids(const Napi::Value& value);
+Napi::Value write_uids(Napi::Env env, const std::vector<std::string>& uids);
 Napi::Value write_refusals(Napi::Env env, const std::vector<RelayRefusal>& refusals);
 Napi::Value write_snapshot(Napi::Env env, const Snapshot& snapshot);
 Napi::Value write_losses(Napi::Env env, const std::vector<InterfaceLoss>& losses);

@@ -32,6 +32,12 @@ class DropCounters final {
   [[nodiscard]] uint64_t get(DropReason reason) const {
     return counters_[static_cast<size_t>(reason)].get();
   }
+  // Of all reasons.
+  [[nodiscard]] uint64_t total() const {
+    uint64_t total = 0;
+    for (const Counter& counter : counters_) total += counter.get();
+    return total;
+  }
 
  private:
   std::array<Counter, kDropReasonCount> counters_;
@@ -50,6 +56,12 @@ class LatencyCounters final {
   }
   [[nodiscard]] uint64_t bucket(size_t index) const { return buckets_[index].get(); }
   [[nodiscard]] uint64_t sum_ns() const { return sum_ns_.get(); }
+  // Of all buckets: how many there were.
+  [[nodiscard]] uint64_t samples() const {
+    uint64_t samples = 0;
+    for (const Counter& bucket : buckets_) samples += bucket.get();
+    return samples;
+  }
 
  private:
   std::array<Counter, kBuckets> buckets_;

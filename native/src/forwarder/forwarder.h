@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -51,6 +52,9 @@ class Forwarder final {
   std::vector<RelayRefusal> apply(const RelayChange& change);
   // Counters of these relays, or of all if null.
   [[nodiscard]] Snapshot snapshot(const std::vector<std::string>* uids);
+  // Uids of the relays of which snapshot() may tell something else than at the last call of this:
+  // of new ones too, not of those that are gone. For one caller.
+  [[nodiscard]] std::vector<std::string> changes();
   [[nodiscard]] ForwarderStatus status();
   // What the interfaces of outputs lost by themselves. Waits for the kernel, and for a change under
   // way.
@@ -69,7 +73,8 @@ class Forwarder final {
     std::shared_ptr<const Ipv6Addresses> ipv6;
     bool drop_oversize = false;
   };
-  // One relay in force. Immutable; an update makes another one with the same counters.
+  // One relay in force. Immutable but for `seen`; an update makes another one with the same
+  // counters.
   struct RelayEntry {
     RelayProgram program;
     CompiledRelay compiled;
@@ -78,6 +83,8 @@ class Forwarder final {
     // Null: no limit.
     std::shared_ptr<RateLimiter> limiter;
     std::vector<OutputEntry> outputs;
+    // What changes() saw of it, if it did. Guarded by `state_`.
+    mutable std::optional<uint64_t> seen;
   };
   using Entry = std::shared_ptr<const RelayEntry>;
   // What becomes of some relays: another entry, or null to remove it.
@@ -128,6 +135,7 @@ class Forwarder final {
   bool retry_endpoints();
   // Why the host may refuse packets that the relay takes; empty if it does not.
   const char* warning_of(const CompiledRelay& relay) const;
+  uint64_t fingerprint_of(const RelayEntry& entry) const;
   UdpSocketStatus udp_sockets_of(size_t worker) const;
 
   const ForwarderOptions options_;

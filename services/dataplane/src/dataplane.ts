@@ -1,12 +1,13 @@
 import { status } from '@grpc/grpc-js';
 import { FleetError } from '@mcfleet/common/error';
+import { SerialQueue } from '@mcfleet/common/serial-queue';
 import type { Forwarder, RelayProgram, RelayRefusal } from '@mcfleet/native';
 import type { ApplyRequest, ProgrammedRelay } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
 import { RelayEngine } from '@mcfleet/proto/mcfleet/v1/relay';
+import { ChangeLog, type Reading } from './change-log.ts';
 import type { KernelEngine } from './kernel/kernel-engine.ts';
 import { toKernelRelay } from './kernel/routes.ts';
 import { toFleetError } from './refusal.ts';
-import { SerialQueue } from './serial-queue.ts';
 import { validateRelay } from './validate.ts';
 
 /** Twice of what one host is built for: above, the host is misused, and memory is at stake. */
@@ -35,6 +36,7 @@ export class Dataplane {
   readonly #ipv6: boolean;
   readonly #queue = new SerialQueue();
   readonly #programmed = new Map<string, ProgrammedIdentity>();
+  readonly #changes = new ChangeLog();
 
   constructor(forwarder: Forwarder, kernel: KernelEngine) {
     this.#forwarder = forwarder;
@@ -45,6 +47,17 @@ export class Dataplane {
   /** By uid. */
   get programmed(): ReadonlyMap<string, ProgrammedIdentity> {
     return this.#programmed;
+  }
+
+  /**
+   * What a reading of all relays has to tell: exclusively, and after the kernel engine was refreshed.
+   *
+   * @param since the mark of the reading that the caller has; empty: none
+   */
+  read(since: string): Reading {
+    this.#changes.note(this.#forwarder.changes());
+    this.#changes.note(this.#kernel.changes());
+    return this.#changes.read(since);
   }
 
   /** Carries out `change` after all changes before it, and gives what it gives. */
@@ -78,6 +91,9 @@ export class Dataplane {
     }
     if (accepted.size === 0 && removed.length === 0) return errors;
 
+    // Before it is known what becomes of them: should an engine fail, they are told once too often.
+    this.#changes.note([...accepted.keys()].filter((uid) => this.#programmed.has(uid)));
+    this.#changes.remove(removed);
     const refusals = await this.#program([...accepted.values()], removed);
     for (const uid of removed) this.#programmed.delete(uid);
     for (const refusal of refusals) {
@@ -86,6 +102,7 @@ export class Dataplane {
       errors[entry.index] = toFleetError(refusal);
       accepted.delete(refusal.uid);
     }
+    this.#changes.note(accepted.keys());
     for (const [uid, { index }] of accepted) {
       const relay = upserts[index];
       if (relay !== undefined) this.#programmed.set(uid, { generation: relay.generation, digest: relay.digest });

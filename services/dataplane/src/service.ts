@@ -60,12 +60,16 @@ export function dataplaneService(
       };
     }),
 
-    snapshot: unary(({ uids }: SnapshotRequest) =>
+    snapshot: unary(({ uids, since }: SnapshotRequest) =>
       // Not while a change is under way: counters and identities would be of different programs.
       dataplane.exclusively(async () => {
-        const losses = uids.length === 0 ? await forwarder.losses() : [];
+        const all = uids.length === 0;
+        const losses = all ? await forwarder.losses() : [];
         await kernel.refresh();
-        return encodeSnapshot(forwarder, kernel, dataplane.programmed, uids, losses, new Date(clock.now()));
+        const { mark, changed } = all ? dataplane.read(since) : { mark: '', changed: undefined };
+        const wanted = all ? (changed ?? [...dataplane.programmed.keys()]) : uids;
+        const head = { mark, partial: changed !== undefined, time: new Date(clock.now()) };
+        return encodeSnapshot(forwarder, kernel, dataplane.programmed, wanted, losses, head);
       }),
     ),
 

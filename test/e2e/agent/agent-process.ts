@@ -49,7 +49,7 @@ export async function askDataplane(socket: string): Promise<{ status: StatusResp
   try {
     return {
       status: await callUnary(client, 'status', {}, { timeoutMs: 20_000 }),
-      snapshot: await callUnary(client, 'snapshot', { uids: [] }, { timeoutMs: 20_000 }),
+      snapshot: await callUnary(client, 'snapshot', { uids: [], since: '' }, { timeoutMs: 20_000 }),
     };
   } finally {
     client.close();

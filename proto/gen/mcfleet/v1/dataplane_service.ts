@@ -136,6 +136,12 @@ export interface ApplyResponse {
 export interface SnapshotRequest {
   /** Only these relays. Empty: all. */
   uids: string[];
+  /**
+   * SnapshotResponse.mark of an answer that the caller has: only the relays are told of which something has changed since. Whoever puts
+   * them in the place of those that it has, has what it would be told without it. Empty, or nothing that this data plane can tell the
+   * difference to: all. Passed over if `uids` is given.
+   */
+  since: string;
 }
 
 /** One programmed relay and its counters. */
@@ -162,6 +168,10 @@ export interface SnapshotResponse {
     | undefined;
   /** What the interfaces of outputs lost. Only if all relays were asked for. */
   outputs: OutputLosses[];
+  /** Names this answer: for SnapshotRequest.since. Empty if `uids` was given. */
+  mark: string;
+  /** Whether `relays` are those that changed since SnapshotRequest.since. No relay has gone since then. */
+  partial: boolean;
 }
 
 /** What one output interface took and then lost: InterfaceOutput. */
@@ -1178,7 +1188,7 @@ export const ApplyResponse: MessageFns<ApplyResponse, "mcfleet.v1.ApplyResponse"
 messageTypeRegistry.set(ApplyResponse.$type, ApplyResponse);
 
 function createBaseSnapshotRequest(): SnapshotRequest {
-  return { uids: [] };
+  return { uids: [], since: "" };
 }
 
 export const SnapshotRequest: MessageFns<SnapshotRequest, "mcfleet.v1.SnapshotRequest"> = {
@@ -1187,6 +1197,9 @@ export const SnapshotRequest: MessageFns<SnapshotRequest, "mcfleet.v1.SnapshotRe
   encode(message: SnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.uids) {
       writer.uint32(10).string(v!);
+    }
+    if (message.since !== "") {
+      writer.uint32(18).string(message.since);
     }
     return writer;
   },
@@ -1212,6 +1225,14 @@ export const SnapshotRequest: MessageFns<SnapshotRequest, "mcfleet.v1.SnapshotRe
             message.uids.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1225,13 +1246,19 @@ export const SnapshotRequest: MessageFns<SnapshotRequest, "mcfleet.v1.SnapshotRe
   },
 
   fromJSON(object: any): SnapshotRequest {
-    return { uids: globalThis.Array.isArray(object?.uids) ? object.uids.map((e: any) => globalThis.String(e)) : [] };
+    return {
+      uids: globalThis.Array.isArray(object?.uids) ? object.uids.map((e: any) => globalThis.String(e)) : [],
+      since: isSet(object.since) ? globalThis.String(object.since) : "",
+    };
   },
 
   toJSON(message: SnapshotRequest): unknown {
     const obj: any = {};
     if (message.uids?.length) {
       obj.uids = message.uids;
+    }
+    if (message.since !== "") {
+      obj.since = message.since;
     }
     return obj;
   },
@@ -1242,6 +1269,7 @@ export const SnapshotRequest: MessageFns<SnapshotRequest, "mcfleet.v1.SnapshotRe
   fromPartial<I extends Exact<DeepPartial<SnapshotRequest>, I>>(object: I): SnapshotRequest {
     const message = createBaseSnapshotRequest();
     message.uids = object.uids?.map((e) => e) || [];
+    message.since = object.since ?? "";
     return message;
   },
 };
@@ -1377,7 +1405,7 @@ export const ProgrammedRelayCounters: MessageFns<ProgrammedRelayCounters, "mcfle
 messageTypeRegistry.set(ProgrammedRelayCounters.$type, ProgrammedRelayCounters);
 
 function createBaseSnapshotResponse(): SnapshotResponse {
-  return { relays: [], inputs: [], time: undefined, outputs: [] };
+  return { relays: [], inputs: [], time: undefined, outputs: [], mark: "", partial: false };
 }
 
 export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.SnapshotResponse"> = {
@@ -1395,6 +1423,12 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
     }
     for (const v of message.outputs) {
       OutputLosses.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.mark !== "") {
+      writer.uint32(42).string(message.mark);
+    }
+    if (message.partial !== false) {
+      writer.uint32(48).bool(message.partial);
     }
     return writer;
   },
@@ -1444,6 +1478,22 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
             message.outputs.push(OutputLosses.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.mark = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.partial = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1466,6 +1516,8 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
       outputs: globalThis.Array.isArray(object?.outputs)
         ? object.outputs.map((e: any) => OutputLosses.fromJSON(e))
         : [],
+      mark: isSet(object.mark) ? globalThis.String(object.mark) : "",
+      partial: isSet(object.partial) ? globalThis.Boolean(object.partial) : false,
     };
   },
 
@@ -1483,6 +1535,12 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
     if (message.outputs?.length) {
       obj.outputs = message.outputs.map((e) => OutputLosses.toJSON(e));
     }
+    if (message.mark !== "") {
+      obj.mark = message.mark;
+    }
+    if (message.partial !== false) {
+      obj.partial = message.partial;
+    }
     return obj;
   },
 
@@ -1495,6 +1553,8 @@ export const SnapshotResponse: MessageFns<SnapshotResponse, "mcfleet.v1.Snapshot
     message.inputs = object.inputs?.map((e) => InputCounters.fromPartial(e)) || [];
     message.time = object.time ?? undefined;
     message.outputs = object.outputs?.map((e) => OutputLosses.fromPartial(e)) || [];
+    message.mark = object.mark ?? "";
+    message.partial = object.partial ?? false;
     return message;
   },
 };
@@ -3112,7 +3172,7 @@ export const DataplaneServiceService = {
     responseSerialize: (value: ApplyResponse): Buffer => Buffer.from(ApplyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ApplyResponse => ApplyResponse.decode(value),
   },
-  /** Reads what is programmed, and its counters. */
+  /** Reads what is programmed, and its counters: all of it, or what has changed since an answer that the caller has. */
   snapshot: {
     path: "/mcfleet.v1.DataplaneService/Snapshot" as const,
     requestStream: false as const,
@@ -3137,7 +3197,7 @@ export const DataplaneServiceService = {
 export interface DataplaneServiceServer extends UntypedServiceImplementation {
   /** Changes what is forwarded. One bad relay is refused alone; packets of the others are not touched. */
   apply: handleUnaryCall<ApplyRequest, ApplyResponse>;
-  /** Reads what is programmed, and its counters. */
+  /** Reads what is programmed, and its counters: all of it, or what has changed since an answer that the caller has. */
   snapshot: handleUnaryCall<SnapshotRequest, SnapshotResponse>;
   /** Reads how the data plane itself is. */
   status: handleUnaryCall<StatusRequest, StatusResponse>;
@@ -3160,7 +3220,7 @@ export interface DataplaneServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ApplyResponse) => void,
   ): ClientUnaryCall;
-  /** Reads what is programmed, and its counters. */
+  /** Reads what is programmed, and its counters: all of it, or what has changed since an answer that the caller has. */
   snapshot(
     request: SnapshotRequest,
     callback: (error: ServiceError | null, response: SnapshotResponse) => void,

@@ -1,5 +1,6 @@
 import { type ClientOptions, connectivityState } from '@grpc/grpc-js';
 import { callUnary, createClient } from '@mcfleet/common/grpc/client';
+import { SerialQueue } from '@mcfleet/common/serial-queue';
 import {
   type ApplyRequest,
   type ApplyResponse,
@@ -7,6 +8,7 @@ import {
   type SnapshotResponse,
   type StatusResponse,
 } from '@mcfleet/proto/mcfleet/v1/dataplane_service';
+import { WholeSnapshot } from './whole-snapshot.ts';
 
 /** A local call; a data plane that needs longer than this is not well. Reading is quick, Apply may set up rings of many relays. */
 const READ_TIMEOUT_MS = 2_000;
@@ -27,6 +29,9 @@ const OPTIONS: ClientOptions = {
 /** One connection to the data plane behind a unix socket. Used until it is lost; then another one is made. */
 export class DataplaneClient {
   readonly #client: DataplaneServiceClient;
+  readonly #whole = new WholeSnapshot();
+  /** Readings of all relays, one after the other. */
+  readonly #readings = new SerialQueue();
   #closed = false;
   /** How many relays the data plane has, as far as is known. */
   #relays = 0;
@@ -46,11 +51,19 @@ export class DataplaneClient {
     return facts;
   }
 
-  /** @param uids only these relays; empty: all. */
-  async snapshot(uids: string[] = []): Promise<SnapshotResponse> {
-    const snapshot = await callUnary(this.#client, 'snapshot', { uids }, { timeoutMs: this.#readTimeoutMs });
-    if (uids.length === 0) this.#relays = snapshot.relays.length;
+  /** @param uids only these relays; empty: all, of which the data plane tells those that changed since they were read last. */
+  snapshot(uids: string[] = []): Promise<SnapshotResponse> {
+    return uids.length === 0 ? this.#readings.run(() => this.#readAll()) : this.#read(uids, '');
+  }
+
+  async #readAll(): Promise<SnapshotResponse> {
+    const snapshot = this.#whole.take(await this.#read([], this.#whole.since));
+    this.#relays = snapshot.relays.length;
     return snapshot;
+  }
+
+  #read(uids: string[], since: string): Promise<SnapshotResponse> {
+    return callUnary(this.#client, 'snapshot', { uids, since }, { timeoutMs: this.#readTimeoutMs });
   }
 
   async apply(request: ApplyRequest): Promise<ApplyResponse> {

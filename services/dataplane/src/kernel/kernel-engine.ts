@@ -66,6 +66,11 @@ export class KernelEngine {
     }
   }
 
+  /** Uids of the relays of which snapshot() tells something else than at the last call of this. For one caller. */
+  changes(): readonly string[] {
+    return [...this.#relays].flatMap(([uid, { counter }]) => (counter.takeChanged() ? [uid] : []));
+  }
+
   /** As of the last refresh; of relays that it does not have, nothing. */
   snapshot(uids: readonly string[]): readonly RelayCounts[] {
     return uids.flatMap((uid) => this.#relays.get(uid)?.counter.counts() ?? []);

@@ -25,6 +25,8 @@ export class RelayCounter {
   #bytes = 0n;
   #wrongInterface = 0n;
   #lastPacketUnixNano = 0n;
+  /** Whether counts() gives something else than at the last takeChanged(). */
+  #changed = true;
 
   constructor(relay: KernelRelay, nowMs: number) {
     this.#startUnixNano = BigInt(nowMs) * NANO_PER_MS;
@@ -36,6 +38,7 @@ export class RelayCounter {
   change(relay: KernelRelay, nowMs: number): void {
     this.#outputs = this.#outputsOf(relay, this.#outputs, nowMs);
     this.#relay = relay;
+    this.#changed = true;
     const keys = new Set(relay.routes.map(routeKey));
     for (const key of this.#last.keys()) if (!keys.has(key)) this.#last.delete(key);
   }
@@ -46,8 +49,17 @@ export class RelayCounter {
     for (const route of routes) if (route !== undefined) this.#takeRoute(route, nowMs);
     for (const output of this.#outputs.values()) {
       const reached = routes.some((route) => route?.outputs.some(({ ifindex }) => ifindex === output.ifindex));
-      output.up = output.ifindex !== 0 && (routes.length === 0 || reached);
+      const up = output.ifindex !== 0 && (routes.length === 0 || reached);
+      if (up !== output.up) this.#changed = true;
+      output.up = up;
     }
+  }
+
+  /** Whether counts() gives something else than at the last call of this. */
+  takeChanged(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
   }
 
   counts(): RelayCounts {
@@ -78,6 +90,7 @@ export class RelayCounter {
     const wrong = route.wrongInterface - before.wrongInterface;
     this.#last.set(key, { packets: route.packets, bytes: route.bytes, wrongInterface: route.wrongInterface });
     if (packets === 0n) return;
+    this.#changed = true;
     this.#packets += packets;
     this.#bytes += bytes;
     this.#wrongInterface += wrong;
