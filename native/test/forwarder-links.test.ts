@@ -147,6 +147,7 @@ describeWithLab('forwarder and interfaces', () => {
     await eventually(async () => expect(await input()).toEqual([false, 'InterfaceDown']));
     await lab.ip('relay', 'link set in up');
     await eventually(async () => expect(await input()).toEqual([true, '']));
+    await lab.hasCarrier('source', 'src');
     expect(await exchange()).toEqual([20, 10]);
     await lab.ip('relay', 'link delete in');
     await eventually(async () => expect(await input()).toEqual([false, 'InterfaceNotFound']));

@@ -89,6 +89,18 @@ export class ForwarderTopology {
     return facts as { ifindex: number; address: string };
   }
 
+  /**
+   * Resolves when an interface sends again whose cable's other end came up. Until the kernel has looked at the carrier, up to a second
+   * later, it throws away what it is to send (net/core/link_watch.c).
+   */
+  async hasCarrier(machine: Machine, device: string): Promise<void> {
+    await eventually(async () => {
+      const links = JSON.parse(await this.read(machine, 'ip', '-json', 'link', 'show', 'dev', device));
+      const [link] = links as { operstate: string }[];
+      if (link?.operstate !== 'UP') throw new Error(`${device} is ${link?.operstate}`);
+    });
+  }
+
   /** For processes of a test's own. */
   namespace(machine: Machine): string {
     return this.#lab.realName(machine);

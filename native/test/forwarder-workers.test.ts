@@ -239,6 +239,7 @@ describeWithLab('several packet threads', () => {
     await eventually(async () => expect((await forwarder.snapshot()).inputs).toMatchObject([{ up: false }]));
     await lab.ip('relay', 'link set in up');
     await eventually(async () => expect((await forwarder.snapshot()).inputs).toMatchObject([{ up: true }]));
+    await lab.hasCarrier('source', 'src');
     await send();
     await expectPackets(42);
     expect((await forwarder.snapshot()).inputs).toMatchObject([{ kernelDrops: 0, drops: [] }]);
