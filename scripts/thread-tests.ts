@@ -42,13 +42,18 @@ export function findThreadSanitizer(compiler: string): Sanitizer {
   }
 }
 
+/** Whether it succeeded. */
+export function buildThreadTests(): boolean {
+  return run('cmake', PRESET) && run('cmake', ['--build', ...PRESET]);
+}
+
 export function runThreadTests(): TestSummary {
   const missing = missingCmake();
   if (missing !== undefined) return notRun(NAME, missing);
   // As CMake chooses it.
   const sanitizer = findThreadSanitizer(process.env.CXX ?? 'c++');
   if ('missing' in sanitizer) return notRun(NAME, sanitizer.missing);
-  if (!run('cmake', PRESET) || !run('cmake', ['--build', ...PRESET])) return failedToBuild;
+  if (!buildThreadTests()) return failedToBuild;
   const [program = 'ctest', ...args] = [...sanitizer.prefix, 'ctest', ...PRESET];
   return runCtest(BUILD, [program, ...args]);
 }
