@@ -25,7 +25,7 @@ export default defineConfig({
             'deploy/demo/**/*.test.ts',
           ],
           // They wait for programs and packets more than they work, also on two cores; none needs the machine for itself.
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           expect: { poll: { timeout: PATIENCE_MS } },
