@@ -577,7 +577,8 @@ export interface RelayInput {
   interface: string;
   /**
    * IPv4 or IPv6 group, or a local unicast address, as text. UDP over IPv6 may come with options for hops and the destination; a routing
-   * header, or more than 64 bytes of such headers, is dropped and counted as "extension_header". A zero UDP checksum stays zero: receivers
+   * header, or more than 64 bytes of such headers, is dropped and counted as "extension_header". Options of IPv4, source routes too, are
+   * sent on as they came, and not looked into. A zero UDP checksum stays zero: receivers
    * that do not expect that (RFC 6935) drop such packets, as they would without the relay. PTP groups (224.0.1.129-132, 224.0.0.107,
    * ff0x::181, ff02::6b) are refused unless `allow_ptp` is set: a relay breaks their timing. A unicast address is one of the host's own, on
    * any of its interfaces: as long as the host has it not, the relay is Pending there with the reason "AddressNotLocal", and starts by

@@ -67,14 +67,19 @@ function inputText(input: InputStatus): string {
   const { filter, ringBytes, memberships, exclusive } = input;
   const selects = filterTexts.get(filter) ?? `${filter} kernel filter`;
   const groups = memberships === 1 ? '1 group joined' : `${memberships} groups joined`;
-  const ring = `ring of ${ringBytes / 2n ** 20n} MiB${longRingText(input)}`;
+  const ring = `ring of ${mebibytes(ringBytes)} MiB${longRingText(input)}`;
   return `receives: ${selects}, ${ring}, ${groups}${exclusive ? `, ${exclusiveText(exclusive)}` : ''}`;
+}
+
+/** Rounded up, as help says what the default is. */
+function mebibytes(bytes: bigint): bigint {
+  return (bytes + 2n ** 20n - 1n) / 2n ** 20n;
 }
 
 /** The ring of super-frames, which is made when the first one comes. */
 function longRingText({ longRingBytes, longRingError }: InputStatus): string {
   if (longRingError !== '') return `, none for super-frames (${longRingError})`;
-  return longRingBytes === 0n ? '' : `, ${longRingBytes / 2n ** 20n} MiB for super-frames`;
+  return longRingBytes === 0n ? '' : `, ${mebibytes(longRingBytes)} MiB for super-frames`;
 }
 
 /** Whether what relays take is kept from the host, and what is not. */

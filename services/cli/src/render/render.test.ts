@@ -287,7 +287,7 @@ Host edge-1:
         agentLabels: { role: 'old', rack: '4' },
         kernel: '6.18.0',
         receiving: [
-          { ifindex: 2, filter: 'coarse', ringBytes: 78_643_200n, memberships: 10_000 },
+          { ifindex: 2, filter: 'coarse', ringBytes: 76_800_000n, memberships: 10_000 },
           { ifindex: 4, filter: 'exact', ringBytes: 2n ** 20n, memberships: 1, longRingBytes: 2n ** 22n },
           { ifindex: 6, filter: 'none', ringBytes: 2n ** 20n, memberships: 1 },
           { ifindex: 5, filter: 'exact', ringBytes: 2n ** 20n, memberships: 1, longRingError: 'no memory' },
@@ -333,7 +333,7 @@ Host edge-1:
   options:   --ring-ms 100 --busy-poll-us 50 --workers 2 --cpus 0,3 --transmit auto no --exclusive-input no --mroute-table
   worker 0:  on CPU 3, took 1000 packets
   worker 1:  on any CPU, took 0 packets, UDP sockets: 4 open (most of all workers: 1024), asked for 2 times beyond the bounds, not given by the kernel once, 30 packets sent without
-  eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 75 MiB, 10000 groups joined
+  eth0:      receives: coarse kernel filter (all multicast UDP; relays select afterwards), ring of 74 MiB, 10000 groups joined
   index 4:   receives: exact kernel filter, ring of 1 MiB, 4 MiB for super-frames, 1 group joined
   index 6:   receives: no kernel filter (every packet is copied; raise net.core.optmem_max and change a relay), ring of 1 MiB, 1 group joined
   index 5:   receives: exact kernel filter, ring of 1 MiB, none for super-frames (no memory), 1 group joined
