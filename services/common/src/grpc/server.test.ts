@@ -150,6 +150,18 @@ test('of many that start at once on a stale socket, exactly one serves', async (
   await callUnary(client, 'apply', ApplyRequest.fromPartial({}), { timeoutMs: 30_000 });
 });
 
+test('a directory that cannot be made is told with what to do', async () => {
+  const file = join(directory, 'file');
+  await writeFile(file, '');
+  const path = join(file, 'dp.sock');
+  await expect(createServer().listen({ kind: 'unix', path })).rejects.toMatchObject({
+    reason: 'NO_DIRECTORY',
+    message: expect.stringMatching(
+      /^cannot make the directory of the socket .*dp\.sock: EEXIST.*; choose another path$/,
+    ),
+  });
+});
+
 test('a file that is not a socket is never removed', async () => {
   const path = join(directory, 'precious');
   await writeFile(path, 'data');

@@ -12,11 +12,20 @@ const BIND_TO_LISTEN_MS = 10;
 /**
  * Makes room for a unix socket at `path`: creates its directory (mode 0700), and removes a socket that a dead process left behind.
  *
- * @throws FleetError FAILED_PRECONDITION, reason ADDRESS_IN_USE, if a live process listens there, or PATH_OCCUPIED if there is
- * something other than a socket
+ * @throws FleetError FAILED_PRECONDITION, reason ADDRESS_IN_USE, if a live process listens there, PATH_OCCUPIED if there is
+ * something other than a socket, or NO_DIRECTORY if its directory cannot be made
  */
 export async function claimSocketPath(path: string): Promise<void> {
-  makeDirectory(dirname(path));
+  try {
+    makeDirectory(dirname(path));
+  } catch (error) {
+    const { message } = error as NodeJS.ErrnoException;
+    throw refusal(
+      'NO_DIRECTORY',
+      `cannot make the directory of the socket ${path}: ${message}; choose another path`,
+      path,
+    );
+  }
   const found = await lstat(path).catch(ignoreMissing);
   if (found === undefined) return;
   if (!found.isSocket()) {
