@@ -749,7 +749,10 @@ export interface InterfaceInput {
   /** Packets that the kernel's filter let pass and no relay wanted. */
   unmatched: bigint;
   /**
-   * Packets that were no usable datagrams, by reason: "malformed_udp_length"; "fragment": one that did not come in whole within 30
+   * Packets that were no usable datagrams, by reason: "malformed_link_header", "malformed_ip_version", "malformed_ip_header_length",
+   * "malformed_ip_length", "malformed_ip_checksum", "malformed_udp_length", "malformed_offload" by what is wrong in them; "extension_header":
+   * of IPv6 (RelayInput.group); "vlan": the outer tag is of a VLAN that no relay takes; "copy_lost", "receive_buffer_full": a long one of which
+   * the kernel kept a part alone; "fragment": one that did not come in whole within 30
    * seconds, or whose fragments contradict each other; "too_many_fragments": the oldest of those under way, given up for want of memory.
    * That is some 4 MiB for each input interface and data plane worker: 1056 datagrams of up to 3968 bytes at a time, 64 of the longest.
    */
